@@ -87,7 +87,7 @@ impl Pattern {
         let start = from_days(from.max(to_days(Date { year: FIRST_YEAR, month: 1, day: 1 })));
         let mut barren = 0_u32;
         let mut year = self.years.next(start.year)?;
-        while year <= LAST_YEAR && barren != *YEAR_CLASSES {
+        while barren != *YEAR_CLASSES {
             let class = year_class(year);
             if barren >> class & 1 == 0 {
                 let whole = year > start.year;
@@ -123,7 +123,7 @@ impl Pattern {
         let start = from_days(to.min(to_days(Date { year: LAST_YEAR, month: 12, day: 31 })));
         let mut barren = 0_u32;
         let mut year = self.years.previous(start.year)?;
-        while year >= FIRST_YEAR && barren != *YEAR_CLASSES {
+        while barren != *YEAR_CLASSES {
             let class = year_class(year);
             if barren >> class & 1 == 0 {
                 let whole = year < start.year;

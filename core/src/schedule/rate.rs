@@ -38,7 +38,7 @@ impl Rate {
             "day" => 86_400,
             _ => return refuse("unknown unit"),
         };
-        if number.is_empty() || !number.bytes().all(|byte| byte.is_ascii_digit()) {
+        if !number.bytes().all(|byte| byte.is_ascii_digit()) {
             return refuse("not a whole number");
         }
         let period = number.parse::<i64>().ok().and_then(|number| number.checked_mul(unit));

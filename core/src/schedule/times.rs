@@ -76,7 +76,7 @@ impl Times {
 }
 
 pub(super) fn contains(mask: u64, bit: u32) -> bool {
-    bit < 64 && mask >> bit & 1 == 1
+    mask >> bit & 1 == 1
 }
 
 fn next_bit(mask: u64, from: u32) -> Option<u32> {

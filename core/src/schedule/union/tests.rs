@@ -67,7 +67,24 @@ fn bounds_apply_to_every_part_and_can_be_removed() {
     assert!(ticks.iter().all(|tick| (start..=end).contains(tick)));
     assert_eq!(narrow.unbounded().next_after(end), union.next_after(end));
     assert!(narrow.next_after(end).is_none());
+    assert_eq!(narrow.unbounded().next_after(Timestamp::UNIX_EPOCH), union.next_after(Timestamp::UNIX_EPOCH));
     assert!(union.within(None, None).shares_memory_with(&union));
+    let (later, earlier) = (union.within(Some(start), None), union.within(None, Some(end)));
+    assert_eq!(later.next_after(Timestamp::UNIX_EPOCH), narrow.next_after(Timestamp::UNIX_EPOCH));
+    assert_eq!(earlier.last_in(Timestamp::UNIX_EPOCH, Timestamp::MAX), ticks.last().copied());
+}
+
+#[test]
+fn parts_are_merged_up_to_the_limit_of_one_schedule() {
+    let minutes = |range: std::ops::Range<u32>| {
+        let expressions: Vec<String> =
+            range.map(|minute| format!("{} {}", minute % 60, minute / 60)).collect();
+        Schedule::parse(&ScheduleSpec::written(&expressions)).unwrap()
+    };
+    let others = |first, second| Schedule::union(&[first, second]).unwrap().0.others.len();
+    assert_eq!(others(minutes(0..32), minutes(32..64)), 0);
+    assert_eq!(others(minutes(0..33), minutes(33..65)), 1);
+    assert_eq!(others(minutes(0..40), minutes(40..80)), 1);
 }
 
 #[test]

@@ -101,12 +101,73 @@ fn counting_a_decade_agrees_with_iterating_over_it() {
         union(&["0 0 9 mon-fri", "0 0 9,17 * * last", "cron(0 9 1 * *)"], "America/New_York"),
         union(&["0 0 0", "rate(36 hours)", "at(2027-01-01T00:00:00)"], "America/Sao_Paulo"),
         union(&["rate(8 hours)", "rate(12 hours)", "at(2027-01-01T00:00:00)"], "UTC"),
+        union(&["*/20 4,5,30,34 4,5,12,16 * * * 3,5 2017,2027"], "UTC"),
     ];
     let (from, to) = (instant("2017-03-03T12:34:56Z"), instant("2027-05-05T05:05:05Z"));
     for schedule in schedules {
         let walked = schedule.upcoming(from).take_while(|tick| *tick <= to).count();
         assert_eq!(schedule.count_in(from, to), walked as u64, "{schedule:?}");
         assert_eq!(schedule.last_in(from, to), schedule.upcoming(from).take(walked).last());
+    }
+}
+
+#[test]
+fn counting_and_looking_back_over_a_rate_agree_with_its_ticks() {
+    let started = bounded("rate(36 hours)", "2026-01-01T09:30:00Z", "2030-01-01T00:00:00Z");
+    for rate in [schedule("rate(7 hours)", "UTC").unwrap(), started] {
+        let ticks: Vec<Timestamp> = rate.upcoming(instant("2026-03-01T00:00:00Z")).take(20).collect();
+        for until in [ticks[9], ticks[9] + SignedDuration::from_secs(1)] {
+            assert_eq!(rate.last_in(Timestamp::MIN, until), Some(ticks[9]), "{rate:?}");
+            for (after, count) in [
+                (ticks[0], 9),
+                (ticks[0] - SignedDuration::from_secs(1), 10),
+                (ticks[8], 1),
+                (ticks[9] - SignedDuration::from_secs(1), 1),
+                (ticks[9], 0),
+            ] {
+                assert_eq!(rate.count_in(after, until), count, "{rate:?} from {after}");
+            }
+        }
+        assert_eq!(rate.last_in(ticks[3], ticks[4] - SignedDuration::from_secs(1)), None);
+    }
+}
+
+#[test]
+fn a_rate_beside_another_expression_counts_from_the_second_after_the_start() {
+    let both = union(&["0 30 0", "rate(1 hour)"], "UTC");
+    let (before, tick) = (instant("2026-01-01T04:59:59Z"), instant("2026-01-01T05:00:00Z"));
+    assert_eq!(both.count_in(before, tick), 1);
+    assert_eq!(both.count_in(before - SignedDuration::from_secs(1), tick), 1);
+    assert_eq!(both.count_in(tick, tick), 0);
+}
+
+#[test]
+fn looking_back_over_stepped_years_finds_the_last_year_named() {
+    let years = schedule("0 0 0 * * 1 1 2026-2039/4", "UTC").unwrap();
+    let last = |until: &str| years.last_in(Timestamp::MIN, instant(until)).map(|tick| tick.to_string());
+    for (until, tick) in [
+        ("2026-01-01T00:00:00Z", "2026-01-01T00:00:00Z"),
+        ("2029-12-31T23:59:59Z", "2026-01-01T00:00:00Z"),
+        ("2031-06-01T00:00:00Z", "2030-01-01T00:00:00Z"),
+        ("2039-06-01T00:00:00Z", "2038-01-01T00:00:00Z"),
+        ("2090-01-01T00:00:00Z", "2038-01-01T00:00:00Z"),
+    ] {
+        assert_eq!(last(until).as_deref(), Some(tick), "{until}");
+    }
+    assert_eq!(last("2025-12-31T23:59:59Z"), None);
+}
+
+#[test]
+fn counting_a_union_from_and_to_any_second_agrees_with_iterating() {
+    let both = union(&["*/20 0-5 0,5", "*/30 5 0,5,12"], "UTC");
+    let times =
+        ["00:00:00", "00:00:59", "00:04:10", "05:04:59", "05:05:01", "05:05:20", "05:05:45", "23:59:59"];
+    let moments = |day: &str| times.map(|time| instant(&format!("2026-01-{day}T{time}Z")));
+    for from in moments("01") {
+        for until in moments("01").into_iter().chain(moments("03")) {
+            let ticks = both.upcoming(from).take_while(|tick| *tick <= until).count();
+            assert_eq!(both.count_in(from, until), ticks as u64, "{from} to {until}");
+        }
     }
 }
 

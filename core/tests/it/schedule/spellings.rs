@@ -145,6 +145,7 @@ fn hostile_input_is_rejected_without_a_panic() {
         "rate(5)",
         "rate(0 minutes)",
         "rate(-1 minutes)",
+        "rate(+5 minutes)",
         "rate(99999999999999999999 days)",
         "rate(5 minuts)",
         "rate(5 minutes 3 seconds)",
@@ -165,7 +166,26 @@ fn hostile_input_is_rejected_without_a_panic() {
     }
     let many = vec!["0".to_owned(); 65];
     assert!(Schedule::parse(&ScheduleSpec::written(&many)).is_err());
+    assert!(Schedule::parse(&ScheduleSpec::written(&many[1..])).is_ok());
     assert!(Schedule::parse(&ScheduleSpec::written(&[])).is_err());
+    let padded = |length| schedule(&format!("{:length$}", "0"), "UTC");
+    assert!(padded(1_024).is_ok() && padded(1_025).is_err() && padded(2_000).is_err());
+}
+
+#[test]
+fn accidental_names_are_accepted_from_a_store_alone() {
+    let expressions = ["0 0 0 mon-fri/2".to_owned()];
+    assert!(Schedule::parse(&ScheduleSpec::written(&expressions)).is_err());
+    let stored = Schedule::parse(&ScheduleSpec::stored(&expressions)).unwrap();
+    assert_eq!(stored.describe(), "At 00:00 on Monday to Friday, UTC");
+}
+
+#[test]
+fn a_rate_of_zero_is_rejected_as_zero() {
+    let message = |text: &str| schedule(text, "UTC").unwrap_err().to_string();
+    assert!(message("rate(0 minutes)").contains(": zero, expected"));
+    assert!(message("rate(36526 days)").contains(": longer than 100 years, expected"));
+    assert!(schedule("rate(36525 days)", "UTC").is_ok());
 }
 
 #[test]
@@ -185,6 +205,11 @@ fn at_ticks_once_even_in_a_gap_or_fold() {
     assert_eq!(ticks("at(2027-03-01T09:00:00)"), ["2027-03-01T08:00:00Z"]);
     assert_eq!(ticks("at(2027-03-28T02:30:00)"), ["2027-03-28T01:30:00Z"]);
     assert_eq!(ticks("at(2027-10-31T02:30:00)"), ["2027-10-31T00:30:00Z"]);
+    let once = schedule("at(2027-03-01T09:00:00)", "UTC").unwrap();
+    let last = |until: &str| once.last_in(instant("2026-01-01T00:00:00Z"), instant(until));
+    assert_eq!(last("2027-03-01T08:59:59Z"), None);
+    assert_eq!(last("2027-03-01T09:00:00Z"), Some(instant("2027-03-01T09:00:00Z")));
+    assert_eq!(last("2027-03-01T09:00:01Z"), Some(instant("2027-03-01T09:00:00Z")));
 }
 
 #[test]
@@ -236,6 +261,9 @@ fn zone_names_are_those_of_iana_in_any_case() {
     }
     assert_eq!(parse_time_zone("Europe/Berln").unwrap_err().nearest(), Some("Europe/Berlin"));
     assert_eq!(parse_time_zone("america/new_yrok").unwrap_err().nearest(), Some("America/New_York"));
+    let nearest_of = |length| parse_time_zone(&format!("{:length$}", "Europe/Berln")).unwrap_err();
+    assert_eq!(nearest_of(64).nearest(), Some("Europe/Berlin"));
+    assert_eq!(nearest_of(65).nearest(), None);
     assert!(tzdb_version().starts_with("20"));
 }
 
@@ -299,7 +327,15 @@ fn syntax_that_belongs_to_another_field_is_rejected_with_a_hint() {
         let written = hint.split('`').nth(1).unwrap();
         assert!(schedule(written, "UTC").is_ok(), "{written}");
     }
-    for text in ["@every", "@every soon", "@every 0s", "0 0 0 fri * 13 smarch", "cron(0 0 12)", "@reboot"] {
+    for text in [
+        "@every",
+        "@every soon",
+        "@every 0s",
+        "0 0 0 fri * 13 smarch",
+        "30 0 12 ? * WED",
+        "cron(0 0 12)",
+        "@reboot",
+    ] {
         assert_eq!(schedule(text, "UTC").unwrap_err().hint(), None, "{text}");
     }
     for text in ["CRON_TZ=UTC", "TZ=", "CRON_TZ= ", "TZ=UTC cron(x)"] {

@@ -132,3 +132,38 @@ fn a_day_that_a_zone_skipped_ticks_once() {
     let hourly = schedule("0 0 * * * 30 12 2011", "Pacific/Apia").unwrap();
     assert!(hourly.never_fires_after(instant("2011-01-01T00:00:00Z")));
 }
+
+#[test]
+fn a_running_hour_repeats_the_only_times_of_a_schedule_after_a_fold() {
+    // Midnight of Sao Paulo went back to 23:00; the last of the date's times come again.
+    let last = schedule("0 30 * * * 17 2 2018", "America/Sao_Paulo").unwrap();
+    assert_eq!(super::next(&last, "2018-02-18T01:40:00Z", 2), ["2018-02-18T02:30:00Z"]);
+    // One o'clock of the Azores goes back to midnight; the first of the date's times came before.
+    let first = schedule("0 30 * * * 25 10 2026", "Atlantic/Azores").unwrap();
+    let found = first.last_in(instant("2026-01-01T00:00:00Z"), instant("2026-10-25T01:10:00Z"));
+    assert_eq!(found, Some(instant("2026-10-25T00:30:00Z")));
+}
+
+#[test]
+fn a_stepped_hour_of_cron_runs_through_changes_of_the_clock() {
+    let [cron, fields] =
+        ["cron(30 */2 * * *)", "0 30 */2"].map(|text| schedule(text, "Europe/Berlin").unwrap());
+    for change in ["2027-03-27T20:00:00Z", "2027-10-30T20:00:00Z"] {
+        assert_eq!(super::next(&cron, change, 9), super::next(&fields, change, 9));
+    }
+    assert_eq!(super::next(&cron, "2027-03-28T00:00:00Z", 1), ["2027-03-28T02:30:00Z"]);
+}
+
+#[test]
+fn counts_that_begin_or_end_near_a_change_agree_with_iterating() {
+    for change in ["2027-03-28T01:00:00Z", "2027-10-31T01:00:00Z"] {
+        let times = schedule("0 */10 1-4", "Europe/Berlin").unwrap();
+        let minute = |minute| instant(change) + SignedDuration::from_mins(minute);
+        for from in [-70, -5, 0, 5, 20, 60, 65] {
+            for until in from..from + 80 {
+                let ticks = times.upcoming(minute(from)).take_while(|tick| *tick <= minute(until));
+                assert_eq!(times.count_in(minute(from), minute(until)), ticks.count() as u64);
+            }
+        }
+    }
+}
