@@ -178,6 +178,7 @@ impl FiringDriver {
                 }
                 Err(error @ (StoreError::Conflict(_) | StoreError::NotFound(_) | StoreError::Exists(_))) => {
                     tracing::error!(error = %fault::chain(&error), "a firing was changed by another writer");
+                    self.engine.task_tracker.release(&self.firing);
                     return Break(Interruption::Done);
                 }
                 Err(StoreError::Fenced(_)) => return Break(Interruption::Done), // The new owner found the firing in the journal.

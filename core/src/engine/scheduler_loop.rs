@@ -166,6 +166,15 @@ impl SchedulerLoop {
         self.store_pause.is_some_and(|(until, _)| Instant::now() < until)
     }
 
+    /// Ends a long pause soon after a round has written: the store works again.
+    fn shorten_pause(&mut self) {
+        if let Some((until, _)) = &mut self.store_pause
+            && self.engine.process.store_fault.read().is_none()
+        {
+            *until = (*until).min(Instant::now() + MIN_STORE_PAUSE);
+        }
+    }
+
     /// Pauses the loop's own calls after a failed one, so that a store that does not answer seldom delays ticks.
     fn record_answer(&mut self, answered: bool) {
         let last = self.store_pause.take().filter(|_| !answered);
@@ -183,7 +192,7 @@ impl SchedulerLoop {
         let next = [tick, recheck].into_iter().flatten().min();
         let until_due = next.map(|due| Duration::try_from(due.duration_since(now)).unwrap_or(Duration::ZERO));
         let pause = self.store_pause.map(|(until, _)| until.saturating_duration_since(Instant::now()));
-        let pause = pause.filter(|left| !left.is_zero());
+        let pause = pause.filter(|left| !left.is_zero() || !self.engine.nudges.lock().is_empty());
         [until_due, self.time_to_recovery(), pause].into_iter().flatten().fold(max, Duration::min)
     }
 
@@ -278,6 +287,9 @@ impl SchedulerLoop {
         self.in_rounds -= 1;
         entry.busy = false;
         let now = self.engine.clock.now();
+        if matches!(progress, JobProgress::Settled { .. }) {
+            self.shorten_pause();
+        }
         let (reload, mut not_before) = match progress {
             JobProgress::Settled { settled, due, retry_at } => {
                 let stuck = entry.settled == settled;

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use futures::{StreamExt as _, stream};
 use jiff::Timestamp;
 
 use super::catch_up::Ticks;
@@ -16,6 +17,9 @@ use crate::decide::{DecisionDraft, DecisionRecord, TickOutcome};
 use crate::event::Event;
 use crate::firing::Firing;
 use crate::store::{FiringQuery, Settled, Settlement, StoreError};
+
+/// How many firings of settlements that came too late are looked up at once.
+const STALE_READS: usize = 16;
 
 /// A job whose settlement the store is writing, with the data that is needed once it is durable.
 struct PendingCommit {
@@ -133,11 +137,12 @@ impl EngineInner {
     ) {
         let (mut idle, mut firing) = (Vec::new(), Vec::with_capacity(pending.len()));
         let mut firings = Vec::with_capacity(pending.len());
+        let is_stale = |settled: &Settled| matches!(settled, Settled::Stale);
+        let stale = pending.iter().zip(&settled).filter(|(_, settled)| is_stale(settled));
+        let stale = stream::iter(stale.filter_map(|(one, _)| one.firing.as_ref()));
+        stale.for_each_concurrent(STALE_READS, |firing| self.check_already_launched(firing)).await;
         for (one, settled) in pending.into_iter().zip(settled) {
             let slot = one.due.slot;
-            if let (Some(firing), Settled::Stale) = (&one.firing, &settled) {
-                self.check_already_launched(firing).await;
-            }
             match self.on_committed(one, settled) {
                 (progress, None) => idle.push((slot, progress)),
                 (progress, Some(fires)) => {

@@ -173,6 +173,7 @@ impl TaskMonitor {
             Err(StoreError::Fault { .. } | StoreError::Fenced(_)) => {}
             Err(error) => {
                 tracing::error!(error = %fault::chain(&error), "a firing was changed by another writer");
+                self.engine.task_tracker.record_firing(&to, self.engine.clock.now());
                 self.drop_firing(&id);
             }
         }

@@ -192,8 +192,8 @@ impl FiringDriver {
         }
     }
 
-    /// Calls the launcher, unless this process may not launch any more. Returns none when it was delayed for so long that the
-    /// launcher may have forgotten the token.
+    /// Calls the launcher, unless this process may not launch any more. Returns none when the firing must make no further call
+    /// meanwhile, or was delayed for so long that the launcher may have forgotten the token.
     async fn call(&mut self, attempt: &Attempt) -> AttemptFlow<Option<Result<LaunchReport, LaunchError>>> {
         if !self.acquire_permit().await {
             return Break(Interruption::Done);
@@ -204,7 +204,9 @@ impl FiringDriver {
         if !engine.may_launch() {
             return Break(Interruption::Done);
         }
-        if !self.is_token_valid(attempt.sent_at) {
+        // The write of the attempt and the wait for a permit take time.
+        let is_aborted = !self.outcome_unknown && self.abort_reason().is_some();
+        if is_aborted || !self.is_token_valid(attempt.sent_at) {
             return Continue(None);
         }
         Counters::add(&engine.process.counters.launch_calls, 1);

@@ -18,6 +18,8 @@ use crate::store::{Settled, Settlement};
 
 /// How many jobs are recovered in one batch.
 const BATCH: usize = 1_000;
+/// How many versions are ended in the store at a time, so that due jobs wait little.
+const CORRECTIONS: usize = 50;
 
 impl SchedulerLoop {
     /// Detects steps of the clock, and recovers what depends on a wrong time.
@@ -26,9 +28,11 @@ impl SchedulerLoop {
         if std::mem::replace(&mut self.steps, steps) != steps {
             self.reset_times(now);
         }
-        let resumed: Vec<JobId> = std::mem::take(&mut *self.engine.resumed.lock()).into_iter().collect();
-        let resumed: Vec<SlotId> = resumed.iter().filter_map(|id| self.agenda.find_slot(id)).collect();
-        self.recover_jobs(resumed, now).await;
+        if !self.is_store_paused() {
+            let resumed: Vec<JobId> = std::mem::take(&mut *self.engine.resumed.lock()).into_iter().collect();
+            let resumed: Vec<SlotId> = resumed.iter().filter_map(|id| self.agenda.find_slot(id)).collect();
+            self.recover_jobs(resumed, now).await;
+        }
         if self.has_wrong_times() && self.engine.process.clock.distrusted_for().is_zero() {
             self.recover_jobs(self.ahead.iter().copied().collect(), now).await;
             self.correct_future_versions(now).await;
@@ -62,34 +66,32 @@ impl SchedulerLoop {
         self.engine.future_versions.lock().extend(ids);
     }
 
-    /// Ends such versions in the store: after a restart behind the moment of the edit, their ticks would count again.
+    /// Ends such versions in the store, some at a time: after a restart behind the moment of the edit, their ticks would count
+    /// again.
     async fn correct_future_versions(&mut self, now: Timestamp) {
-        if self.is_store_paused() {
+        let mut ids: Vec<JobId> =
+            self.engine.future_versions.lock().iter().take(CORRECTIONS).cloned().collect();
+        if ids.is_empty() || self.is_store_paused() {
             return;
         }
-        let ids: Vec<JobId> = std::mem::take(&mut *self.engine.future_versions.lock()).into_iter().collect();
-        for ids in ids.chunks(BATCH) {
-            let stored = self.store.get(ids).await;
-            self.record_answer(stored.is_ok());
-            let Ok(stored) = stored else {
-                self.engine.future_versions.lock().extend(ids.iter().cloned());
-                continue;
-            };
-            for job in stored {
-                // A version ends where ticks are settled, so those must not be settled in the future.
-                let mut waits = job.progress.settled.is_some_and(|settled| is_ahead(settled, now));
-                if !waits && !self.is_store_paused() {
-                    let corrected = self.engine.correct_future_version(&job, &self.store).await;
-                    self.record_answer(corrected.is_ok());
-                    waits = corrected.is_err();
-                }
-                if waits || self.is_store_paused() {
-                    self.engine.future_versions.lock().insert(job.id.clone());
-                }
+        let stored = self.store.get(&ids).await;
+        self.record_answer(stored.is_ok());
+        let Ok(stored) = stored else { return };
+        for job in &stored {
+            // A version ends where ticks are settled, so those must not be settled in the future.
+            let mut corrected = !job.progress.settled.is_some_and(|settled| is_ahead(settled, now));
+            if corrected {
+                corrected = self.engine.correct_future_version(job, &self.store).await.is_ok();
+                self.record_answer(corrected);
             }
-            ids.iter().for_each(|id| self.engine.job_cache.evict(id));
-            self.reload(ids).await;
+            if self.is_store_paused() {
+                return;
+            }
+            ids.retain(|id| corrected || *id != job.id);
         }
+        self.engine.future_versions.lock().retain(|id| !ids.contains(id));
+        ids.iter().for_each(|id| self.engine.job_cache.evict(id));
+        self.reload(&ids).await;
     }
 
     /// Finds every job whose ticks are settled in the future.

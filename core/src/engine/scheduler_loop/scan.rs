@@ -149,6 +149,8 @@ impl SchedulerLoop {
         let from = match &self.scan {
             Scan::Until(moment) if now < *moment => return,
             Scan::Until(_) => {
+                // A settlement may have become durable long after its deadline.
+                self.recheck(now);
                 self.agenda.entries_mut().for_each(|(_, entry)| entry.seen = false);
                 ListFrom::Skip(0)
             }

@@ -163,3 +163,16 @@ async fn firings_whose_moves_never_answer_leave_dispatch_to_others_and_launch_on
         stage.assert_launched_once(&format!("{effect:?}")).await;
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn recorded_call_whose_write_was_late_is_not_sent_when_the_brake_is_on_by_then() {
+    let (stage, store) = staged().await;
+    store.hang(Call::Advance, Some("hangs"), 1, Effect::AtOnce);
+    let life = stage.world.boot(StoreFaults::default(), 0).await.unwrap();
+    stage.until("2026-01-01T10:00:10Z").await;
+    assert_eq!(stage.states("hangs").await, [FiringState::Launching], "the call is recorded");
+    life.engine.brake("incident".to_owned()).await.unwrap();
+    stage.until("2026-01-01T10:02:00Z").await;
+    assert_eq!(stage.launches_of("hangs"), 0);
+    assert_eq!(stage.outcomes("hangs").await, [(TickOutcome::LaunchFailed, 1)]);
+}
