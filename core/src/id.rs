@@ -155,10 +155,11 @@ impl FiringId {
         Self::hashed(uid, nominal, "tick", "")
     }
 
-    /// Makes the id of a manual firing; `key` is the caller's idempotency key, or a random one.
+    /// Makes the id of a manual firing that was first requested at this moment; `key` is the caller's idempotency key, or a
+    /// random one.
     #[must_use]
-    pub fn for_manual(uid: &JobUid, nominal: Timestamp, key: &str) -> Self {
-        Self::hashed(uid, nominal, "hand", key)
+    pub fn for_manual(uid: &JobUid, requested_at: Timestamp, key: &str) -> Self {
+        Self::hashed(uid, requested_at, "hand", key)
     }
 
     /// Wraps an id read from a store or a request.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use parking_lot::Mutex;
 use tokio::sync::{broadcast, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
@@ -28,8 +29,10 @@ use crate::trigger::Tick;
 pub struct FireRequest {
     /// The number of tasks to ask for; `taskCount` when absent. Bounds and overlap apply as for a tick.
     pub tasks: Option<NonZeroU32>,
-    /// Part of the firing's id, with the job and the moment; a random key when absent.
+    /// Part of the firing's id, with the job and `at`; a random key when absent.
     pub key: Option<String>,
+    /// The moment in the firing's id; the present when absent. Requests with the same key and moment fire once.
+    pub at: Option<Timestamp>,
 }
 
 /// A running engine. Clones talk to the same one.
@@ -65,7 +68,8 @@ impl EngineHandle {
     pub async fn fire_now(&self, id: &JobId, request: FireRequest) -> Result<DecisionRecord, FireError> {
         let (answer, answered) = oneshot::channel();
         let key = request.key.unwrap_or_else(|| JobUid::random().to_string());
-        let order = FireOrder { key, tasks: request.tasks, answer, span: tracing::Span::current() };
+        let (tasks, at) = (request.tasks, request.at.unwrap_or_else(|| self.engine.clock.now()));
+        let order = FireOrder { key, at, tasks, answer, span: tracing::Span::current() };
         let sent = self.commands.send(Message::Fire(id.clone(), order)).await;
         sent.map_err(|_| FireError::Stopping)?;
         answered.await.unwrap_or(Err(FireError::Stopping))

@@ -54,6 +54,8 @@ pub enum FireError {
 #[derive(Debug)]
 pub(super) struct FireOrder {
     pub(super) key: String,
+    /// The moment in the firing's id.
+    pub(super) at: Timestamp,
     pub(super) tasks: Option<NonZeroU32>,
     pub(super) answer: oneshot::Sender<Result<DecisionRecord, FireError>>,
     /// The span of the caller's request.

@@ -229,7 +229,7 @@ async fn evaluate_order(
 ) -> EvaluatedJob {
     let tick = Tick::at(now);
     let source = TriggerSource::Manual {
-        id: crate::FiringId::for_manual(&due.uid, now, &order.key),
+        id: crate::FiringId::for_manual(&due.uid, order.at, &order.key),
         tasks: order.tasks.map(std::num::NonZeroU32::get),
     };
     let request =

@@ -1,6 +1,6 @@
 //! `/firings`, `/firings/{id}` and `/jobs/{id}/firings`: firings, newest first, and firing by hand.
 
-use std::num::NonZeroUsize;
+use std::num::{NonZeroU32, NonZeroUsize};
 
 use axum::body::Body;
 use axum::extract::State;
@@ -8,11 +8,11 @@ use axum::http::header::LOCATION;
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::Response;
 use ecs_scheduler_core::engine::{FireError, FireRequest};
-use ecs_scheduler_core::{Firing, FiringId, FiringQuery, FiringState, JobId, StoreError};
+use ecs_scheduler_core::{Firing, FiringId, FiringQuery, FiringState, JobId, StoreError, StoredJob};
 use serde_json::Value;
 
 use super::dto::{DecisionView, FireBody, FiringPage, FiringStateName, FiringView};
-use super::idempotency::Claim;
+use super::idempotency::{Claim, ClaimedKey};
 use super::paged::{self, PageOf, Paged};
 use super::problem::{Problem, ProblemType};
 use super::request::{self, Name, Query};
@@ -83,14 +83,37 @@ pub(super) async fn fire(
     let job = app.job(&name).await?;
     let body = Value::Object(request::optional_object(&headers, body).await?);
     let asked: FireBody = request::member("", body.clone())?;
-    let request = |key| FireRequest { tasks: asked.tasks, key };
     match app.idempotency.claim(&headers, &format!("fire/{}", job.uid), &body).await? {
-        Claim::NoKey => launch(&app, &job.id, request(None)).await,
+        Claim::NoKey => {
+            launch(&app, &job.id, FireRequest { tasks: asked.tasks, ..FireRequest::default() }).await
+        }
         Claim::Answered(response) => Ok(response),
         Claim::Claimed(key) => {
-            let answer = launch(&app, &job.id, request(Some(key.uid().to_string()))).await;
+            let answer = launch_once(&app, &job, asked.tasks, &key).await;
             key.store_response(answer).await
         }
+    }
+}
+
+/// Launches, unless an earlier request with the same key has done so and its response was lost.
+async fn launch_once(
+    app: &App,
+    job: &StoredJob,
+    tasks: Option<NonZeroU32>,
+    claimed: &ClaimedKey,
+) -> Result<Response, Problem> {
+    let (key, at) = (claimed.uid().to_string(), claimed.first_requested());
+    let id = FiringId::for_manual(&job.uid, at, &key);
+    if let Some(firing) = find(app, &id).await? {
+        return Ok(created(firing));
+    }
+    match launch(app, &job.id, FireRequest { tasks, key: Some(key), at: Some(at) }).await {
+        // The earlier request, or a settlement without an answer, has become durable in the meantime.
+        Err(problem) => match find(app, &id).await {
+            Ok(Some(firing)) => Ok(created(firing)),
+            Ok(None) | Err(_) => Err(problem),
+        },
+        answered => answered,
     }
 }
 
@@ -100,12 +123,14 @@ async fn launch(app: &App, job: &JobId, request: FireRequest) -> Result<Response
         return Ok(respond::json(StatusCode::OK, &DecisionView::from(record)));
     };
     let firing = find(app, id).await?;
-    let firing = firing.ok_or_else(|| StoreError::NotFound(id.into()))?;
-    let place =
-        HeaderValue::try_from(format!("/firings/{id}")).expect("hexadecimal digits are a header value");
+    Ok(created(firing.ok_or_else(|| StoreError::NotFound(id.into()))?))
+}
+
+fn created(firing: Firing) -> Response {
+    let place = HeaderValue::try_from(format!("/firings/{}", firing.id));
     let mut response = respond::json(StatusCode::CREATED, &FiringView::from(firing));
-    response.headers_mut().insert(LOCATION, place);
-    Ok(response)
+    response.headers_mut().insert(LOCATION, place.expect("hexadecimal digits are a header value"));
+    response
 }
 
 fn refusal(job: &JobId, error: FireError) -> Problem {

@@ -38,7 +38,7 @@ struct IdempotencyRecord {
     uid: JobUid,
     /// When the request was last started.
     begun: Timestamp,
-    /// When the key expires.
+    /// When the key expires: 24 hours after the first request.
     until: Timestamp,
     answer: Option<StoredResponse>,
 }
@@ -112,6 +112,7 @@ impl Idempotency {
         let known =
             known.and_then(|register| serde_json::from_str::<IdempotencyRecord>(&register.value).ok());
         let mut uid = JobUid::random();
+        let mut until = now.checked_add(KEY_TTL).unwrap_or(Timestamp::MAX);
         if let Some(record) = known.filter(|record| now < record.until) {
             if record.request != request {
                 let detail = "This Idempotency-Key was used for another request before.";
@@ -125,9 +126,8 @@ impl Idempotency {
             if now.duration_since(record.begun) <= request_timeout {
                 return Err(pending_error());
             }
-            uid = record.uid;
+            (uid, until) = (record.uid, record.until);
         }
-        let until = now.checked_add(KEY_TTL).unwrap_or(Timestamp::MAX);
         let record = IdempotencyRecord { request, uid, begun: now, until, answer: None };
         if expected.is_none() && !self.keys.try_add(now, until) {
             let detail = "Too many idempotency keys were used within 24 hours; nothing was done.";
@@ -180,6 +180,11 @@ impl ClaimedKey {
     /// Returns the identity of the job or firing that the request creates.
     pub(super) fn uid(&self) -> JobUid {
         self.record.uid
+    }
+
+    /// Returns when the first request with the key was started.
+    pub(super) fn first_requested(&self) -> Timestamp {
+        self.record.until.checked_sub(KEY_TTL).unwrap_or(Timestamp::MIN)
     }
 
     /// Stores the response for repeated requests and returns it. A server error is not stored, so that a repeated request retries.

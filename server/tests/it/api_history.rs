@@ -1,9 +1,12 @@
 //! Decisions, firings, the brake, evaluations, live events and health, over a running engine.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
 use axum::http::Request;
+use ecs_scheduler::api::Limits;
+use ecs_scheduler_core::{MemoryStore, Registers as _, SharedStore as _, Store};
 use http_body_util::BodyExt;
 use serde_json::{Value, json};
 use tower::ServiceExt;
@@ -77,6 +80,28 @@ async fn a_job_is_fired_by_hand_once_per_key() {
     assert_eq!(server.call("POST", "/jobs/none/firings", &[], "").await.status, 404);
     let zero = server.json("POST", "/jobs/report/firings", json!({"tasks": 0})).await;
     assert_eq!((zero.status.as_u16(), &zero.json()["errors"][0]["pointer"]), (400, &json!("/tasks")));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_repeated_key_whose_response_was_lost_finds_the_firing_and_launches_nothing() {
+    let store = Arc::new(MemoryStore::default());
+    let server = Server::over(Arc::clone(&store) as Arc<dyn Store>, Limits::default()).await;
+    let job = json!({"id": "report", "taskDefinition": "report", "schedule": "0 0 0", "overlap": "allow"});
+    assert_eq!(server.json("POST", "/jobs", job).await.status, 201);
+    let headers = [("content-type", "application/json"), ("idempotency-key", "now-1")];
+    let first = server.call("POST", "/jobs/report/firings", &headers, "").await;
+    assert_eq!(first.status, 201, "{}", first.text());
+    // As after a crash between the settlement and the response.
+    let (name, register) = store.registers("idempotency/").await.unwrap().remove(0);
+    let mut record: Value = serde_json::from_str(&register.value).unwrap();
+    record["answer"] = Value::Null;
+    store.put_register(&name, &record.to_string(), Some(register.version), None).await.unwrap();
+    seconds(60).await;
+    let again = server.call("POST", "/jobs/report/firings", &headers, "").await;
+    assert_eq!(again.status, 201, "{}", again.text());
+    assert_eq!(again.header("location"), first.header("location"));
+    seconds(1).await;
+    assert_eq!(server.launcher.started(), 1);
 }
 
 #[tokio::test(start_paused = true)]

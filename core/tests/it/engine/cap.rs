@@ -186,7 +186,8 @@ impl Scene {
     async fn change(&mut self, life: &EngineRun, story: &Story, event: &Event) {
         match event {
             Event::Fire { tasks } => {
-                let request = FireRequest { tasks: tasks.and_then(NonZeroU32::new), key: None };
+                let request =
+                    FireRequest { tasks: tasks.and_then(NonZeroU32::new), ..FireRequest::default() };
                 // The store may not answer.
                 let _ = life.engine.fire_now(&self.job, request).await;
             }

@@ -31,7 +31,7 @@ async fn boot(stage: &Stage) -> EngineRun {
 }
 
 async fn fire(life: &EngineRun, tasks: Option<u32>) {
-    let request = FireRequest { tasks: tasks.and_then(NonZeroU32::new), key: None };
+    let request = FireRequest { tasks: tasks.and_then(NonZeroU32::new), ..FireRequest::default() };
     life.engine.fire_now(&JobId::new("job").unwrap(), request).await.unwrap();
 }
 

@@ -104,7 +104,7 @@ async fn firing_by_hand_does_not_change_the_schedule() {
     let stage = Stage::at("2026-01-01T10:00:30Z");
     stage.world.create("job", &every_minute()).await.unwrap();
     let life = stage.world.boot(StoreFaults::default(), 0).await.unwrap();
-    let request = FireRequest { tasks: NonZeroU32::new(2), key: None };
+    let request = FireRequest { tasks: NonZeroU32::new(2), ..FireRequest::default() };
     let record = life.engine.fire_now(&id("job"), request).await.unwrap();
     assert_eq!((record.draft.launch, record.draft.span.count), (2, 0));
     assert!(record.firing.is_some());

@@ -137,7 +137,8 @@ impl ProblemType {
                 "`GET /jobs/{id}` lists what is wrong under `invalid`; `PUT` what puts it right."
             }
             Self::Unavailable => {
-                "Repeat the request after `Retry-After` seconds; `GET /readyz` says what is wrong."
+                "Repeat the request after `Retry-After` seconds; `GET /readyz` says what is wrong. If `detail` says that the request \
+                 may have had an effect, look for the effect first, or send an `Idempotency-Key`."
             }
             Self::Internal => {
                 "The log has more under the request's `X-Request-Id`. `GET /readyz` says what is wrong."
