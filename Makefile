@@ -59,9 +59,10 @@ test-deploy:
 	scripts/deploy.sh
 
 .PHONY: lint
-lint: ## Check the layout, clippy, the documentation's links, layering, dependencies, licences and sizes
+lint: ## Check the layout, clippy, a build without features, the documentation's links, and the rules of xtask
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets --all-features -- -D warnings
+	$(CARGO) check --package ecs-scheduler --no-default-features --all-targets
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --all-features
 	$(CARGO) xtask layering
 	$(CARGO) xtask circles
@@ -91,7 +92,7 @@ model: ## Check the model of the protocol over its whole state space: some minut
 	$(CARGO) run --release --package ecs-scheduler-model --example large
 
 MUTANTS := .tools/mutants-27.1.0/bin/cargo-mutants
-MUTATE ?= $(addprefix core/src/,decide.rs decide/*.rs queue/*.rs firing.rs engine/plan.rs engine/dispatch.rs engine/dispatch/*.rs \
+MUTATE ?= $(addprefix core/src/,decide.rs decide/*.rs queue/*.rs firing.rs engine/catch_up.rs engine/dispatch.rs engine/dispatch/*.rs \
   schedule/**/*.rs)
 
 # Installs cargo-mutants (MIT) before the first run. Needs cargo-nextest and takes hours, so it is no part of `make check`.

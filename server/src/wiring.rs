@@ -19,7 +19,6 @@ use ecs_scheduler_backend_postgres::PostgresProvider;
 #[cfg(feature = "aws")]
 use ecs_scheduler_backend_s3::S3Provider;
 use ecs_scheduler_backend_sqlite::SqliteProvider;
-#[cfg(feature = "aws")]
 use ecs_scheduler_core::call_stats::CallMeter;
 use ecs_scheduler_core::memory::MemoryStore;
 use ecs_scheduler_core::{Clock, ConfigError, MemoryProvider, Store, TriggerRegistry};

@@ -24,7 +24,8 @@ impl fmt::Display for SettingDefault {
     }
 }
 
-/// One setting: an environment variable, a key in the configuration file and, unless it is secret, a flag.
+/// One setting: an environment variable, a key in the configuration file and, if the variable begins with `ECSS_` and the value is no
+/// secret, a flag.
 ///
 /// # Example
 ///

@@ -137,7 +137,19 @@ pub(super) fn choose_launcher(values: &Values) -> Result<LauncherConfig, String>
             let is_selected = |provider: &&Arc<dyn LauncherProvider>| {
                 provider.descriptor().selector().is_some_and(|selector| values.get(selector).is_some())
             };
-            providers.launchers().find(is_selected).ok_or_else(|| nothing_chosen(values))?
+            let selected: Vec<_> = providers.launchers().filter(is_selected).collect();
+            match selected.as_slice() {
+                [] => return Err(nothing_chosen(values)),
+                [only] => *only,
+                several => {
+                    let selectors = several.iter().filter_map(|provider| provider.descriptor().selector());
+                    let names: Vec<_> = selectors.map(|selector| selector.name()).collect();
+                    return Err(format!(
+                        "{} each choose a launcher; keep one of them, or set ECSS_LAUNCHER",
+                        names.join(" and ")
+                    ));
+                }
+            }
         }
     };
     let launcher = launcher_config(provider, values);

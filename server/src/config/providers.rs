@@ -97,8 +97,13 @@ impl Providers {
         }
         for setting in *settings {
             let listed = ListedSetting { part, setting: *setting };
+            let is_below = |below: &str, above: &str| {
+                below.strip_prefix(above).is_some_and(|rest| rest.starts_with('.'))
+            };
             let collides = |other: &ListedSetting| {
                 other.key == listed.key
+                    || is_below(other.key, listed.key)
+                    || is_below(listed.key, other.key)
                     || (other.variable.is_some() && other.variable == listed.variable)
                     || (other.flag().is_some() && other.flag() == listed.flag())
             };
