@@ -8,7 +8,6 @@ use std::time::Duration;
 use async_trait::async_trait;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
 use crate::config_error::ConfigError;
 use crate::failure_methods;
@@ -341,11 +340,6 @@ pub trait TaskValidation: Send + Sync {
     fn review(&self, task: &TaskSpec) -> Result<Vec<String>, Vec<ConfigError>> {
         let _ = task;
         Ok(Vec::new())
-    }
-
-    /// Returns the JSON schema of the `launch` object, if the launcher has options.
-    fn options_schema(&self) -> Option<Value> {
-        None
     }
 
     /// Checks with the platform for problems that would prevent these tasks from starting.

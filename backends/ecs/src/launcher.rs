@@ -302,10 +302,6 @@ impl TaskValidation for EcsLauncher {
         if refusals.is_empty() { Ok(Vec::new()) } else { Err(refusals) }
     }
 
-    fn options_schema(&self) -> Option<Value> {
-        Some(Self::schema())
-    }
-
     async fn preflight(&self, task: &TaskSpec) -> Result<Vec<Finding>, LaunchError> {
         let shared = &self.shared;
         let options = match LaunchOptions::from_task(task, shared.options.own_tags()) {

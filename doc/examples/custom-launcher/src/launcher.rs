@@ -110,8 +110,9 @@ impl Launcher for SpoolLauncher {
             let message = format!("could not launch {} tasks: a call starts at most 10", request.count);
             return Err(LaunchError::new(FaultKind::Config, message));
         }
-        let program = request.definition.clone();
-        if self.spool.program(&program).is_none() {
+        let (program, token) = (request.definition.clone(), request.token.as_str().to_owned());
+        // A token that was used before starts the same tasks again, also if the program is gone.
+        if !self.spool.is_recorded(&token) && self.spool.program(&program).is_none() {
             let detail = format!("there is no file \"{program}\" in the folder \"programs\" of the spool");
             let refusal = Refusal::new("MISSING", false).with_detail(detail);
             let refused = vec![refusal; usize::try_from(request.count.get()).unwrap_or(usize::MAX)];
@@ -119,7 +120,6 @@ impl Launcher for SpoolLauncher {
         }
         let environment = self.environment(request);
         let launch = Launch { job: request.job.clone(), program, count: request.count.get(), environment };
-        let token = request.token.as_str().to_owned();
         let recorded = self.blocking({
             let token = token.clone();
             move |spool| spool.record_launch(&token, &launch)

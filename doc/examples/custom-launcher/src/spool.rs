@@ -90,6 +90,11 @@ impl Spool {
         (fine && path.is_file()).then_some(path)
     }
 
+    /// Tells whether a token was used before.
+    pub(crate) fn is_recorded(&self, token: &str) -> bool {
+        self.launch_path(token).exists()
+    }
+
     /// Records a launch, unless its token was used before; returns the launch that holds.
     pub(crate) fn record_launch(&self, token: &str, launch: &Launch) -> io::Result<Launch> {
         let path = self.launch_path(token);
