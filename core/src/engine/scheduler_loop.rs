@@ -283,13 +283,13 @@ impl SchedulerLoop {
     }
 
     async fn handle_report(&mut self, slot: SlotId, progress: JobProgress) {
+        if matches!(progress, JobProgress::Settled { .. }) {
+            self.shorten_pause();
+        }
         let Some(entry) = self.agenda.get_mut(slot) else { return };
         self.in_rounds -= 1;
         entry.busy = false;
         let now = self.engine.clock.now();
-        if matches!(progress, JobProgress::Settled { .. }) {
-            self.shorten_pause();
-        }
         let (reload, mut not_before) = match progress {
             JobProgress::Settled { settled, due, retry_at } => {
                 let stuck = entry.settled == settled;
