@@ -75,9 +75,7 @@ pub(super) fn previous(pattern: &Pattern, zone: &Zone, until: i64) -> Option<i64
 
 /// Whether the span before may still emit a tick after `instant`, which lies in `span`.
 fn emits_into_next(pattern: &Pattern, span: &OffsetSpan, instant: i64) -> bool {
-    pattern.hours == HourRule::Fixed
-        && span.start != i64::MIN
-        && instant < span.start + span.skipped_at_start()
+    pattern.hours == HourRule::Fixed && instant < span.start + span.skipped_at_start()
 }
 
 /// The local times that a span emits: from the first up to, not including, the second.

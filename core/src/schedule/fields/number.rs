@@ -73,6 +73,6 @@ impl<'a> Number<'a> {
 
 impl fmt::Display for Number<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.value < i128::MAX { write!(f, "{}", self.value) } else { f.write_str(&self.digits()) }
+        f.write_str(&self.digits())
     }
 }

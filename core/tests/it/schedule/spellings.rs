@@ -181,6 +181,26 @@ fn accidental_names_are_accepted_from_a_store_alone() {
 }
 
 #[test]
+fn digits_of_other_scripts_are_accepted_from_a_store_alone() {
+    let minute = |text: &str| [format!("0 {text}")];
+    let ten = minute("\u{661}\u{660}");
+    assert!(Schedule::parse(&ScheduleSpec::written(&ten)).is_err());
+    let stored = Schedule::parse(&ScheduleSpec::stored(&ten)).unwrap();
+    assert_eq!(next(&stored, "2026-01-01T00:00:00Z", 1), ["2026-01-01T00:10:00Z"]);
+    // The sign after the ten Arabic digits.
+    assert!(Schedule::parse(&ScheduleSpec::stored(&minute("\u{66A}"))).is_err());
+}
+
+#[test]
+fn errors_name_the_range_of_the_field_and_the_word_that_is_no_weekday() {
+    let message = |day: &str| schedule(&format!("0 0 0 * * {day}"), "UTC").unwrap_err().to_string();
+    let too_long = "the step value (31) is higher than the total range of the expression (30)";
+    assert!(message("5-31/31").ends_with(too_long));
+    assert_eq!(message("1st_5mon"), "Invalid weekday name \"5\"");
+    assert_eq!(message("1st_mo"), "Invalid weekday name \"mo\"");
+}
+
+#[test]
 fn a_rate_of_zero_is_rejected_as_zero() {
     let message = |text: &str| schedule(text, "UTC").unwrap_err().to_string();
     assert!(message("rate(0 minutes)").contains(": zero, expected"));

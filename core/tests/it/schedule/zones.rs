@@ -134,14 +134,29 @@ fn a_day_that_a_zone_skipped_ticks_once() {
 }
 
 #[test]
-fn a_running_hour_repeats_the_only_times_of_a_schedule_after_a_fold() {
-    // Midnight of Sao Paulo went back to 23:00; the last of the date's times come again.
-    let last = schedule("0 30 * * * 17 2 2018", "America/Sao_Paulo").unwrap();
-    assert_eq!(super::next(&last, "2018-02-18T01:40:00Z", 2), ["2018-02-18T02:30:00Z"]);
-    // One o'clock of the Azores goes back to midnight; the first of the date's times came before.
-    let first = schedule("0 30 * * * 25 10 2026", "Atlantic/Azores").unwrap();
-    let found = first.last_in(instant("2026-01-01T00:00:00Z"), instant("2026-10-25T01:10:00Z"));
-    assert_eq!(found, Some(instant("2026-10-25T00:30:00Z")));
+fn a_running_hour_repeats_the_first_and_last_times_of_a_date_after_a_fold() {
+    // Midnight of Sao Paulo went back to 23:00: the last of the date's times came again.
+    for years in ["2018", "2018-2019"] {
+        let date = schedule(&format!("0 30 * * * 17 2 {years}"), "America/Sao_Paulo").unwrap();
+        assert_eq!(super::next(&date, "2018-02-18T01:40:00Z", 1), ["2018-02-18T02:30:00Z"], "{years}");
+    }
+    // One o'clock of the Azores goes back to midnight: the first of the date's times came before.
+    for years in ["2026", "2025-2026"] {
+        let date = schedule(&format!("0 30 * * * 25 10 {years}"), "Atlantic/Azores").unwrap();
+        let found = date.last_in(instant("2025-01-01T00:00:00Z"), instant("2026-10-25T01:10:00Z"));
+        assert_eq!(found, Some(instant("2026-10-25T00:30:00Z")), "{years}");
+    }
+}
+
+#[test]
+fn looking_back_over_a_season_without_ticks_finds_those_near_the_change_before() {
+    for (text, until, tick) in [
+        ("0 0 0 * * 28 3 2026", "2026-11-30T00:00:00Z", "2026-03-27T23:00:00Z"),
+        ("0 0 0 * * 30 3 2026", "2027-03-29T12:00:00Z", "2026-03-29T22:00:00Z"),
+    ] {
+        let date = schedule(text, "Europe/Berlin").unwrap();
+        assert_eq!(date.last_in(Timestamp::UNIX_EPOCH, instant(until)), Some(instant(tick)), "{text}");
+    }
 }
 
 #[test]
