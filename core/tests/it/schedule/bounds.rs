@@ -142,7 +142,7 @@ fn a_rate_beside_another_expression_counts_from_the_second_after_the_start() {
 }
 
 #[test]
-fn looking_back_over_stepped_years_finds_the_last_year_named() {
+fn looking_back_over_stepped_years_and_weeks_finds_the_last_day_named() {
     let years = schedule("0 0 0 * * 1 1 2026-2039/4", "UTC").unwrap();
     let last = |until: &str| years.last_in(Timestamp::MIN, instant(until)).map(|tick| tick.to_string());
     for (until, tick) in [
@@ -155,6 +155,9 @@ fn looking_back_over_stepped_years_finds_the_last_year_named() {
         assert_eq!(last(until).as_deref(), Some(tick), "{until}");
     }
     assert_eq!(last("2025-12-31T23:59:59Z"), None);
+    let mondays = schedule("0 0 9,17 mon", "UTC").unwrap();
+    let tick = mondays.last_in(instant("2026-01-01T00:00:00Z"), instant("2026-01-07T12:00:00Z"));
+    assert_eq!(tick, Some(instant("2026-01-05T17:00:00Z")));
 }
 
 #[test]

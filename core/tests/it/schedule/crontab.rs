@@ -94,6 +94,13 @@ fn a_step_larger_than_its_field_names_the_first_value_alone() {
 }
 
 #[test]
+fn a_step_after_a_value_counts_to_the_last_one_of_the_field() {
+    let minutes = schedule("cron(29/30 0 * * *)", "UTC").unwrap();
+    let ticks = ["2027-03-01T00:29:00Z", "2027-03-01T00:59:00Z"];
+    assert_eq!(next(&minutes, "2027-03-01T00:00:00Z", 2), ticks);
+}
+
+#[test]
 fn syntax_that_no_crontab_has_is_rejected() {
     for text in [
         "0 9 * * 8",

@@ -132,6 +132,20 @@ fn numbers_beyond_128_bits_are_compared_and_named_in_full() {
 }
 
 #[test]
+fn the_nearest_working_day_stays_within_its_month() {
+    // 1 August 2026 is a Saturday, 31 May 2026 a Sunday.
+    for (text, tick) in [
+        ("cron(0 0 1W 8 ? 2026)", "2026-08-03T00:00:00Z"),
+        ("cron(0 0 2W 8 ? 2026)", "2026-08-03T00:00:00Z"),
+        ("cron(0 0 LW 5 ? 2026)", "2026-05-29T00:00:00Z"),
+        ("cron(0 0 30W 5 ? 2026)", "2026-05-29T00:00:00Z"),
+        ("cron(0 0 31W 5 ? 2026)", "2026-05-29T00:00:00Z"),
+    ] {
+        assert_eq!(next(&schedule(text, "UTC").unwrap(), "2026-01-01T00:00:00Z", 2), [tick], "{text}");
+    }
+}
+
+#[test]
 fn hostile_input_is_rejected_without_a_panic() {
     let long = "1,".repeat(600);
     let hostile = [
