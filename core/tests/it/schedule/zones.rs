@@ -182,3 +182,14 @@ fn counts_that_begin_or_end_near_a_change_agree_with_iterating() {
         }
     }
 }
+
+#[test]
+fn a_tick_shifted_out_of_a_gap_is_found_from_any_instant_after_the_gap() {
+    let skipped = schedule("0 30 2", "Europe/Berlin").unwrap();
+    for after in ["2027-03-28T00:59:59Z", "2027-03-28T01:00:00Z", "2027-03-28T01:29:59Z"] {
+        assert_eq!(super::next(&skipped, after, 1), ["2027-03-28T01:30:00Z"], "{after}");
+    }
+    let later = "2027-03-28T01:30:00Z";
+    assert_eq!(super::next(&skipped, later, 1), ["2027-03-29T00:30:00Z"]);
+    assert_eq!(skipped.last_in(Timestamp::UNIX_EPOCH, instant("2027-03-28T01:59:59Z")), Some(instant(later)));
+}
