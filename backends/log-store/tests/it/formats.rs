@@ -4,7 +4,7 @@ use ecs_scheduler_core::{DecisionQuery, FiringState, Journal as _, Revision, Tic
 use serde_json::Value;
 
 use crate::backend::MemoryBackend;
-use crate::sample::{SECOND, advance, at, fire, firings, get};
+use crate::sample::{SECOND, advance, fire, firings, get};
 
 /// A log of format 1, whose settlements have no revision: a job, an edit of it, and two settlements that were decided before
 /// the edit and written after it, the second with a firing.
@@ -27,7 +27,7 @@ async fn settlements_of_format_1_are_applied_at_any_revision() {
     let store = backend.try_open().await.unwrap();
     let job = get(&store, "nightly").await.unwrap();
     assert_eq!((job.revision, job.document.get()), (Revision(2), SECOND));
-    assert_eq!(job.progress.settled, Some(at(20)));
+    assert_eq!(job.progress.settled, Some("2027-01-15T08:00:20Z".parse().unwrap()));
     let rows = store.decisions(&DecisionQuery::default()).await.unwrap();
     let outcomes: Vec<_> = rows.iter().map(|row| row.draft.outcome).collect();
     assert_eq!(outcomes, [TickOutcome::Pending, TickOutcome::Idle]);
