@@ -166,15 +166,6 @@ impl SchedulerLoop {
         self.store_pause.is_some_and(|(until, _)| Instant::now() < until)
     }
 
-    /// Ends a long pause soon after a round has written: the store works again.
-    fn shorten_pause(&mut self) {
-        if let Some((until, _)) = &mut self.store_pause
-            && self.engine.process.store_fault.read().is_none()
-        {
-            *until = (*until).min(Instant::now() + MIN_STORE_PAUSE);
-        }
-    }
-
     /// Pauses the loop's own calls after a failed one, so that a store that does not answer seldom delays ticks.
     fn record_answer(&mut self, answered: bool) {
         let last = self.store_pause.take().filter(|_| !answered);
@@ -283,9 +274,6 @@ impl SchedulerLoop {
     }
 
     async fn handle_report(&mut self, slot: SlotId, progress: JobProgress) {
-        if matches!(progress, JobProgress::Settled { .. }) {
-            self.shorten_pause();
-        }
         let Some(entry) = self.agenda.get_mut(slot) else { return };
         self.in_rounds -= 1;
         entry.busy = false;
