@@ -3,6 +3,8 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
+use futures::TryFutureExt as _;
+use futures::future::{BoxFuture, join_all};
 
 use super::StoreFixture;
 use super::calls::{
@@ -39,24 +41,26 @@ pub async fn calls_fail_with_transient_faults_while_the_store_is_cut_off(subject
         || Advance { from: firing.state, to: moved(&firing, FiringState::Launching, &[]), outcome: None };
     let stored = read(&*store, "nightly").await;
     let next = || vec![settlement(&stored, vec![draft(TickOutcome::Idle, 2)])];
+    let (decisions, firings) = (all_decisions(), all_firings());
     subject.cut().await;
-    let results = [
-        in_time(store.create(new_job("late", 0))).await.map(drop),
-        in_time(store.replace(&job.id, job.revision, job.document.clone(), at(1))).await.map(drop),
-        in_time(store.remove(&job.id, None)).await,
-        in_time(store.get(std::slice::from_ref(&job.id))).await.map(drop),
-        in_time(store.list(ListFrom::Skip(0), count(1))).await.map(drop),
-        in_time(store.settle(next())).await.map(drop),
-        in_time(store.advance(launching())).await,
-        in_time(store.open_firings()).await.map(drop),
-        in_time(store.decisions(&all_decisions())).await.map(drop),
-        in_time(store.firings(&all_firings())).await.map(drop),
-        in_time(store.get_register("brake")).await.map(drop),
-        in_time(store.put_register("brake", "on", None, None)).await.map(drop),
-        in_time(store.health_check()).await,
-        in_time(store.prune(super::maintenance::by_age(0, 1))).await.map(drop),
+    // At the same time: a store may repeat each call for many seconds.
+    let calls: [BoxFuture<'_, Result<(), StoreError>>; 14] = [
+        Box::pin(store.create(new_job("late", 0)).map_ok(drop)),
+        Box::pin(store.replace(&job.id, job.revision, job.document.clone(), at(1)).map_ok(drop)),
+        Box::pin(store.remove(&job.id, None)),
+        Box::pin(store.get(std::slice::from_ref(&job.id)).map_ok(drop)),
+        Box::pin(store.list(ListFrom::Skip(0), count(1)).map_ok(drop)),
+        Box::pin(store.settle(next()).map_ok(drop)),
+        Box::pin(store.advance(launching())),
+        Box::pin(store.open_firings().map_ok(drop)),
+        Box::pin(store.decisions(&decisions).map_ok(drop)),
+        Box::pin(store.firings(&firings).map_ok(drop)),
+        Box::pin(store.get_register("brake").map_ok(drop)),
+        Box::pin(store.put_register("brake", "on", None, None).map_ok(drop)),
+        Box::pin(store.health_check()),
+        Box::pin(store.prune(super::maintenance::by_age(0, 1)).map_ok(drop)),
     ];
-    for (index, result) in results.iter().enumerate() {
+    for (index, result) in in_time(join_all(calls)).await.iter().enumerate() {
         assert!(result.as_ref().is_err_and(StoreError::is_transient), "call {index}: {result:?}");
     }
     subject.mend().await;
