@@ -34,11 +34,11 @@ impl Permission {
     /// ```
     /// use ecs_scheduler_core::Permission;
     /// let pass = Permission::new("iam:PassRole", "arn:aws:iam::123456789012:role/worker")
-    ///     .given("StringEquals", "iam:PassedToService", "ecs-tasks.amazonaws.com");
+    ///     .with_condition("StringEquals", "iam:PassedToService", "ecs-tasks.amazonaws.com");
     /// assert_eq!(pass.conditions["StringEquals"]["iam:PassedToService"], "ecs-tasks.amazonaws.com");
     /// ```
     #[must_use]
-    pub fn given(mut self, operator: &str, key: &str, value: impl Into<String>) -> Self {
+    pub fn with_condition(mut self, operator: &str, key: &str, value: impl Into<String>) -> Self {
         self.conditions.entry(operator.to_owned()).or_default().insert(key.to_owned(), value.into());
         self
     }

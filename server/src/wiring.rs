@@ -234,8 +234,8 @@ pub fn partition(_: &str) -> &'static str {
 }
 
 /// Backup and restore of a store's file: only SQLite's store is a file.
-pub(crate) mod copies {
-    pub(crate) use ecs_scheduler_backend_sqlite::{Contents, backup, restore, verify};
+pub(crate) mod sqlite_backup {
+    pub(crate) use ecs_scheduler_backend_sqlite::{BackupContents, backup, restore, verify};
 }
 
 /// Returns the file of a store that is one file.

@@ -172,7 +172,7 @@ pub(crate) fn padded(number: u64) -> String {
 
 /// Returns the shard of a job.
 pub(crate) fn shard(job: &JobId) -> u8 {
-    Shard::of(job).number()
+    Shard::from_job(job).number()
 }
 
 /// Returns the part of a register: FNV-1a of its name, modulo [`PARTS`]. The stored layout depends on it: never change it.

@@ -19,7 +19,7 @@ impl Shards for DynamoDbStore {
         from: ListFrom,
         limit: NonZeroUsize,
     ) -> Result<JobList, StoreError> {
-        jobs::list(&self.context, from, limit, |job| Shard::of(job) == shard).await
+        jobs::list(&self.context, from, limit, |job| Shard::from_job(job) == shard).await
     }
 
     async fn open_firings_in_shard(&self, shard: Shard) -> Result<Vec<Firing>, StoreError> {

@@ -22,7 +22,7 @@ pub(crate) async fn required(
         let cluster = cluster_name(shared.cluster(&options));
         let arn = |what: &str| format!("arn:aws:ecs:{region}:*:{what}");
         let in_cluster = |permission: Permission| {
-            permission.given("ArnLike", "ecs:cluster", arn(&format!("cluster/{cluster}")))
+            permission.with_condition("ArnLike", "ecs:cluster", arn(&format!("cluster/{cluster}")))
         };
         let own_tasks = arn(&format!("task/{cluster}/*"));
         let family = task.definition.rsplit('/').next().unwrap_or(&task.definition);
@@ -36,15 +36,15 @@ pub(crate) async fn required(
             || options.enable_ecs_managed_tags == Some(true);
         if shared.options.tags || !options.tags.is_empty() || is_tagged {
             let tag = Permission::new("ecs:TagResource", own_tasks);
-            all.insert(tag.given("StringEquals", "ecs:CreateAction", "RunTask"));
+            all.insert(tag.with_condition("StringEquals", "ecs:CreateAction", "RunTask"));
         }
         for role in passed_roles(shared, task).await? {
             let pass = Permission::new("iam:PassRole", role);
-            all.insert(pass.given("StringEquals", "iam:PassedToService", "ecs-tasks.amazonaws.com"));
+            all.insert(pass.with_condition("StringEquals", "iam:PassedToService", "ecs-tasks.amazonaws.com"));
         }
         for volume in &options.volume_configurations {
             let pass = Permission::new("iam:PassRole", volume.managed_ebs_volume.role_arn.as_str());
-            all.insert(pass.given("StringEquals", "iam:PassedToService", "ecs.amazonaws.com"));
+            all.insert(pass.with_condition("StringEquals", "iam:PassedToService", "ecs.amazonaws.com"));
         }
     }
     if let Some(queue) = &shared.options.events_queue {
@@ -77,7 +77,7 @@ async fn decrypt_permission(shared: &LauncherContext, queue: &str) -> Option<Per
         "alias/aws/sqs" => None,
         alias if alias.starts_with("alias/") => {
             let decrypt = Permission::new("kms:Decrypt", format!("{before}:key/*"));
-            Some(decrypt.given("ForAnyValue:StringEquals", "kms:ResourceAliases", alias))
+            Some(decrypt.with_condition("ForAnyValue:StringEquals", "kms:ResourceAliases", alias))
         }
         _ => Some(Permission::new("kms:Decrypt", key)),
     }

@@ -123,5 +123,5 @@ impl Pool {
 
 /// Returns the number of a job's shard.
 pub(crate) fn shard_number(id: &JobId) -> i16 {
-    Shard::of(id).number().into()
+    Shard::from_job(id).number().into()
 }

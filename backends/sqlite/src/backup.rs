@@ -22,7 +22,7 @@ const BUSY_BACKOFF: Duration = Duration::from_millis(50);
 
 /// The contents of a verified file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Contents {
+pub struct BackupContents {
     /// The format; 0 is the Python version's.
     pub format: usize,
     /// Number of jobs.
@@ -42,7 +42,7 @@ pub struct Contents {
 /// # Errors
 ///
 /// Fails when the file is missing, damaged, of a newer format or not a store, and when the copy cannot be written.
-pub fn backup(source: &Path, into: &Path, progress: &dyn Fn(u64, u64)) -> Result<Contents, StoreError> {
+pub fn backup(source: &Path, into: &Path, progress: &dyn Fn(u64, u64)) -> Result<BackupContents, StoreError> {
     let read_failed = |error| store_error("back up", source, error);
     let write_failed = |error| store_error("write a backup to", into, error);
     if !source.exists() {
@@ -86,7 +86,7 @@ pub fn backup(source: &Path, into: &Path, progress: &dyn Fn(u64, u64)) -> Result
 ///
 /// Fails when the file cannot be read, is damaged, of a newer format or not a store, and when a write-ahead log lies
 /// beside it: then it is not a backup but a store in use, or a part of one.
-pub fn verify(path: &Path) -> Result<Contents, StoreError> {
+pub fn verify(path: &Path) -> Result<BackupContents, StoreError> {
     let read_failed = |error| store_error("read", path, error);
     let invalid = |reason: &str| {
         StoreError::fault(FaultKind::Config, format!("could not use {path:?} as a backup: {reason}"))
@@ -115,7 +115,7 @@ pub fn verify(path: &Path) -> Result<Contents, StoreError> {
     let count = |sql| connection.query_row(sql, [], |row| row.get::<_, u64>(0)).map_err(read_failed);
     let has_journal = has_table(&connection, "journal").map_err(read_failed)?;
     let count_journal = |sql| if has_journal { count(sql) } else { Ok(0) };
-    Ok(Contents {
+    Ok(BackupContents {
         format,
         jobs: count("SELECT count(*) FROM jobs")?,
         decisions: count_journal("SELECT count(*) FROM journal")?,
@@ -132,7 +132,7 @@ pub fn verify(path: &Path) -> Result<Contents, StoreError> {
 ///
 /// Fails when the backup is invalid ([`verify`]), when a scheduler uses the file, when the file exists and `aside` is
 /// `None`, when `aside` exists, and when the folder cannot be written.
-pub fn restore(backup: &Path, target: &Path, aside: Option<&Path>) -> Result<Contents, StoreError> {
+pub fn restore(backup: &Path, target: &Path, aside: Option<&Path>) -> Result<BackupContents, StoreError> {
     let contents = verify(backup)?;
     create_folder(target)?;
     let target = &resolve_path(target)?;

@@ -174,7 +174,7 @@ pub(crate) fn read_decision(row: &Row<'_>) -> rusqlite::Result<DecisionRecord> {
 
 /// Encodes the `body` column.
 pub(crate) fn encode_body(firing: &Firing) -> Result<String, StoreError> {
-    to_json(&FiringBody::of(firing))
+    to_json(&FiringBody::from_firing(firing))
 }
 
 /// The columns that [`read_firing`] reads.

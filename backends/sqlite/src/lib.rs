@@ -36,6 +36,6 @@ mod store;
 mod writer_conn;
 mod writer_thread;
 
-pub use backup::{Contents, backup, restore, verify};
+pub use backup::{BackupContents, backup, restore, verify};
 pub use provider::SqliteProvider;
 pub use store::{SqliteOptions, SqliteStore};

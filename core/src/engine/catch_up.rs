@@ -44,7 +44,7 @@ pub(super) struct CatchUpPlan {
 
 impl<'a> Ticks<'a> {
     /// Returns the ticks of a job after the last settled one.
-    pub(super) fn of(job: &'a Job, after: Timestamp) -> Option<Self> {
+    pub(super) fn from_job(job: &'a Job, after: Timestamp) -> Option<Self> {
         let (jitter, earlier) = (job.policy.jitter, &job.earlier[..]);
         Some(Self { job: job.id.as_str(), schedule: job.ticks()?, jitter, earlier, after })
     }
@@ -63,7 +63,7 @@ impl Ticks<'_> {
     }
 
     fn jitter_of(&self, nominal: Timestamp) -> Option<std::time::Duration> {
-        Earlier::of(self.earlier, nominal).map_or(self.jitter, |version| version.jitter)
+        Earlier::find(self.earlier, nominal).map_or(self.jitter, |version| version.jitter)
     }
 
     /// Returns when the next unsettled tick is due.

@@ -89,7 +89,7 @@ impl EngineInner {
         }
         let job = self.parse(stored)?;
         entry.since = self.ticks_count_from(entry.settled, job.counts_from(stored.changed));
-        Ok(Ticks::of(&job, entry.after()).and_then(|ticks| ticks.next_due()))
+        Ok(Ticks::from_job(&job, entry.after()).and_then(|ticks| ticks.next_due()))
     }
 
     /// Returns the parsed jobs, from the cache or the store; jobs that no longer exist are left out.

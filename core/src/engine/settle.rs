@@ -71,7 +71,7 @@ impl PendingCommit {
     fn progress(&self) -> JobProgress {
         let Ok(job) = &self.cached.job else { return JobProgress::Invalid };
         let after = self.settled.map_or(self.due.after, |settled| settled.max(self.due.after));
-        let due = Ticks::of(job, after).and_then(|ticks| ticks.next_due());
+        let due = Ticks::from_job(job, after).and_then(|ticks| ticks.next_due());
         JobProgress::Settled { settled: self.settled, due, retry_at: self.retry_at }
     }
 }

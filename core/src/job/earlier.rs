@@ -57,7 +57,7 @@ struct Version {
 }
 
 impl Version {
-    fn of(document: &Map<String, Value>, from: Timestamp, until: Timestamp) -> Self {
+    fn from_document(document: &Map<String, Value>, from: Timestamp, until: Timestamp) -> Self {
         // A schedule of the job's own goes before the one that a trigger brings.
         let has_schedule = document.get("schedule").is_some_and(|schedule| !schedule.is_null());
         let names = FIELDS.into_iter().chain((!has_schedule).then_some("trigger"));
@@ -82,7 +82,7 @@ pub(super) fn read(
     cx: &JobContext<'_>,
 ) -> Result<Vec<Earlier>, Vec<FieldError>> {
     let Some(list) = document.get(EARLIER_SCHEDULES) else { return Ok(Vec::new()) };
-    let list = Vec::<Version>::deserialize(list).map_err(|error| vec![wrong(error.to_string())])?;
+    let list = Vec::<Version>::deserialize(list).map_err(|error| vec![list_error(error.to_string())])?;
     list.into_iter().map(|version| version.read(id, cx)).collect()
 }
 
@@ -105,7 +105,7 @@ impl Job {
     /// Returns why and for how long this tick is not looked at: as this version says, or else the one that it belongs to.
     #[must_use]
     pub fn suspension_of(&self, tick: Timestamp) -> Option<&Suspension> {
-        let own = Earlier::of(&self.earlier, tick).and_then(|earlier| earlier.suspension.as_ref());
+        let own = Earlier::find(&self.earlier, tick).and_then(|earlier| earlier.suspension.as_ref());
         [self.suspension.as_ref(), own].into_iter().flatten().find(|suspension| suspension.holds(tick))
     }
 }
@@ -150,7 +150,7 @@ impl StoredJob {
 
 impl Earlier {
     /// Returns the earlier version that a tick belongs to; none when it belongs to the present one.
-    pub(crate) fn of(versions: &[Self], tick: Timestamp) -> Option<&Self> {
+    pub(crate) fn find(versions: &[Self], tick: Timestamp) -> Option<&Self> {
         versions.iter().find(|version| tick <= version.until)
     }
 }
@@ -216,13 +216,13 @@ fn keep_earlier(
     for version in &mut list {
         (version.from, version.until) = (version.from.min(at), version.until.min(at));
     }
-    let newest = Version::of(&old, changed.min(at), at);
+    let newest = Version::from_document(&old, changed.min(at), at);
     match list.last_mut().filter(|last| last.fields == newest.fields) {
         Some(last) => last.until = at,
         None => list.push(newest),
     }
     if list.len() > MOST {
-        return Err(wrong(format!(
+        return Err(list_error(format!(
             "Ticks of {MOST} earlier versions have no outcome yet: try again when the scheduler has looked at them."
         )));
     }
@@ -231,7 +231,7 @@ fn keep_earlier(
     Ok(document)
 }
 
-fn wrong(message: String) -> FieldError {
+fn list_error(message: String) -> FieldError {
     FieldPath::field(EARLIER_SCHEDULES).error(message)
 }
 

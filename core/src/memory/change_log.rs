@@ -19,7 +19,7 @@ struct ShardLog {
 
 impl ChangeLog {
     pub(super) fn record(&mut self, job: &JobId) {
-        let log = &mut self.0[usize::from(Shard::of(job).number())];
+        let log = &mut self.0[usize::from(Shard::from_job(job).number())];
         log.newest += 1;
         log.jobs.push_back(job.clone());
         if log.jobs.len() > MIN_CHANGELOG {

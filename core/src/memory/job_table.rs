@@ -120,7 +120,7 @@ impl JobTable {
             ListFrom::Skip(skip) => (0, usize::try_from(*skip).unwrap_or(usize::MAX)),
             ListFrom::After(id) => (self.index_after(id)?, 0),
         };
-        let of_shard = |order: &&(u64, JobId)| Shard::of(&order.1) == shard;
+        let of_shard = |order: &&(u64, JobId)| Shard::from_job(&order.1) == shard;
         let page = self.order[start..].iter().filter(of_shard).skip(skip).take(limit.get());
         let jobs = page.map(|(_, id)| self.jobs[id].job.clone()).collect();
         Ok(JobList { jobs, total: self.order.iter().filter(of_shard).count() as u64 })

@@ -24,7 +24,7 @@ impl Shards for MemoryStore {
 
     async fn open_firings_in_shard(&self, shard: Shard) -> Result<Vec<Firing>, StoreError> {
         let mut open = self.lock()?.journal.unfinished();
-        open.retain(|firing| Shard::of(&firing.job) == shard);
+        open.retain(|firing| Shard::from_job(&firing.job) == shard);
         Ok(open)
     }
 

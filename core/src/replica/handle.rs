@@ -85,7 +85,7 @@ impl ReplicaHandle {
     /// Returns the owner of a job, as of the last read of the cluster's registers, at most a second ago.
     #[must_use]
     pub fn owner(&self, job: &JobId) -> JobOwner {
-        let shard = Shard::of(job);
+        let shard = Shard::from_job(job);
         if self.engine_of(job).is_some() {
             return JobOwner::ThisReplica;
         }
@@ -265,7 +265,7 @@ impl ReplicaHandle {
     }
 
     fn engine_of(&self, job: &JobId) -> Option<EngineHandle> {
-        self.inner.owned.lock().get(&Shard::of(job))?.engine()
+        self.inner.owned.lock().get(&Shard::from_job(job))?.engine()
     }
 
     fn engines(&self) -> Vec<EngineHandle> {

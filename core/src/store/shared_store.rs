@@ -28,7 +28,7 @@ impl Shard {
 
     /// Returns the shard of a job: the topmost four bits of the stable hash of its name.
     #[must_use]
-    pub fn of(job: &JobId) -> Self {
+    pub fn from_job(job: &JobId) -> Self {
         let number = hash::scale(hash::stable(&[job.as_str().as_bytes()]), u64::from(Self::COUNT));
         Self(u8::try_from(number).expect("there are fewer than 256 shards"))
     }

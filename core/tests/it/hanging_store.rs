@@ -72,7 +72,8 @@ impl HangingStore {
     }
 
     fn effect_of(&self, call: Call, jobs: &[&JobId]) -> Option<Effect> {
-        let in_shard = self.shard.lock().is_some_and(|shard| jobs.iter().any(|job| Shard::of(job) == shard));
+        let in_shard =
+            self.shard.lock().is_some_and(|shard| jobs.iter().any(|job| Shard::from_job(job) == shard));
         let effect = self.hangs.lock().iter_mut().find_map(|hang| {
             let about = hang.job.as_ref().is_none_or(|job| jobs.contains(&job));
             (hang.call == call && about && hang.left > 0).then(|| {

@@ -13,7 +13,7 @@ use crate::error::CommandError;
 use crate::output::json_text;
 use crate::transfer::new_file::NewFile;
 use crate::transfer::{StoreUri, store_uri};
-use crate::wiring::copies::{self, Contents};
+use crate::wiring::sqlite_backup::{self, BackupContents};
 use crate::wiring::store_file;
 
 /// The store to back up and the target file.
@@ -65,8 +65,8 @@ pub(crate) async fn run(args: BackupArgs, values: &Values) -> Result<String, Com
     let contents = blocking(move || {
         let copy = NewFile::beside(&target)?;
         let bar = Bar::new("copying", 0);
-        let contents =
-            copies::backup(&of, copy.path(), &|done, all| bar.set(done, all)).map_err(command_error)?;
+        let contents = sqlite_backup::backup(&of, copy.path(), &|done, all| bar.set(done, all))
+            .map_err(command_error)?;
         copy.publish()?;
         Ok(contents)
     })
@@ -93,7 +93,7 @@ pub(crate) async fn restore(
     let backup = args.file.clone();
     let name = backup.display().to_string();
     if args.verify {
-        let contents = blocking(move || copies::verify(&backup).map_err(command_error)).await?;
+        let contents = blocking(move || sqlite_backup::verify(&backup).map_err(command_error)).await?;
         return Ok(if args.json {
             json_text(&json!({ "file": name, "sound": true, "contents": summary(&contents) }))
         } else {
@@ -109,7 +109,8 @@ pub(crate) async fn restore(
     let moved = aside.clone().filter(|_| target.exists());
     let to = target.clone();
     let contents =
-        blocking(move || copies::restore(&backup, &to, aside.as_deref()).map_err(command_error)).await?;
+        blocking(move || sqlite_backup::restore(&backup, &to, aside.as_deref()).map_err(command_error))
+            .await?;
     let (target, moved) = (target.display().to_string(), moved.map(|moved| moved.display().to_string()));
     Ok(if args.json {
         let contents = summary(&contents);
@@ -141,14 +142,14 @@ fn command_error(error: StoreError) -> CommandError {
     CommandError::failed(error.to_string())
 }
 
-fn describe(contents: &Contents) -> String {
-    let Contents { format, jobs, decisions, firings } = contents;
+fn describe(contents: &BackupContents) -> String {
+    let BackupContents { format, jobs, decisions, firings } = contents;
     let format =
         if *format == 0 { "the Python version's format".to_owned() } else { format!("format {format}") };
     format!("{jobs} jobs, {decisions} decisions, {firings} firings, {format}")
 }
 
-fn summary(contents: &Contents) -> serde_json::Value {
-    let Contents { format, jobs, decisions, firings } = contents;
+fn summary(contents: &BackupContents) -> serde_json::Value {
+    let BackupContents { format, jobs, decisions, firings } = contents;
     json!({ "format": format, "jobs": jobs, "decisions": decisions, "firings": firings })
 }

@@ -1,4 +1,4 @@
-//! Wrong input by the thousand: always refused, with its place, and nothing is changed.
+//! InvalidConfig input by the thousand: always refused, with its place, and nothing is changed.
 
 use serde_json::{Value, json};
 

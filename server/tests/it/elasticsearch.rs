@@ -53,7 +53,7 @@ async fn jobs_and_history_in_an_index_outlive_the_process_and_a_second_one_makes
     );
     assert_eq!(first.list("/jobs/by-hand/firings", "firings").await.len(), 1);
     assert_eq!(site.starts().len(), 1);
-    let document = fake.world(|world| world.index("jobs").docs()["by-hand"].source.clone());
+    let document = fake.with_state(|state| state.index("jobs").docs()["by-hand"].source.clone());
     let document: Value = serde_json::from_str(&document).unwrap();
     assert_eq!(document["taskDefinition"], "t", "as the Python version reads it");
 
@@ -88,15 +88,15 @@ async fn doctor_says_what_is_wrong_with_the_cluster_and_changes_nothing() {
     };
     let missing = problem().await;
     assert!(missing.contains("it is created when the scheduler starts"), "{missing}");
-    fake.world(|world| {
-        world.create("jobs", &json!({ "settings": { "index": { "translog": { "durability": "async" } } } }))
+    fake.with_state(|state| {
+        state.create("jobs", &json!({ "settings": { "index": { "translog": { "durability": "async" } } } }))
     });
     let weak = problem().await;
     assert!(weak.contains("index.translog.durability"), "{weak}");
-    fake.world(|world| world.denied.insert("indices:admin/get"));
+    fake.with_state(|state| state.denied.insert("indices:admin/get"));
     let denied = problem().await;
     assert!(denied.contains("permission: view_index_metadata"), "{denied}");
-    fake.world(|world| world.authorization = Some("Basic bm9ib2R5Om5vdGhpbmc=".to_owned()));
+    fake.with_state(|state| state.authorization = Some("Basic bm9ib2R5Om5vdGhpbmc=".to_owned()));
     let unknown = problem().await;
     assert!(unknown.contains("not accepted") && unknown.contains("ECSS_ELASTICSEARCH_API_KEY"), "{unknown}");
     assert_eq!(fake.count("PUT"), 0);

@@ -9,11 +9,11 @@ use serde_json::{Value, json};
 use crate::harness::Server;
 
 /// A folder with the definition `work`, whose command comes from its image.
-struct Place {
+struct DefinitionFolder {
     root: tempfile::TempDir,
 }
 
-impl Place {
+impl DefinitionFolder {
     fn new() -> Self {
         let this = Self { root: tempfile::tempdir().unwrap() };
         this.define(&json!({"name": "main", "image": "busybox"}));
@@ -37,8 +37,8 @@ fn job(overrides: &Value) -> Value {
 
 #[tokio::test(start_paused = true)]
 async fn a_job_that_gives_its_container_no_command_is_refused_and_told_where_to_give_one() {
-    let place = Place::new();
-    let server = place.serve().await;
+    let folder = DefinitionFolder::new();
+    let server = folder.serve().await;
     let refused = server.json("POST", "/jobs", job(&json!([]))).await;
     assert_eq!(refused.status, StatusCode::BAD_REQUEST);
     let text = refused.text();
@@ -55,13 +55,13 @@ async fn a_job_that_gives_its_container_no_command_is_refused_and_told_where_to_
 
 #[tokio::test(start_paused = true)]
 async fn a_stored_job_can_be_changed_although_its_definition_lost_the_command() {
-    let place = Place::new();
-    place.define(&json!({"name": "main", "command": ["true"]}));
-    let server = place.serve().await;
+    let folder = DefinitionFolder::new();
+    folder.define(&json!({"name": "main", "command": ["true"]}));
+    let server = folder.serve().await;
     let mut plain = job(&json!([]));
     plain.as_object_mut().unwrap().remove("overrides");
     assert_eq!(server.json("POST", "/jobs", plain).await.status, StatusCode::CREATED);
-    place.define(&json!({"name": "main", "image": "busybox:1"}));
+    folder.define(&json!({"name": "main", "image": "busybox:1"}));
     tokio::time::advance(std::time::Duration::from_secs(1)).await;
     let changed = server.json("PATCH", "/jobs/work", json!({"description": "nightly"})).await;
     assert_eq!(changed.status, StatusCode::OK, "{}", changed.text());
@@ -72,8 +72,8 @@ async fn a_stored_job_can_be_changed_although_its_definition_lost_the_command() 
 
 #[tokio::test(start_paused = true)]
 async fn a_job_for_ecs_is_taken_with_a_warning_for_what_a_local_process_cannot_have() {
-    let place = Place::new();
-    let server = place.serve().await;
+    let folder = DefinitionFolder::new();
+    let server = folder.serve().await;
     let mut document = job(&json!([{"containerName": "main", "command": ["true"], "cpu": 256}]));
     document["launch"] =
         json!({"launchType": "FARGATE", "network": {"subnets": ["subnet-0123456789abcdef0"]}});

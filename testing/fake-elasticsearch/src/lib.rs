@@ -91,7 +91,7 @@ impl Fake {
     }
 
     /// Reads or changes the state of the cluster.
-    pub fn world<T>(&self, access: impl FnOnce(&mut ClusterState) -> T) -> T {
+    pub fn with_state<T>(&self, access: impl FnOnce(&mut ClusterState) -> T) -> T {
         access(&mut self.shared.state.lock())
     }
 

@@ -5,7 +5,7 @@
 //!
 //! ```
 //! use std::sync::Arc;
-//! use ecs_scheduler_testing::trigger_suite::{Example, TriggerFixture, Wrong};
+//! use ecs_scheduler_testing::trigger_suite::{Example, TriggerFixture, InvalidConfig};
 //! use ecs_scheduler_core::{
 //!     BuildContext, ConfigError, Demand, EvalContext, Evaluation, Trigger, TriggerError, TriggerRegistry,
 //!     TriggerType, async_trait,
@@ -54,7 +54,7 @@
 //!         vec![Example::new(json!({}), "2026-01-01T00:00:00Z", Demand::Idle)]
 //!     }
 //!
-//!     fn wrong(&self) -> Vec<Wrong> {
+//!     fn invalid_configs(&self) -> Vec<InvalidConfig> {
 //!         Vec::new()
 //!     }
 //! }
@@ -86,7 +86,7 @@ pub trait TriggerFixture {
     /// Returns configurations with their demand; preferably at least one that is idle and one that fires.
     fn examples(&self) -> Vec<Example>;
     /// Returns configurations that must be rejected.
-    fn wrong(&self) -> Vec<Wrong>;
+    fn invalid_configs(&self) -> Vec<InvalidConfig>;
 }
 
 /// A configuration and its expected demand at a tick.
@@ -114,7 +114,7 @@ impl Example {
 
 /// A configuration that must be rejected.
 #[derive(Debug, Clone)]
-pub struct Wrong {
+pub struct InvalidConfig {
     /// The `trigger` object without its `type`.
     pub config: Value,
     /// The expected pointer of the error: `/of/0/queueName`.
@@ -234,7 +234,7 @@ pub fn an_unknown_field_is_rejected_by_name(subject: &dyn TriggerFixture) {
 /// Invalid configurations are rejected, with a pointer and a reason.
 pub fn an_invalid_configuration_is_rejected_at_its_field(subject: &dyn TriggerFixture) {
     let fixture = Fixture::new(subject);
-    for Wrong { config, pointer } in subject.wrong() {
+    for InvalidConfig { config, pointer } in subject.invalid_configs() {
         let error = fixture.build(&config).expect_err(&format!("{config} is refused"));
         assert_eq!(error.pointer, pointer, "{config}: {error}");
         assert!(!error.message.is_empty(), "{config}");

@@ -49,13 +49,13 @@ impl CredentialsProblem {
         // A profile wraps the failure of its source, so the innermost error counts.
         let causes = sources(error).filter_map(|cause| cause.downcast_ref::<CredentialsError>());
         if let Some(innermost) = causes.last() {
-            return Some(Self::of(innermost));
+            return Some(Self::classify(innermost));
         }
         let late = sources(error).any(|cause| cause.to_string().contains(TIMED_OUT));
         late.then(|| Self::transient("the AWS credentials were not loaded in time"))
     }
 
-    fn of(error: &CredentialsError) -> Self {
+    fn classify(error: &CredentialsError) -> Self {
         if let Some((meaning, message)) = sts_refusal(error) {
             let remedy = remedy(meaning, &message, None).unwrap_or_default();
             let text = format!("AWS refused to issue credentials; {remedy}");

@@ -206,7 +206,7 @@ async fn no_write_is_lost_or_duplicated_on_the_strict_fake() {
 
 /// Injects every fault that DynamoDB documents, stale indexes and short pages.
 fn inject_faults_into(fake: &Fake) {
-    let mishaps = [
+    let injected = [
         (InjectedFault::LostAfterEffect, 0.08),
         (InjectedFault::ResetBeforeEffect, 0.03),
         (InjectedFault::ServerError { status: 500 }, 0.03),
@@ -216,8 +216,8 @@ fn inject_faults_into(fake: &Fake) {
         (InjectedFault::InProgress, 0.03),
         (InjectedFault::Unprocessed, 0.2),
     ];
-    for (number, (mishap, probability)) in mishaps.into_iter().enumerate() {
-        let rule = FaultRule::every(Service::DynamoDb, mishap);
+    for (number, (fault, probability)) in injected.into_iter().enumerate() {
+        let rule = FaultRule::every(Service::DynamoDb, fault);
         fake.faults().add(rule.sometimes(probability, SEED + number as u64));
     }
     fake.configure(|settings| {

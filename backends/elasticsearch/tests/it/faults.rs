@@ -106,19 +106,19 @@ async fn writes_fail_while_disks_are_full_and_recover() {
     let mut options = cluster.options();
     options.timeouts = SHORT_TIMEOUTS;
     let store = options.open().await.unwrap();
-    cluster.fake.world(|state| state.full = true);
+    cluster.fake.with_state(|state| state.full = true);
     let error = store.create(new_job("a", "{}")).await.unwrap_err();
     assert!(error.is_transient());
     let message = fault_chain(&error);
     assert!(message.contains("disks are full") && message.contains("flood-stage"), "{message}");
-    cluster.fake.world(|state| state.full = false);
+    cluster.fake.with_state(|state| state.full = false);
     store.create(new_job("a", "{}")).await.unwrap();
     assert_eq!(listed(&store).await.len(), 1);
-    cluster.fake.world(|state| state.full = true);
+    cluster.fake.with_state(|state| state.full = true);
     let error = store.remove(&name("a"), None).await.unwrap_err();
     assert!(error.is_transient(), "a full cluster refuses removals as well: {error}");
     assert_eq!(listed(&store).await.len(), 1);
-    cluster.fake.world(|state| state.full = false);
+    cluster.fake.with_state(|state| state.full = false);
     store.remove(&name("a"), None).await.unwrap();
 }
 
@@ -149,11 +149,11 @@ async fn refresh_with_a_missing_shard_is_an_error() {
 async fn write_does_not_recreate_a_removed_index() {
     let cluster = TestCluster::new().await;
     let store = cluster.store().await;
-    cluster.fake.world(|state| state.remove("jobs"));
+    cluster.fake.with_state(|state| state.remove("jobs"));
     let error = store.create(new_job("a", "{}")).await.unwrap_err();
     let message = fault_chain(&error);
     assert!(message.contains("the index is gone"), "{message}");
-    assert_eq!(cluster.fake.world(|state| state.names().len()), 1, "only the journal is there");
+    assert_eq!(cluster.fake.with_state(|state| state.names().len()), 1, "only the journal is there");
 }
 
 #[tokio::test]
@@ -161,12 +161,12 @@ async fn document_changed_by_another_program_is_a_conflict() {
     let cluster = TestCluster::new().await;
     let store = cluster.store().await;
     store.create(new_job("a", "{}")).await.unwrap();
-    cluster
-        .fake
-        .world(|state| state.index("jobs").put("a", r#"{"taskCount":9}"#, WriteCondition::Unconditional));
+    cluster.fake.with_state(|state| {
+        state.index("jobs").put("a", r#"{"taskCount":9}"#, WriteCondition::Unconditional)
+    });
     let error = store.replace(&name("a"), Revision(1), document("{}"), at(2)).await.unwrap_err();
     assert!(matches!(error, StoreError::Conflict(_)), "{error:?}");
-    let kept = cluster.fake.world(|state| state.index("jobs").docs()["a"].source.clone());
+    let kept = cluster.fake.with_state(|state| state.index("jobs").docs()["a"].source.clone());
     assert_eq!(kept, r#"{"taskCount":9}"#);
 }
 
@@ -175,7 +175,7 @@ async fn documents_stay_writable_after_a_failover() {
     let cluster = TestCluster::new().await;
     let store = cluster.store().await;
     store.create(new_job("a", "{}")).await.unwrap();
-    cluster.fake.world(|state| state.index("jobs").fail_over());
+    cluster.fake.with_state(|state| state.index("jobs").fail_over());
     store.replace(&name("a"), Revision(1), document(r#"{"taskCount":2}"#), at(2)).await.unwrap();
     store.replace(&name("a"), Revision(2), document(r#"{"taskCount":3}"#), at(3)).await.unwrap();
     assert_eq!(listed(&store).await[0].revision, Revision(3));
@@ -198,7 +198,7 @@ async fn second_scheduler_fences_out_the_first() {
 async fn with_many_jobs() -> TestCluster {
     let cluster = TestCluster::new().await;
     cluster.store().await.close().await.unwrap();
-    cluster.fake.world(|state| {
+    cluster.fake.with_state(|state| {
         for number in 0..2_500 {
             state.index("jobs").put(&format!("job-{number:04}"), "{}", WriteCondition::Absent);
         }
@@ -213,7 +213,7 @@ async fn several_pages_of_jobs_are_listed_and_the_scroll_is_freed() {
     let list =
         store.list(ecs_scheduler_core::ListFrom::Skip(2_400), 1_000.try_into().unwrap()).await.unwrap();
     assert_eq!((list.total, list.jobs.len()), (2_500, 100));
-    assert_eq!(cluster.fake.world(|state| state.open_scrolls()), 0);
+    assert_eq!(cluster.fake.with_state(|state| state.open_scrolls()), 0);
     assert_eq!(cluster.fake.count("POST /_search/scroll"), 3);
 }
 
@@ -231,7 +231,7 @@ async fn page_whose_response_was_lost_is_not_skipped() {
         let store = options.open().await.unwrap();
         let list = store.list(ecs_scheduler_core::ListFrom::Skip(0), 1.try_into().unwrap()).await.unwrap();
         assert_eq!(list.total, 2_500, "{injected:?}");
-        assert_eq!(cluster.fake.world(|state| state.open_scrolls()), 0, "{injected:?}");
+        assert_eq!(cluster.fake.with_state(|state| state.open_scrolls()), 0, "{injected:?}");
     }
 }
 
@@ -270,7 +270,7 @@ async fn failed_removal_of_an_old_segment_does_no_harm() {
     }
     store.close().await.unwrap();
     drop(store);
-    let kept = cluster.fake.world(|state| state.index("jobs-journal").docs().len());
+    let kept = cluster.fake.with_state(|state| state.index("jobs-journal").docs().len());
     assert!(kept < 1_100, "all others of that request were removed, and {kept} are left");
     assert_eq!(cluster.store().await.get_register("brake").await.unwrap().unwrap().version, version);
 }

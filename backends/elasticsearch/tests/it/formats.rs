@@ -19,11 +19,11 @@ fn fixture(format: u32) -> PathBuf {
 
 /// Lists the mappings of each index and each of its documents.
 fn lines(cluster: &TestCluster) -> Vec<String> {
-    cluster.fake.world(|world| {
-        let names: Vec<String> = world.names().into_iter().map(str::to_owned).collect();
+    cluster.fake.with_state(|state| {
+        let names: Vec<String> = state.names().into_iter().map(str::to_owned).collect();
         let mut lines = Vec::new();
         for name in names {
-            let index = world.index(&name);
+            let index = state.index(&name);
             lines.push(json!({ "index": name, "mappings": index.mappings }).to_string());
             let docs = index.docs().iter();
             lines.extend(
@@ -39,12 +39,12 @@ async fn restore(format: u32) -> TestCluster {
     let cluster = TestCluster::new().await;
     cluster.store().await.close().await.unwrap();
     let text = std::fs::read_to_string(fixture(format)).expect("UPDATE_FIXTURES=1 writes it");
-    cluster.fake.world(|world| {
+    cluster.fake.with_state(|state| {
         for line in text.lines() {
             let line: Value = serde_json::from_str(line).unwrap();
             let field = |name: &str| line[name].as_str();
             if let (Some(id), Some(source)) = (field("id"), field("source")) {
-                world.index(field("index").unwrap()).restore(id, source);
+                state.index(field("index").unwrap()).restore(id, source);
             }
         }
     });

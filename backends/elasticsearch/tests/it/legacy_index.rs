@@ -17,7 +17,7 @@ fn recorded() -> BTreeMap<String, Value> {
 /// A cluster with the index of the Python version: three shards, dynamic mapping, an alias.
 async fn python_cluster() -> TestCluster {
     let cluster = TestCluster::new().await;
-    cluster.fake.world(|state| {
+    cluster.fake.with_state(|state| {
         let body = json!({ "settings": { "index": { "number_of_shards": 3 } }, "aliases": { "jobs": {} } });
         state.create("jobs-20240101-101010", &body);
         for (id, fields) in recorded() {
@@ -29,7 +29,7 @@ async fn python_cluster() -> TestCluster {
 
 /// Every document, as the Python version reads it.
 fn documents(cluster: &TestCluster) -> BTreeMap<String, Value> {
-    cluster.fake.world(|state| {
+    cluster.fake.with_state(|state| {
         let docs = state.index("jobs").docs().iter();
         docs.map(|(id, doc)| (id.clone(), serde_json::from_str(&doc.source).unwrap())).collect()
     })
@@ -70,7 +70,7 @@ async fn written_documents_have_the_shape_of_the_python_version() {
     expected.insert("minimal".to_owned(), ours);
     expected.remove("wildcards");
     assert_eq!(documents(&cluster), expected);
-    let kept = cluster.fake.world(|state| state.index("jobs").docs()["ours"].source.clone());
+    let kept = cluster.fake.with_state(|state| state.index("jobs").docs()["ours"].source.clone());
     assert_eq!(kept, text, "the text is unchanged");
 }
 
@@ -78,7 +78,7 @@ async fn written_documents_have_the_shape_of_the_python_version() {
 async fn changes_by_the_python_version_are_seen() {
     let cluster = python_cluster().await;
     cluster.store().await.close().await.unwrap();
-    cluster.fake.world(|state| {
+    cluster.fake.with_state(|state| {
         let index = state.index("jobs");
         let any = ecs_scheduler_fake_elasticsearch::WriteCondition::Unconditional;
         index.put("new", r#"{"taskCount": 5}"#, any);
@@ -121,7 +121,7 @@ async fn field_of_another_type_is_refused_with_the_remedy() {
 #[tokio::test]
 async fn document_over_the_limit_of_fields_is_refused_with_the_remedy() {
     let cluster = python_cluster().await;
-    cluster.fake.world(|state| state.denied.insert("indices:admin/mapping/put"));
+    cluster.fake.with_state(|state| state.denied.insert("indices:admin/mapping/put"));
     let store = cluster.store().await;
     let labels: serde_json::Map<_, _> = (0..600).map(|n| (format!("label-{n}"), json!("x"))).collect();
     let text = json!({ "taskDefinition": "x", "labels": labels }).to_string();
@@ -133,7 +133,7 @@ async fn document_over_the_limit_of_fields_is_refused_with_the_remedy() {
 #[tokio::test]
 async fn field_with_the_derived_type_date_refuses_the_next_text() {
     let cluster = python_cluster().await;
-    cluster.fake.world(|state| state.denied.insert("indices:admin/mapping/put"));
+    cluster.fake.with_state(|state| state.denied.insert("indices:admin/mapping/put"));
     let store = cluster.store().await;
     let labelled = |day: &str| json!({ "taskDefinition": "x", "labels": { "since": day } }).to_string();
     store.create(new_job("one", &labelled("2024-01-31"))).await.unwrap();
@@ -144,7 +144,7 @@ async fn field_with_the_derived_type_date_refuses_the_next_text() {
 #[tokio::test]
 async fn document_with_an_invalid_job_id_is_ignored_and_left_unchanged() {
     let cluster = python_cluster().await;
-    cluster.fake.world(|state| {
+    cluster.fake.with_state(|state| {
         state.index("jobs").put("not a job", "{}", ecs_scheduler_fake_elasticsearch::WriteCondition::Absent)
     });
     let store = cluster.store().await;
@@ -160,5 +160,5 @@ async fn reading_shows_jobs_of_the_python_version_and_writes_nothing() {
     assert_eq!(list.total, 12);
     assert_eq!(cluster.fake.count("PUT"), 0);
     assert_eq!(cluster.options().diagnose().await.problem, None);
-    assert_eq!(cluster.fake.world(|state| state.names().len()), 1, "no journal was created");
+    assert_eq!(cluster.fake.with_state(|state| state.names().len()), 1, "no journal was created");
 }

@@ -11,7 +11,7 @@ use ecs_scheduler_fake_elasticsearch::{InjectedFault, elasticsearch, opensearch}
 async fn missing_indices_are_created_with_an_alias_each() {
     let cluster = TestCluster::new().await;
     let store = cluster.store().await;
-    cluster.fake.world(|state| {
+    cluster.fake.with_state(|state| {
         assert_eq!(state.names(), ["jobs-20270115-080000", "jobs-journal-20270115-080000"]);
         let jobs = state.index("jobs");
         assert_eq!(Value::Object(jobs.mappings.clone()), json!({ "dynamic": "false" }));
@@ -36,7 +36,7 @@ async fn every_supported_version_opens() {
         opensearch("3.8.0"),
     ] {
         let cluster = TestCluster::new().await;
-        cluster.fake.world(|state| state.root = root);
+        cluster.fake.with_state(|state| state.root = root);
         let store = cluster.store().await;
         store.create(new_job("a", "{}")).await.unwrap();
         assert_eq!(listed(&store).await.len(), 1);
@@ -53,10 +53,10 @@ async fn unsupported_version_or_product_is_refused_with_the_remedy() {
         (json!({ "hello": "world" }), "neither"),
     ] {
         let cluster = TestCluster::new().await;
-        cluster.fake.world(|state| state.root = root);
+        cluster.fake.with_state(|state| state.root = root);
         let message = cluster.open_error().await;
         assert!(message.contains(named) && message.contains("Elasticsearch 7 to 9"), "{message}");
-        assert!(cluster.fake.world(|state| state.names().is_empty()), "nothing was created");
+        assert!(cluster.fake.with_state(|state| state.names().is_empty()), "nothing was created");
     }
 }
 
@@ -69,7 +69,7 @@ async fn missing_permission_is_named() {
         ("indices:admin/refresh", "permission: maintenance"),
     ] {
         let cluster = TestCluster::new().await;
-        cluster.fake.world(|state| state.denied.insert(action));
+        cluster.fake.with_state(|state| state.denied.insert(action));
         let message = cluster.open_error().await;
         assert!(message.contains(named) && message.contains(action), "{message}");
         assert!(message.contains("doc/stores/elasticsearch.md"), "{message}");
@@ -80,7 +80,7 @@ async fn missing_permission_is_named() {
 async fn wrong_password_is_refused_and_hidden() {
     let cluster = TestCluster::new().await;
     // elastic:right
-    cluster.fake.world(|state| state.authorization = Some("Basic ZWxhc3RpYzpyaWdodA==".to_owned()));
+    cluster.fake.with_state(|state| state.authorization = Some("Basic ZWxhc3RpYzpyaWdodA==".to_owned()));
     let hosts = cluster.fake.hosts();
     let with = |user: &str| {
         let hosts = hosts.replace("http://", &format!("http://{user}@"));
@@ -96,7 +96,7 @@ async fn wrong_password_is_refused_and_hidden() {
 async fn api_key_is_sent_encoded() {
     let cluster = TestCluster::new().await;
     // id:key
-    cluster.fake.world(|state| state.authorization = Some("ApiKey aWQ6a2V5".to_owned()));
+    cluster.fake.with_state(|state| state.authorization = Some("ApiKey aWQ6a2V5".to_owned()));
     for key in ["id:key", "aWQ6a2V5"] {
         let cluster =
             Cluster { credentials: Some(Credentials::ApiKey(Secret::new(key))), ..cluster.cluster() };
@@ -107,7 +107,7 @@ async fn api_key_is_sent_encoded() {
 #[tokio::test]
 async fn alias_of_two_indices_is_refused() {
     let cluster = TestCluster::new().await;
-    cluster.fake.world(|state| {
+    cluster.fake.with_state(|state| {
         for name in ["old", "new"] {
             state.create(name, &json!({}));
             state.alias("jobs", name);
@@ -121,7 +121,7 @@ async fn alias_of_two_indices_is_refused() {
 async fn index_that_acknowledges_writes_before_they_are_durable_is_refused() {
     let cluster = TestCluster::new().await;
     let body = json!({ "settings": { "index": { "translog": { "durability": "async" } } } });
-    cluster.fake.world(|state| state.create("jobs", &body));
+    cluster.fake.with_state(|state| state.create("jobs", &body));
     let message = cluster.open_error().await;
     assert!(message.contains("index.translog.durability"), "{message}");
 }
@@ -135,7 +135,7 @@ async fn index_that_does_not_keep_documents_unchanged_is_refused() {
         json!({ "settings": { "index": { "mapping": { "source": { "mode": "synthetic" } } } } }),
     ] {
         let cluster = TestCluster::new().await;
-        assert_eq!(cluster.fake.world(|state| state.create("jobs", &body)).status, 200);
+        assert_eq!(cluster.fake.with_state(|state| state.create("jobs", &body)).status, 200);
         let message = cluster.open_error().await;
         assert!(message.contains("_source") && message.contains("reindex"), "{body}: {message}");
     }
@@ -145,7 +145,7 @@ async fn index_that_does_not_keep_documents_unchanged_is_refused() {
 async fn foreign_index_is_refused_as_a_journal() {
     let cluster = TestCluster::new().await;
     let body = json!({ "mappings": { "properties": { "name": { "type": "text" } } } });
-    cluster.fake.world(|state| state.create("jobs-journal", &body));
+    cluster.fake.with_state(|state| state.create("jobs-journal", &body));
     let message = cluster.open_error().await;
     assert!(message.contains("\"jobs-journal\" is not a journal"), "{message}");
 }
@@ -153,7 +153,7 @@ async fn foreign_index_is_refused_as_a_journal() {
 #[tokio::test]
 async fn dynamic_mapping_stays_enabled_without_the_permission_to_disable_it() {
     let cluster = TestCluster::new().await;
-    cluster.fake.world(|state| {
+    cluster.fake.with_state(|state| {
         state.create("jobs", &json!({}));
         state.denied.insert("indices:admin/mapping/put");
     });
@@ -202,5 +202,5 @@ async fn check_of_a_missing_index_reports_that_it_is_missing() {
     let cluster = TestCluster::new().await;
     let problem = cluster.options().diagnose().await.problem.unwrap();
     assert!(problem.contains("index \"jobs\" does not exist"), "{problem}");
-    assert!(cluster.fake.world(|state| state.names().is_empty()));
+    assert!(cluster.fake.with_state(|state| state.names().is_empty()));
 }

@@ -52,7 +52,7 @@ pub(super) struct FiringBody<'f> {
 }
 
 impl<'f> FiringBody<'f> {
-    pub(super) fn of(firing: &'f Firing) -> Self {
+    pub(super) fn from_firing(firing: &'f Firing) -> Self {
         let Firing {
             id: _,
             job: _,

@@ -3,7 +3,7 @@
 use std::cell::Cell;
 use std::path::PathBuf;
 
-use ecs_scheduler_backend_sqlite::{Contents, backup, restore, verify};
+use ecs_scheduler_backend_sqlite::{BackupContents, backup, restore, verify};
 use ecs_scheduler_core::{JobStore as _, Store as _};
 
 use crate::support::{StoreFile, name, new_job};
@@ -50,7 +50,7 @@ async fn backup_is_consistent_while_another_connection_writes() {
         let sql = format!("INSERT INTO jobs VALUES ('late-{}', '{{}}')", steps.get());
         writer.execute(&sql, []).unwrap();
     });
-    assert_eq!(contents.unwrap(), Contents { format: 1, jobs: 120, decisions: 0, firings: 0 });
+    assert_eq!(contents.unwrap(), BackupContents { format: 1, jobs: 120, decisions: 0, firings: 0 });
     assert!(steps.get() >= 1 && !beside(&store_file, ".copy-wal").exists());
     assert_eq!(rows(&store_file.path()), 120 + steps.get());
 }
@@ -127,7 +127,7 @@ async fn store_in_use_is_neither_replaced_nor_accepted_as_a_backup() {
 fn python_file_is_backed_up_and_verified_unchanged() {
     let store_file = StoreFile::new();
     std::fs::write(store_file.path(), PYTHON).unwrap();
-    let expected = Contents { format: 0, jobs: 12, decisions: 0, firings: 0 };
+    let expected = BackupContents { format: 0, jobs: 12, decisions: 0, firings: 0 };
     assert_eq!(verify(&store_file.path()).unwrap(), expected);
     assert_eq!(backup(&store_file.path(), &beside(&store_file, ".copy"), &|_, _| {}).unwrap(), expected);
     assert_eq!(std::fs::read(store_file.path()).unwrap(), PYTHON);

@@ -3,7 +3,7 @@ use std::collections::HashMap;
 use super::*;
 
 fn shard_of(name: &str) -> u8 {
-    Shard::of(&JobId::new(name).unwrap()).number()
+    Shard::from_job(&JobId::new(name).unwrap()).number()
 }
 
 #[test]

@@ -60,7 +60,7 @@ pub(crate) fn owned(replica: &ReplicaHandle) -> Vec<Shard> {
 /// Returns the name of a job of this shard.
 pub(crate) fn job_of(shard: Shard) -> JobId {
     let mut names = (0..).map(|number| JobId::new(&format!("job-{number}")).unwrap());
-    names.find(|job| Shard::of(job) == shard).unwrap()
+    names.find(|job| Shard::from_job(job) == shard).unwrap()
 }
 
 pub(crate) struct Cluster {

@@ -45,7 +45,7 @@ async fn more_edits_than_the_change_log_keeps_all_take_effect() {
     cluster.until_owned(&[(&a, 16)]).await;
     let shard = Shard::new(3).unwrap();
     let names = (0..).map(|number| JobId::new(&format!("many-{number}")).unwrap());
-    let names = names.filter(|job| Shard::of(job) == shard).take(MIN_CHANGELOG + 50);
+    let names = names.filter(|job| Shard::from_job(job) == shard).take(MIN_CHANGELOG + 50);
     for job in names {
         cluster
             .world

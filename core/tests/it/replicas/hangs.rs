@@ -32,7 +32,7 @@ async fn shard_whose_store_calls_hang_delays_no_other_shard_and_loses_nothing() 
     assert!(matches!(refused, FireError::Unconfirmed | FireError::Store), "{refused:?}");
     let firings = cluster.world.firings().await;
     let others =
-        firings.iter().filter(|firing| Shard::of(&firing.job) != shards[3] && firing.nominal > since);
+        firings.iter().filter(|firing| Shard::from_job(&firing.job) != shards[3] && firing.nominal > since);
     let late = others.map(|firing| firing.observed.duration_since(firing.nominal)).max().unwrap();
     assert!(late < SignedDuration::from_millis(100), "{late:?}");
     store.recover();

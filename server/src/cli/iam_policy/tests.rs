@@ -30,7 +30,8 @@ fn actions_on_the_same_resources_share_a_statement() {
 
 #[test]
 fn a_condition_keeps_a_statement_apart() {
-    let run = |cluster| Permission::new("ecs:RunTask", "d").given("ArnEquals", "ecs:cluster", cluster);
+    let run =
+        |cluster| Permission::new("ecs:RunTask", "d").with_condition("ArnEquals", "ecs:cluster", cluster);
     let policy = policy([run("a"), run("b"), Permission::new("ecs:RunTask", "d")]);
     let statements = policy["Statement"].as_array().unwrap();
     assert_eq!(statements.len(), 3, "{policy}");
@@ -59,8 +60,8 @@ fn the_partition_follows_the_region_in_every_arn_also_in_conditions() {
     ] {
         let args = args(Some("123456789012"), Some(region));
         let run = Permission::new("ecs:RunTask", "arn:aws:ecs:*:*:task-definition/x:*")
-            .given("ArnLike", "ecs:cluster", "arn:aws:ecs:*:*:cluster/batch")
-            .given("StringEquals", "iam:PassedToService", "ecs-tasks.amazonaws.com");
+            .with_condition("ArnLike", "ecs:cluster", "arn:aws:ecs:*:*:cluster/batch")
+            .with_condition("StringEquals", "iam:PassedToService", "ecs-tasks.amazonaws.com");
         let run = args.fill(run, Some(region));
         assert_eq!(run.resource, format!("arn:{partition}:ecs:{region}:123456789012:task-definition/x:*"));
         assert_eq!(

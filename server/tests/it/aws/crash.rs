@@ -31,12 +31,12 @@ const STEPS: &str = "aws::crash::a_crash_at_any_step_asks_ecs_for_each_firing_on
 /// Makes ECS lose 20 % of its answers after the effect, fail 5 % of the calls and throttle 10 %, and its tasks short.
 fn make_unreliable(fake: &Fake) {
     // Each rule gets what the one before it lets pass.
-    for (probability, mishap) in [
+    for (probability, fault) in [
         (0.2, InjectedFault::LostAfterEffect),
         (0.05 / 0.8, InjectedFault::ServerError { status: 500 }),
         (0.1 / 0.75, InjectedFault::Throttled),
     ] {
-        fake.faults().add(FaultRule::every(Service::Ecs, mishap).sometimes(probability, SEED));
+        fake.faults().add(FaultRule::every(Service::Ecs, fault).sometimes(probability, SEED));
     }
     make_short(fake);
 }

@@ -19,8 +19,8 @@ async fn queue_job_and_plain_job(playing: &Playing<'_>) {
 }
 
 /// A fault of every reading of a queue.
-fn whenever_read(mishap: InjectedFault) -> FaultRule {
-    FaultRule { operation: Some("GetQueueAttributes".to_owned()), ..FaultRule::every(Service::Sqs, mishap) }
+fn whenever_read(fault: InjectedFault) -> FaultRule {
+    FaultRule { operation: Some("GetQueueAttributes".to_owned()), ..FaultRule::every(Service::Sqs, fault) }
 }
 
 /// Checks that the job on a queue failed for this, started nothing, and that the other one has its task.
@@ -123,14 +123,14 @@ async fn a_definition_that_does_not_exist_stops_only_its_own_job() {
 async fn a_launch_that_is_throttled_fails_or_is_never_answered_still_starts_its_tasks_once() {
     let cloud = Cloud::start(Kind::Fake).await;
     let stage = Stage::set(&cloud, "unlucky").await;
-    for mishap in [
+    for fault in [
         InjectedFault::Throttled,
         InjectedFault::ServerError { status: 503 },
         InjectedFault::LostAfterEffect,
         InjectedFault::ResetBeforeEffect,
         InjectedFault::SilentAfterEffect,
     ] {
-        cloud.fake().faults().add(FaultRule::once(Service::Ecs, "RunTask", mishap));
+        cloud.fake().faults().add(FaultRule::once(Service::Ecs, "RunTask", fault));
     }
     let playing = stage.start().await;
     playing.create("patient", &stage.job(&json!({"taskCount": 2}))).await;

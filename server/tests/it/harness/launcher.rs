@@ -1,4 +1,4 @@
-//! A launcher whose tasks run from the moment they are asked for until a test ends them.
+//! A launcher whose tasks run from the launch until a test ends them.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -10,15 +10,15 @@ use ecs_scheduler_core::{
 };
 use parking_lot::Mutex;
 
-/// The family that no launch of can succeed.
+/// The family that cannot be launched.
 const UNKNOWN: &str = "no-such-task";
 
 /// Starts tasks at once and names them as ECS does.
 #[derive(Debug, Default)]
-pub(crate) struct InstantLauncher(Mutex<World>);
+pub(crate) struct InstantLauncher(Mutex<LauncherState>);
 
 #[derive(Debug, Default)]
-struct World {
+struct LauncherState {
     /// Whether nothing can be reached.
     is_down: bool,
     reports: HashMap<LaunchToken, LaunchReport>,
@@ -49,11 +49,11 @@ impl Launcher for InstantLauncher {
     }
 
     async fn population(&self, job: &JobId, _: &TaskSpec) -> Result<Population, LaunchError> {
-        let world = self.0.lock();
-        if world.is_down {
+        let state = self.0.lock();
+        if state.is_down {
             return Err(LaunchError::new(FaultKind::Unavailable, "could not reach ECS"));
         }
-        let live = world.tasks.iter().filter(|(of, task)| of == job && task.phase != TaskPhase::Stopped);
+        let live = state.tasks.iter().filter(|(of, task)| of == job && task.phase != TaskPhase::Stopped);
         Ok(Population::new(live.map(|(_, task)| task.task_id.clone()).collect(), None))
     }
 
@@ -64,27 +64,27 @@ impl Launcher for InstantLauncher {
                 "task definition \"no-such-task\" does not exist",
             ));
         }
-        let mut world = self.0.lock();
-        if let Some(report) = world.reports.get(&request.token) {
+        let mut state = self.0.lock();
+        if let Some(report) = state.reports.get(&request.token) {
             return Ok(report.clone());
         }
         let mut report = LaunchReport::default();
         for _ in 0..request.count.get() {
-            let number = world.tasks.len();
+            let number = state.tasks.len();
             let name = |kind| format!("arn:aws:ecs:us-west-2:123456789012:{kind}/golden/{number:036x}");
             let (task_id, host_id) = (TaskId::new(name("task")), Some(name("container-instance")));
             let mut task = TaskState::pending(task_id.clone(), host_id.clone());
             task.phase = TaskPhase::Running;
-            world.tasks.push((request.job.clone(), task));
+            state.tasks.push((request.job.clone(), task));
             report.started.push(StartedTask::new(task_id, host_id));
         }
-        world.reports.insert(request.token.clone(), report.clone());
+        state.reports.insert(request.token.clone(), report.clone());
         Ok(report)
     }
 
     async fn observe(&self, tasks: &[TaskId]) -> Result<Vec<TaskState>, LaunchError> {
-        let world = self.0.lock();
-        Ok(world
+        let state = self.0.lock();
+        Ok(state
             .tasks
             .iter()
             .map(|(_, task)| task)

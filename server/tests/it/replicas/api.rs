@@ -95,7 +95,7 @@ async fn two() -> (Process, Process) {
         let knows = |process: &Process| {
             Shard::all().all(|shard| {
                 let mut names = (0..1_000).map(|number| JobId::new(&format!("job-{number}")).unwrap());
-                let job = names.find(|job| Shard::of(job) == shard).unwrap();
+                let job = names.find(|job| Shard::from_job(job) == shard).unwrap();
                 process.replica.owner(&job) != JobOwner::Unowned
             })
         };

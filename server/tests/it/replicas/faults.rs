@@ -153,7 +153,7 @@ impl FaultRun<'_> {
         let victim = self.replicas.remove(victim);
         let shards = self.replicas[0].shares().await.remove(&victim.name).unwrap_or_default();
         let names = (0..self.jobs).map(|number| JobId::new(&format!("job-{number}")).unwrap());
-        let jobs = names.filter(|job| shards.contains(&Shard::of(job))).collect();
+        let jobs = names.filter(|job| shards.contains(&Shard::from_job(job))).collect();
         self.events.push(FaultEvent { fault, at: SystemClock.now(), jobs });
         let unreadable =
             FaultRule::once(Service::Ecs, "ListTasks", InjectedFault::ServerError { status: 503 });

@@ -149,7 +149,7 @@ async fn items_of_a_bulk_request_fail_one_by_one() {
         body["items"].as_array().unwrap().iter().map(|item| &item["delete"]["status"]).collect();
     assert_eq!((status, &body["errors"]), (200, &json!(true)));
     assert_eq!(statuses, [&json!(429), &json!(200), &json!(404)]);
-    client.fake.world(|state| state.full = true);
+    client.fake.with_state(|state| state.full = true);
     let (status, body) = client.send("POST /jobs/_bulk", LINES, bulk(&["a"])).await;
     let blocked = &body["items"][0]["delete"];
     assert_eq!(
@@ -164,7 +164,7 @@ async fn items_of_a_bulk_request_fail_one_by_one() {
 async fn full_disks_refuse_writes_and_removals() {
     let client = TestClient::new().await;
     client.create("a").await;
-    client.fake.world(|state| state.full = true);
+    client.fake.with_state(|state| state.full = true);
     let blocked = "cluster_block_exception";
     client.assert_refused("PUT /jobs/_create/b", json!({}), 429, blocked).await;
     client
@@ -216,7 +216,7 @@ async fn missing_indices_and_unknown_parameters_are_refused() {
         )
         .await;
     assert_eq!(client.send_json("PATCH /jobs", json!({})).await.0, 400);
-    client.fake.world(|state| state.root = elasticsearch("7.9.3"));
+    client.fake.with_state(|state| state.root = elasticsearch("7.9.3"));
     client
         .assert_refused(
             "PUT /current/_create/a?require_alias=true",
@@ -269,8 +269,8 @@ async fn derived_field_types_refuse_other_values() {
 #[tokio::test]
 async fn denied_and_unauthenticated_requests_are_refused() {
     let client = TestClient::new().await;
-    client.fake.world(|state| state.denied.insert("indices:data/write/index"));
+    client.fake.with_state(|state| state.denied.insert("indices:data/write/index"));
     client.assert_refused("PUT /jobs/_create/a", json!({}), 403, "security_exception").await;
-    client.fake.world(|state| state.authorization = Some("ApiKey aWQ6a2V5".to_owned()));
+    client.fake.with_state(|state| state.authorization = Some("ApiKey aWQ6a2V5".to_owned()));
     client.assert_refused("GET /", Value::Null, 401, "security_exception").await;
 }

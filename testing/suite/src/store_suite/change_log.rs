@@ -41,7 +41,7 @@ impl Poller {
         for edits in self.poll().await {
             let ChangedJobs::Jobs(of_shard) = edits.jobs else { panic!("the log keeps so few edits") };
             assert!(!of_shard.is_empty(), "a shard without edits is left out");
-            assert!(of_shard.iter().all(|job| Shard::of(job) == edits.shard), "{of_shard:?}");
+            assert!(of_shard.iter().all(|job| Shard::from_job(job) == edits.shard), "{of_shard:?}");
             jobs.extend(of_shard);
         }
         jobs
@@ -75,13 +75,13 @@ pub async fn creations_replacements_and_removals_are_logged(subject: &dyn StoreF
 pub async fn changes_are_returned_by_shard(subject: &dyn StoreFixture) {
     let store = shared(subject).await;
     let jobs: Vec<JobId> = Shard::all()
-        .map(|shard| (0..).map(|n| name(&format!("job-{n}"))).find(|job| Shard::of(job) == shard))
+        .map(|shard| (0..).map(|n| name(&format!("job-{n}"))).find(|job| Shard::from_job(job) == shard))
         .map(|job| job.expect("every shard has jobs"))
         .collect();
     for job in &jobs {
         create(&*store, job.as_str()).await;
     }
-    let [one, two, three] = [3, 9, 14].map(|index: usize| Shard::of(&jobs[index]));
+    let [one, two, three] = [3, 9, 14].map(|index: usize| Shard::from_job(&jobs[index]));
     let all: Vec<_> = [one, two, three].map(|shard| (shard, ChangeCursor::default())).to_vec();
     let changes = store.changes(&all).await.expect("edits are read");
     let mark = |shard| changes.iter().find(|edits| edits.shard == shard).expect("it was edited").cursor;
@@ -111,7 +111,7 @@ pub async fn an_edit_makes_the_owners_old_settlements_stale(subject: &dyn StoreF
     let before = create(&*store, "nightly").await;
     let version = store.put_register("owner", "a", None, None).await.expect("it is new");
     let fence = Fence { register: "owner".to_owned(), version };
-    let owner = ShardView::new(Arc::clone(&store), Shard::of(&before.id), fence);
+    let owner = ShardView::new(Arc::clone(&store), Shard::from_job(&before.id), fence);
     let after = edit(&*store, "nightly").await;
     let settle = async |job: &StoredJob| {
         let fires = settlement(job, vec![draft(TickOutcome::Pending, 1)]);
@@ -158,7 +158,7 @@ pub async fn no_edit_is_missed_under_concurrent_writes(subject: &dyn StoreFixtur
 pub async fn more_edits_than_the_log_keeps_are_unknown(subject: &dyn StoreFixture) {
     let store = shared(subject).await;
     let job = create(&*store, "nightly").await;
-    let since = [(Shard::of(&job.id), ChangeCursor::default())];
+    let since = [(Shard::from_job(&job.id), ChangeCursor::default())];
     let mut revision = job.revision;
     let (mut known, mut unknown) = (0, 0);
     for edits in 1..=MIN_CHANGELOG + 64 {
@@ -188,7 +188,7 @@ pub async fn more_edits_than_the_log_keeps_are_unknown(subject: &dyn StoreFixtur
 pub async fn a_cursor_of_another_log_is_unknown(subject: &dyn StoreFixture) {
     let store = shared(subject).await;
     let job = create(&*store, "nightly").await;
-    let shard = Shard::of(&job.id);
+    let shard = Shard::from_job(&job.id);
     let changes = store.changes(&[(shard, ChangeCursor(u64::MAX / 4))]).await.expect("edits are read");
     let [ShardChanges { jobs: ChangedJobs::Unknown, cursor, .. }] = changes[..] else {
         panic!("{changes:?}")

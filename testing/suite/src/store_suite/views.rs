@@ -14,7 +14,7 @@ use ecs_scheduler_core::store::{
 fn names_of_every_shard(each: usize) -> Vec<JobId> {
     let of = |shard: Shard| {
         let names = (0..).map(|number| name(&format!("job-{number}")));
-        names.filter(move |job| Shard::of(job) == shard).take(each)
+        names.filter(move |job| Shard::from_job(job) == shard).take(each)
     };
     Shard::all().flat_map(of).collect()
 }
@@ -40,7 +40,7 @@ pub async fn a_view_lists_only_its_shard(subject: &dyn StoreFixture) {
     }
     for shard in Shard::all() {
         let view = view(&store, shard);
-        let own: Vec<JobId> = names.iter().filter(|job| Shard::of(job) == shard).cloned().collect();
+        let own: Vec<JobId> = names.iter().filter(|job| Shard::from_job(job) == shard).cloned().collect();
         assert_eq!(listed(&view, ListFrom::Skip(0), 10).await, (own.clone(), 5));
         assert_eq!(listed(&view, ListFrom::Skip(1), 2).await, (own[1..3].to_vec(), 5));
         assert_eq!(listed(&view, ListFrom::Skip(5), 2).await, (Vec::new(), 5));

@@ -2,7 +2,7 @@ use std::num::NonZeroU32;
 use std::sync::OnceLock;
 
 use ecs_scheduler_core::{Demand, TriggerRegistry};
-use ecs_scheduler_testing::trigger_suite::{Example, TriggerFixture, Wrong};
+use ecs_scheduler_testing::trigger_suite::{Example, InvalidConfig, TriggerFixture};
 use ecs_scheduler_trigger_cloudwatch::CloudWatch;
 use serde_json::json;
 
@@ -51,20 +51,20 @@ impl TriggerFixture for OfCloudWatch {
         ]
     }
 
-    fn wrong(&self) -> Vec<Wrong> {
-        let wrong = |besides, pointer| Wrong { config: metric("Backlog", &besides), pointer };
+    fn invalid_configs(&self) -> Vec<InvalidConfig> {
+        let invalid = |besides, pointer| InvalidConfig { config: metric("Backlog", &besides), pointer };
         vec![
-            Wrong { config: json!({"threshold": 1}), pointer: "/namespace" },
-            Wrong { config: json!({"namespace": "App", "metricName": "x"}), pointer: "" },
-            wrong(json!({"threshold": "high"}), "/threshold"),
-            wrong(json!({"comparison": "=="}), "/comparison"),
-            wrong(json!({"treatMissingData": "ignore"}), "/treatMissingData"),
-            wrong(json!({"period": true}), "/period"),
-            wrong(json!({"period": "45s"}), "/period"),
-            wrong(json!({"stat": "Avg"}), "/stat"),
-            wrong(json!({"evaluationPeriods": 0}), "/evaluationPeriods"),
-            wrong(json!({"steps": [{"over": 1, "tasks": 0}]}), "/steps/0/tasks"),
-            wrong(json!({"expression": "a"}), "/namespace"),
+            InvalidConfig { config: json!({"threshold": 1}), pointer: "/namespace" },
+            InvalidConfig { config: json!({"namespace": "App", "metricName": "x"}), pointer: "" },
+            invalid(json!({"threshold": "high"}), "/threshold"),
+            invalid(json!({"comparison": "=="}), "/comparison"),
+            invalid(json!({"treatMissingData": "ignore"}), "/treatMissingData"),
+            invalid(json!({"period": true}), "/period"),
+            invalid(json!({"period": "45s"}), "/period"),
+            invalid(json!({"stat": "Avg"}), "/stat"),
+            invalid(json!({"evaluationPeriods": 0}), "/evaluationPeriods"),
+            invalid(json!({"steps": [{"over": 1, "tasks": 0}]}), "/steps/0/tasks"),
+            invalid(json!({"expression": "a"}), "/namespace"),
         ]
     }
 }

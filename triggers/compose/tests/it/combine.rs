@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use ecs_scheduler_core::fault::chain;
 use ecs_scheduler_core::{Demand, FaultKind, TriggerRegistry};
-use ecs_scheduler_testing::trigger_suite::{Example, TriggerFixture, Wrong};
+use ecs_scheduler_testing::trigger_suite::{Example, InvalidConfig, TriggerFixture};
 use serde_json::{Value, json};
 
 use crate::probe::{build, evaluate, registry};
@@ -15,7 +15,7 @@ fn tasks(n: u32) -> Demand {
 }
 
 /// A combination of probes that request these numbers of tasks, named `a`, `b`, `c`…
-fn of(asked: &[Option<u32>]) -> Value {
+fn combination(asked: &[Option<u32>]) -> Value {
     let probe = |(tasks, name): (&Option<u32>, char)| json!({"type": "probe", "tasks": tasks, "because": name.to_string()});
     json!({"of": asked.iter().zip('a'..).map(probe).collect::<Vec<_>>()})
 }
@@ -39,17 +39,24 @@ impl TriggerFixture for Combination {
         };
         let asked: [&[Option<u32>]; 4] =
             [&[Some(5), Some(0)], &[Some(2), Some(7)], &[Some(0), Some(0)], &[None]];
-        asked.iter().zip(demands).map(|(asked, demand)| Example::new(of(asked), NOW, demand)).collect()
+        asked
+            .iter()
+            .zip(demands)
+            .map(|(asked, demand)| Example::new(combination(asked), NOW, demand))
+            .collect()
     }
 
-    fn wrong(&self) -> Vec<Wrong> {
+    fn invalid_configs(&self) -> Vec<InvalidConfig> {
         let many: Vec<Value> = (0..17).map(|_| json!({"type": "probe"})).collect();
         vec![
-            Wrong { config: json!({"of": []}), pointer: "/of" },
-            Wrong { config: json!({"of": many}), pointer: "/of" },
-            Wrong { config: json!({"of": {}}), pointer: "/of" },
-            Wrong { config: json!({"of": [{"type": "probe"}, {"type": "prob"}]}), pointer: "/of/1/type" },
-            Wrong {
+            InvalidConfig { config: json!({"of": []}), pointer: "/of" },
+            InvalidConfig { config: json!({"of": many}), pointer: "/of" },
+            InvalidConfig { config: json!({"of": {}}), pointer: "/of" },
+            InvalidConfig {
+                config: json!({"of": [{"type": "probe"}, {"type": "prob"}]}),
+                pointer: "/of/1/type",
+            },
+            InvalidConfig {
                 config: json!({"of": [{"type": "any", "of": [{"type": "probe", "tasks": "x"}]}]}),
                 pointer: "/of/0/of/0/tasks",
             },
@@ -73,7 +80,7 @@ mod sum {
 }
 
 async fn answer(kind: &str, asked: &[Option<u32>]) -> (Demand, String) {
-    let mut spec = of(asked);
+    let mut spec = combination(asked);
     spec["type"] = kind.into();
     let evaluation = evaluate(&spec, NOW).await.unwrap();
     assert_eq!(evaluation.observations.len(), asked.len());

@@ -1,5 +1,5 @@
 use ecs_scheduler_core::{Demand, TriggerRegistry};
-use ecs_scheduler_testing::trigger_suite::{Example, TriggerFixture, Wrong};
+use ecs_scheduler_testing::trigger_suite::{Example, InvalidConfig, TriggerFixture};
 use serde_json::json;
 
 use crate::probe::{evaluate, registry};
@@ -50,14 +50,14 @@ impl TriggerFixture for OfWindow {
         ]
     }
 
-    fn wrong(&self) -> Vec<Wrong> {
+    fn invalid_configs(&self) -> Vec<InvalidConfig> {
         vec![
-            Wrong { config: json!({"start": "@daily"}), pointer: "" },
-            Wrong { config: json!({"start": "99 * * * *", "duration": "1h"}), pointer: "/start" },
-            Wrong { config: json!({"start": "@daily", "duration": "soon"}), pointer: "/duration" },
-            Wrong { config: json!({"start": "@daily", "duration": "0s"}), pointer: "/duration" },
-            Wrong { config: json!({"start": "@daily", "duration": "367d"}), pointer: "/duration" },
-            Wrong {
+            InvalidConfig { config: json!({"start": "@daily"}), pointer: "" },
+            InvalidConfig { config: json!({"start": "99 * * * *", "duration": "1h"}), pointer: "/start" },
+            InvalidConfig { config: json!({"start": "@daily", "duration": "soon"}), pointer: "/duration" },
+            InvalidConfig { config: json!({"start": "@daily", "duration": "0s"}), pointer: "/duration" },
+            InvalidConfig { config: json!({"start": "@daily", "duration": "367d"}), pointer: "/duration" },
+            InvalidConfig {
                 config: json!({"start": "@daily", "duration": "1h", "timezone": "Mars"}),
                 pointer: "/timezone",
             },

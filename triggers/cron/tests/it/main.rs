@@ -3,7 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 use ecs_scheduler_core::{BuildContext, Demand, Scaling, Timestamp, TriggerRegistry};
-use ecs_scheduler_testing::trigger_suite::{Example, TriggerFixture, Wrong};
+use ecs_scheduler_testing::trigger_suite::{Example, InvalidConfig, TriggerFixture};
 use ecs_scheduler_trigger_cron::Cron;
 use serde_json::{Value, json};
 
@@ -36,14 +36,17 @@ impl TriggerFixture for OfCron {
         ]
     }
 
-    fn wrong(&self) -> Vec<Wrong> {
+    fn invalid_configs(&self) -> Vec<InvalidConfig> {
         vec![
-            Wrong { config: json!({}), pointer: "" },
-            Wrong { config: json!({"expression": 5}), pointer: "/expression" },
-            Wrong { config: json!({"expression": ""}), pointer: "/expression" },
-            Wrong { config: json!({"expression": "61 * * * *"}), pointer: "/expression" },
-            Wrong { config: json!({"expression": "rate(0 minutes)"}), pointer: "/expression" },
-            Wrong { config: json!({"expression": "@daily", "timezone": "Nowhere"}), pointer: "/timezone" },
+            InvalidConfig { config: json!({}), pointer: "" },
+            InvalidConfig { config: json!({"expression": 5}), pointer: "/expression" },
+            InvalidConfig { config: json!({"expression": ""}), pointer: "/expression" },
+            InvalidConfig { config: json!({"expression": "61 * * * *"}), pointer: "/expression" },
+            InvalidConfig { config: json!({"expression": "rate(0 minutes)"}), pointer: "/expression" },
+            InvalidConfig {
+                config: json!({"expression": "@daily", "timezone": "Nowhere"}),
+                pointer: "/timezone",
+            },
         ]
     }
 }

@@ -1,6 +1,6 @@
 use super::*;
 
-fn of(change: impl FnOnce(&mut SqsConfig)) -> Result<QueueAddress, ConfigError> {
+fn address(change: impl FnOnce(&mut SqsConfig)) -> Result<QueueAddress, ConfigError> {
     let mut config = SqsConfig::default();
     change(&mut config);
     QueueAddress::from_config(&config)
@@ -25,7 +25,7 @@ fn region_is_read_from_aws_hosts() {
         ("http://127.0.0.1:9324/queue/orders", None),
     ];
     for (url, region) in table {
-        let queue = of(|config| config.queue_url = text(url)).unwrap();
+        let queue = address(|config| config.queue_url = text(url)).unwrap();
         assert_eq!((queue.scope.region.as_deref(), queue.name.as_str()), (region, "orders"), "{url}");
         assert_eq!(queue.scope.account, None, "{url}: no other account's role is wanted");
         assert_eq!(queue.queue_ref, QueueRef::Url(url.to_owned()));
@@ -34,7 +34,7 @@ fn region_is_read_from_aws_hosts() {
 
 #[test]
 fn queue_name_uses_the_named_region_and_account() {
-    let queue = of(|config| {
+    let queue = address(|config| {
         config.queue_name = text("orders.fifo");
         config.region = text("us-east-1");
         config.account_id = text("210987654321");
@@ -68,7 +68,7 @@ fn errors_point_to_the_field() {
         (|c| c.account_id = text("210987654321"), "/accountId", "contradicts"),
     ];
     for (change, pointer, says) in table {
-        let error = of(|config| {
+        let error = address(|config| {
             change(config);
             if says == "contradicts" {
                 config.queue_url = text(url);
@@ -78,7 +78,8 @@ fn errors_point_to_the_field() {
         assert_eq!(error.pointer, pointer, "{error}");
         assert!(error.message.contains(says), "{error}");
     }
-    let both = of(|config| (config.queue_name, config.queue_url) = (text("orders"), text(url))).unwrap_err();
+    let both =
+        address(|config| (config.queue_name, config.queue_url) = (text("orders"), text(url))).unwrap_err();
     assert_eq!(both.pointer, "/queueUrl");
 }
 
@@ -87,16 +88,18 @@ fn permissions_name_only_this_queue() {
     let lines = |queue: QueueAddress| -> Vec<String> {
         queue.permissions().iter().map(|line| format!("{} {}", line.action, line.resource)).collect()
     };
-    let by_name = of(|config| config.queue_name = text("orders")).unwrap();
+    let by_name = address(|config| config.queue_name = text("orders")).unwrap();
     assert_eq!(
         lines(by_name),
         ["sqs:GetQueueAttributes arn:aws:sqs:*:*:orders", "sqs:GetQueueUrl arn:aws:sqs:*:*:orders"]
     );
     let by_url =
-        of(|c| c.queue_url = text("https://sqs.cn-north-1.amazonaws.com.cn/123456789012/orders")).unwrap();
+        address(|c| c.queue_url = text("https://sqs.cn-north-1.amazonaws.com.cn/123456789012/orders"))
+            .unwrap();
     assert_eq!(lines(by_url), ["sqs:GetQueueAttributes arn:aws-cn:sqs:cn-north-1:123456789012:orders"]);
     let sovereign =
-        of(|c| c.queue_url = text("https://sqs.eusc-de-east-1.amazonaws.eu/123456789012/orders")).unwrap();
+        address(|c| c.queue_url = text("https://sqs.eusc-de-east-1.amazonaws.eu/123456789012/orders"))
+            .unwrap();
     assert_eq!(
         lines(sovereign),
         ["sqs:GetQueueAttributes arn:aws-eusc:sqs:eusc-de-east-1:123456789012:orders"]

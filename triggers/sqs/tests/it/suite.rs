@@ -4,7 +4,7 @@ use std::sync::OnceLock;
 use ecs_scheduler_backend_aws::Timeouts;
 use ecs_scheduler_core::{Demand, TriggerRegistry};
 use ecs_scheduler_fake_aws::{Fake, FakeOptions};
-use ecs_scheduler_testing::trigger_suite::{Example, TriggerFixture, Wrong};
+use ecs_scheduler_testing::trigger_suite::{Example, InvalidConfig, TriggerFixture};
 use ecs_scheduler_trigger_sqs::Sqs;
 use serde_json::json;
 
@@ -53,17 +53,26 @@ impl TriggerFixture for OfSqs {
         ]
     }
 
-    fn wrong(&self) -> Vec<Wrong> {
+    fn invalid_configs(&self) -> Vec<InvalidConfig> {
         vec![
-            Wrong { config: json!({}), pointer: "" },
-            Wrong { config: json!({"queueName": 5}), pointer: "/queueName" },
-            Wrong { config: json!({"queueName": "a b"}), pointer: "/queueName" },
-            Wrong { config: json!({"queueName": "q", "queueUrl": "http://h/q"}), pointer: "/queueUrl" },
-            Wrong { config: json!({"queueName": "q", "messagesPerTask": 0}), pointer: "/messagesPerTask" },
-            Wrong { config: json!({"queueName": "q", "countDelayed": "maybe"}), pointer: "/countDelayed" },
-            Wrong { config: json!({"queueName": "q", "activation": -1}), pointer: "/activation" },
-            Wrong { config: json!({"queueName": "q", "region": "here"}), pointer: "/region" },
-            Wrong { config: json!({"queueName": "q", "accountId": "1"}), pointer: "/accountId" },
+            InvalidConfig { config: json!({}), pointer: "" },
+            InvalidConfig { config: json!({"queueName": 5}), pointer: "/queueName" },
+            InvalidConfig { config: json!({"queueName": "a b"}), pointer: "/queueName" },
+            InvalidConfig {
+                config: json!({"queueName": "q", "queueUrl": "http://h/q"}),
+                pointer: "/queueUrl",
+            },
+            InvalidConfig {
+                config: json!({"queueName": "q", "messagesPerTask": 0}),
+                pointer: "/messagesPerTask",
+            },
+            InvalidConfig {
+                config: json!({"queueName": "q", "countDelayed": "maybe"}),
+                pointer: "/countDelayed",
+            },
+            InvalidConfig { config: json!({"queueName": "q", "activation": -1}), pointer: "/activation" },
+            InvalidConfig { config: json!({"queueName": "q", "region": "here"}), pointer: "/region" },
+            InvalidConfig { config: json!({"queueName": "q", "accountId": "1"}), pointer: "/accountId" },
         ]
     }
 }

@@ -9,7 +9,7 @@ use ecs_scheduler_core::{
     BuildContext, Demand, EvalContext, Evaluation, FaultKind, JobId, Scaling, Tick, Timestamp, TriggerError,
     TriggerRegistry,
 };
-use ecs_scheduler_testing::trigger_suite::{Example, TriggerFixture, Wrong};
+use ecs_scheduler_testing::trigger_suite::{Example, InvalidConfig, TriggerFixture};
 use folder_scheduler::{Backlog, Broker, Folder};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -56,11 +56,11 @@ impl TriggerFixture for Inbox {
         ]
     }
 
-    fn wrong(&self) -> Vec<Wrong> {
+    fn invalid_configs(&self) -> Vec<InvalidConfig> {
         vec![
-            Wrong { config: json!({}), pointer: "" },
-            Wrong { config: json!({"path": "inbox"}), pointer: "/path" },
-            Wrong { config: self.config(json!({"valuePerTask": 0})), pointer: "/valuePerTask" },
+            InvalidConfig { config: json!({}), pointer: "" },
+            InvalidConfig { config: json!({"path": "inbox"}), pointer: "/path" },
+            InvalidConfig { config: self.config(json!({"valuePerTask": 0})), pointer: "/valuePerTask" },
         ]
     }
 }
@@ -117,8 +117,8 @@ impl TriggerFixture for Queues {
         ]
     }
 
-    fn wrong(&self) -> Vec<Wrong> {
-        vec![Wrong { config: json!({"queue": "two words"}), pointer: "/queue" }]
+    fn invalid_configs(&self) -> Vec<InvalidConfig> {
+        vec![InvalidConfig { config: json!({"queue": "two words"}), pointer: "/queue" }]
     }
 }
 
