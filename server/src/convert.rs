@@ -1,7 +1,7 @@
 //! Converts jobs of other schedulers, and lists everything that has no counterpart here.
 //!
-//! Every object that is found gives a [`Converted`]: a job document, or none, and remarks. A field that nobody asked for
-//! ends as a remark too (`Fields::report_unread`), so that nothing is left out silently.
+//! Each object becomes a [`Converted`]: a job document, or none, and remarks. Each field that no conversion step reads gives a
+//! remark too (`Fields::report_unread`), so that nothing is dropped silently.
 
 pub mod eventbridge;
 pub mod keda;
@@ -22,21 +22,21 @@ use converted::Remarks;
 #[cfg(test)]
 mod tests;
 
-/// The context of checks.
+/// The parameters of [`check`].
 #[derive(Debug)]
 pub struct Checks<'a> {
     /// The installed kinds of trigger.
     pub registry: &'a TriggerRegistry,
-    /// The bound of every job.
+    /// The maximum number of tasks of each job.
     pub max_tasks: NonZeroU32,
-    /// Checks `launch`; nothing is checked without one.
+    /// The launcher that checks `launch`; without one, `launch` is not checked.
     pub launcher: Option<&'a dyn Launcher>,
     /// The present moment.
     pub now: Timestamp,
 }
 
-/// Checks each job as a `POST` would, and that no two have one name. A job that is found wrong goes, with a remark for
-/// every wrong field; the others become what would be stored.
+/// Checks each job as a `POST` does, and that names are unique. An invalid job is removed, with a remark for each invalid
+/// field.
 pub fn check(converted: &mut [Converted], checks: &Checks<'_>) {
     let mut names = std::collections::HashSet::new();
     for one in converted {
@@ -52,7 +52,7 @@ pub fn check(converted: &mut [Converted], checks: &Checks<'_>) {
         match prepare_create(document.clone(), &cx, checks.now) {
             Ok(_) if !names.insert(name.clone()) => {
                 remarks
-                    .refuse("id", format!("another object gives job \"{name}\" already; rename one of them"));
+                    .refuse("id", format!("another object already gives job \"{name}\"; rename one of them"));
             }
             Ok(_) => one.job = Some(document),
             Err(errors) => {

@@ -16,7 +16,7 @@ pub struct Converted {
 }
 
 impl Converted {
-    /// Says of a file why nothing in it, or nothing further, could be read.
+    /// Makes the remark about a file that cannot be read, or only in part.
     #[must_use]
     pub fn unreadable(file: impl std::fmt::Display, why: impl Into<String>) -> Self {
         let mut remarks = Remarks::default();
@@ -24,35 +24,35 @@ impl Converted {
         Self::new(format!("file {file}"), JobDraft::default(), remarks)
     }
 
-    /// Makes one of a draft, unless something about it was refused: half of what an object says may mean the opposite.
+    /// Makes the result from a draft. There is no job if a remark refuses it, because half of an object may mean the opposite.
     pub(super) fn new(source: String, draft: JobDraft, remarks: Remarks) -> Self {
         let sound = remarks.0.iter().all(|remark| remark.kind != RemarkKind::Refused);
         Self { source, job: sound.then_some(Value::Object(draft.0)), remarks: remarks.0 }
     }
 }
 
-/// Something about an object that a person should know.
+/// A difference between an object and its job, or a step that is left to do.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Remark {
     /// A path in the object.
     pub field: String,
-    /// How grave it is.
+    /// The kind of difference.
     pub kind: RemarkKind,
     /// The text.
     pub text: String,
 }
 
-/// How grave a remark is.
+/// The kind of a remark.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum RemarkKind {
-    /// It has no counterpart here.
+    /// The field has no counterpart here.
     Lost,
-    /// It means something else here.
+    /// The counterpart behaves differently.
     Changed,
-    /// It is needed before the job can run.
+    /// Something must exist before the job can run.
     ToDo,
-    /// The object gives no job.
+    /// The object does not become a job.
     Refused,
 }
 
@@ -111,7 +111,7 @@ impl JobDraft {
     }
 }
 
-/// Makes a job's name of another one: what a name cannot have becomes `-`.
+/// Makes a valid job name: replaces each invalid character by `-`.
 pub(super) fn job_id(name: &str) -> String {
     let fit = |c: char| if c.is_ascii_alphanumeric() || c == '_' || c == '-' { c } else { '-' };
     name.chars().take(JobId::MAX).map(fit).collect()

@@ -1,8 +1,8 @@
 //! EventBridge's schedules and rules, as the AWS CLI prints them.
 //!
-//! Read are `aws scheduler get-schedule` and `list-schedules`, `aws events list-rules`, `describe-rule` and
-//! `list-targets-by-rule`, one or more documents to a file. The last does not print the name of its rule: the file has it
-//! (`nightly.json`), unless there is only one rule.
+//! The import reads the output of `aws scheduler get-schedule` and `list-schedules`, `aws events list-rules`, `describe-rule` and
+//! `list-targets-by-rule`, one or more documents per file. The last command does not print the name of its rule: the name of the file is
+//! the name of the rule (`nightly.json`), unless there is only one rule.
 //!
 //! | EventBridge | here |
 //! |---|---|
@@ -14,7 +14,7 @@
 //! | the target's cluster and `EcsParameters` | `taskDefinition`, `taskCount`, `launch` |
 //! | `Input` | `overrides`, `launch.overrides` |
 //!
-//! A schedule starts its tasks independent of running ones, so its job has `overlap: allow`.
+//! EventBridge does not consider running tasks, so the job has `overlap: allow`.
 //!
 //! # Source
 //!
@@ -34,9 +34,9 @@ use serde_json::{Value, json};
 use super::converted::{Converted, JobDraft, Remarks, job_id};
 use super::fields::{Fields, UNKNOWN_FIELD};
 
-const NOT_ECS: &str = "it starts no ECS task";
+const NOT_ECS: &str = "the target does not start ECS tasks";
 
-/// A file: its name without its ending, and its text.
+/// A file: its name without the extension, and its text.
 #[derive(Debug, Clone)]
 pub struct CliOutput {
     /// The name.
@@ -45,7 +45,7 @@ pub struct CliOutput {
     pub text: String,
 }
 
-/// Converts everything that is in the files. A file that is not JSON is listed.
+/// Converts the content of the files. A file that is not JSON is listed.
 #[must_use]
 pub fn convert(files: &[CliOutput]) -> Vec<Converted> {
     let mut found = ParsedFiles::default();
@@ -54,7 +54,7 @@ pub fn convert(files: &[CliOutput]) -> Vec<Converted> {
             match document {
                 Ok(document) => found.add(document, &file.stem),
                 Err(error) => {
-                    let why = format!("it is not JSON: {error}; print it with `--output json`");
+                    let why = format!("not JSON: {error}; print it with `--output json`");
                     found.others.push(Converted::unreadable(&file.stem, why));
                 }
             }
@@ -81,7 +81,7 @@ impl ParsedFiles {
             return documents.into_iter().for_each(|document| self.add(document, stem));
         }
         if document["NextToken"].is_string() {
-            let text = "the list goes on: print it whole, without `--max-items` and `--no-paginate`";
+            let text = "the list is incomplete: print it without `--max-items` and `--no-paginate`";
             self.others.push(refused_object(format!("document in {stem}"), "NextToken", text));
         }
         let rule = document["Rule"].as_str().map(str::to_owned);
@@ -103,7 +103,8 @@ impl ParsedFiles {
         } else {
             let template =
                 ["AWSTemplateFormatVersion", "Resources"].iter().any(|name| document.get(name).is_some());
-            let text = if template { TEMPLATE } else { "neither a schedule, nor rules, nor their targets" };
+            let text =
+                if template { TEMPLATE } else { "neither a schedule, nor rules, nor targets of a rule" };
             self.others.push(refused_object(format!("document in {stem}"), "", text));
         }
     }
@@ -116,7 +117,7 @@ impl ParsedFiles {
         let arn = rule["Arn"].clone();
         let other = self.rules.insert(name.clone(), rule);
         if other.is_some_and(|other| other["Arn"] != arn) {
-            let text = "two rules have this name, on two event buses: import one at a time";
+            let text = "two event buses have a rule of this name: import one bus at a time";
             self.others.push(refused_object(format!("rule {name}"), "Name", text));
         }
     }
@@ -129,7 +130,7 @@ impl ParsedFiles {
             let name = entry["Name"].as_str().unwrap_or_default();
             let group = entry["GroupName"].as_str().unwrap_or("default");
             let text = format!(
-                "a list does not say what it starts; add `aws scheduler get-schedule --group-name {group} --name {name}`"
+                "the list does not contain the target; add the output of `aws scheduler get-schedule --group-name {group} --name {name}`"
             );
             converted.push(refused_object(format!("schedule {group}/{name}"), "Target", &text));
         }
@@ -141,14 +142,14 @@ impl ParsedFiles {
                 None => converted.push(refused_object(
                     format!("targets in {stem}"),
                     "Targets",
-                    "it is not known of which rule; name the file like the rule, and add `aws events list-rules`",
+                    "the rule of these targets is unknown; give the file the name of the rule, and add the output of `aws events list-rules`",
                 )),
             }
         }
         for (name, rule) in rules {
             let text = if rule["ScheduleExpression"].is_string() {
                 format!(
-                    "its targets are missing; add `aws events list-targets-by-rule --rule {name}` in {name}.json"
+                    "the targets are missing; add the output of `aws events list-targets-by-rule --rule {name}` as {name}.json"
                 )
             } else {
                 EVENTS.to_owned()
@@ -160,9 +161,9 @@ impl ParsedFiles {
     }
 }
 
-const TEMPLATE: &str = "a template of CloudFormation: import what `aws scheduler get-schedule`, `aws events list-rules` and \
-                        `aws events list-targets-by-rule` print of what was made of it";
-const EVENTS: &str = "it fires on events, not on a schedule";
+const TEMPLATE: &str = "a CloudFormation template: deploy it, and import the output of `aws scheduler get-schedule`, `aws events \
+                        list-rules` and `aws events list-targets-by-rule`";
+const EVENTS: &str = "the rule fires on events, not on a schedule";
 
 fn refused_object(source: String, field: &str, text: &str) -> Converted {
     let mut remarks = Remarks::default();
@@ -170,7 +171,7 @@ fn refused_object(source: String, field: &str, text: &str) -> Converted {
     Converted::new(source, JobDraft::default(), remarks)
 }
 
-/// Converts what `get-schedule` printed.
+/// Converts the output of `get-schedule`.
 fn schedule(document: Value) -> Converted {
     let mut fields = Fields::root(document);
     let name = fields.text("Name").unwrap_or_default();
@@ -198,7 +199,7 @@ fn schedule(document: Value) -> Converted {
     window.ignore(&["MaximumWindowInMinutes"]);
     window.report_unread(UNKNOWN_FIELD, &mut remarks);
     if fields.text("ActionAfterCompletion").as_deref() == Some("DELETE") {
-        remarks.lost("ActionAfterCompletion", "DELETE: the job stays when its last tick is over");
+        remarks.lost("ActionAfterCompletion", "DELETE: the job is kept after its last tick");
     }
     fields.report_lost("KmsKeyArn", "encrypt the store's disk, table or bucket instead", &mut remarks);
     let starts = target::read(fields.object("Target"), &mut draft, &mut remarks);
@@ -213,7 +214,7 @@ fn rule_jobs(name: &str, rule: &Value, targets: Vec<Value>) -> Vec<Converted> {
         return vec![refused_object(format!("rule {name}"), "EventPattern", EVENTS)];
     }
     if targets.is_empty() {
-        return vec![refused_object(format!("rule {name}"), "Targets", "it has none")];
+        return vec![refused_object(format!("rule {name}"), "Targets", "the rule has no targets")];
     }
     let many = targets.iter().filter(|target| target["EcsParameters"].is_object()).count() > 1;
     let convert = |target: Value| {
@@ -230,7 +231,7 @@ fn rule_jobs(name: &str, rule: &Value, targets: Vec<Value>) -> Vec<Converted> {
         fields.report_lost("EventPattern", "events that match it do not fire the job", &mut remarks);
         fields.report_lost(
             "ManagedBy",
-            "this service may change the rule, and does not know of the job",
+            "this service may change the rule; the job does not change with it",
             &mut remarks,
         );
         fields.ignore(&["Name", "Arn", "EventBusName", "RoleArn", "CreatedBy"]);
@@ -247,11 +248,11 @@ fn is_rate(expression: &str) -> bool {
 
 fn from_1970(rate: &str, of: &str) -> String {
     format!(
-        "{rate} counts from 1970-01-01 here and from the {of}'s creation there: set scheduleStart to a moment at which it fired"
+        "{rate} counts from 1970-01-01 here, and from the creation of the {of} in EventBridge: set scheduleStart to a time at which it fired"
     )
 }
 
-/// Sets what schedules and rules have in common.
+/// Sets the fields that schedules and rules share.
 fn set_common_fields(
     draft: &mut JobDraft,
     name: &str,
@@ -261,7 +262,7 @@ fn set_common_fields(
 ) {
     let id = job_id(name);
     if id != name {
-        remarks.changed("Name", format!("a job's name cannot have all of these characters: {id}"));
+        remarks.changed("Name", format!("not all characters are valid in a job name: it becomes {id}"));
     }
     draft.set("id", id);
     draft.set_some("description", description);
@@ -270,7 +271,7 @@ fn set_common_fields(
         None | Some("ENABLED" | "ENABLED_WITH_ALL_CLOUDTRAIL_MANAGEMENT_EVENTS") => {}
         Some("DISABLED") => draft.set("suspended", true),
         Some(other) => {
-            remarks.changed("State", format!("{other} is not known: the job is suspended"));
+            remarks.changed("State", format!("unknown state {other}: the job is suspended"));
             draft.set("suspended", true);
         }
     }
@@ -283,7 +284,7 @@ fn build_job(source: String, starts: bool, draft: JobDraft, mut remarks: Remarks
     Converted::new(source, draft, remarks)
 }
 
-/// Reads a moment, which older versions of the CLI print as seconds since 1970.
+/// Reads a timestamp. Older versions of the CLI print seconds since 1970.
 fn moment(value: &Value) -> Value {
     let seconds = value.as_f64().and_then(|seconds| {
         let span = std::time::Duration::try_from_secs_f64(seconds).ok()?;

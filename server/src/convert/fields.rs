@@ -1,5 +1,5 @@
-//! The fields of an object, each taken once; what is left at the end was understood by nobody. A field of an unexpected
-//! shape stays in the object, so that it is left at the end too.
+//! The fields of an object. Each conversion step removes the fields that it reads; the rest is reported at the end. A field of an
+//! unexpected shape is not removed, so it is reported too.
 
 use serde_json::{Map, Value};
 
@@ -13,12 +13,12 @@ pub(super) struct Fields {
 }
 
 impl Fields {
-    /// Begins with the root of a document; anything but an object has no fields.
+    /// Makes the fields of a whole document; a value that is not an object has none.
     pub(super) fn root(value: Value) -> Self {
         Self::at(String::new(), value)
     }
 
-    /// Begins at a path.
+    /// Makes the fields of a value at a path.
     pub(super) fn at(path: impl Into<String>, value: Value) -> Self {
         let map = match value {
             Value::Object(map) => map,
@@ -29,7 +29,7 @@ impl Fields {
         Self { path: path.into(), map }
     }
 
-    /// Names the path of a field.
+    /// Returns the path of a field.
     pub(super) fn path(&self, name: &str) -> String {
         if self.path.is_empty() { name.to_owned() } else { format!("{}.{name}", self.path) }
     }
@@ -65,7 +65,7 @@ impl Fields {
         }
     }
 
-    /// Takes a list of objects; anything else in it is remarked upon.
+    /// Takes a list of objects; each other element gives a remark.
     pub(super) fn objects(&mut self, name: &str, remarks: &mut Remarks) -> Vec<Self> {
         let path = self.path(name);
         let mut objects = Vec::new();
@@ -105,17 +105,17 @@ impl Fields {
         let number = self.number(name, remarks)?;
         let count = whole(number);
         if count.is_none() {
-            remarks.lost(self.path(name), format!("{number} is not a whole number of 0 or more"));
+            remarks.lost(self.path(name), format!("{number} is not an integer of at least 0"));
         }
         count
     }
 
-    /// Takes a whole number of at least `least`; another one is remarked upon and replaced.
+    /// Takes a whole number of at least `least`; another value gives a remark, and the default is used.
     pub(super) fn count_or(&mut self, name: &str, least: u64, default: u64, remarks: &mut Remarks) -> u64 {
         let Some(written) = self.text(name) else { return default };
         let count = written.trim().parse().ok().and_then(whole).filter(|count| *count >= least);
         count.unwrap_or_else(|| {
-            let text = format!("{written} is not a whole number of {least} or more: {default} is used");
+            let text = format!("{written} is not an integer of at least {least}: {default} is used");
             remarks.changed(self.path(name), text);
             default
         })
@@ -131,26 +131,26 @@ impl Fields {
         flag
     }
 
-    /// The names of the fields that are left.
+    /// Returns the names of the remaining fields.
     pub(super) fn names(&self) -> Vec<String> {
         self.map.keys().cloned().collect()
     }
 
-    /// Leaves fields out that mean nothing to a scheduler.
+    /// Drops fields that do not matter to a scheduler.
     pub(super) fn ignore(&mut self, names: &[&str]) {
         for name in names {
             self.map.remove(*name);
         }
     }
 
-    /// Remarks upon a field, if it is there.
+    /// Adds a remark about a field, if the field exists.
     pub(super) fn report_lost(&mut self, name: &str, why: &str, remarks: &mut Remarks) {
         if let Some(value) = self.take(name) {
             remarks.lost(self.path(name), format!("{}: {why}", excerpt(&value)));
         }
     }
 
-    /// Remarks upon every field that nobody took.
+    /// Adds a remark about each remaining field.
     pub(super) fn report_unread(self, why: &str, remarks: &mut Remarks) {
         for (name, value) in &self.map {
             if !value.is_null() && !is_empty(value) {
@@ -160,11 +160,11 @@ impl Fields {
     }
 }
 
-/// Why a field is left out that no conversion reads.
-pub(super) const UNKNOWN_FIELD: &str = "not known to this import";
+/// The reason for a field that no conversion reads.
+pub(super) const UNKNOWN_FIELD: &str = "unknown to this import";
 
-/// Why a value in a list is left out.
-pub(super) const ODD_SHAPE: &str = "another shape than is documented";
+/// The reason for a value of an undocumented shape.
+pub(super) const ODD_SHAPE: &str = "its shape is not the documented one";
 
 fn whole(number: f64) -> Option<u64> {
     format!("{number:.0}").parse().ok().filter(|_| number.fract() == 0.0)

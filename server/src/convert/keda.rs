@@ -31,13 +31,13 @@ pub use context::ConversionContext;
 use super::converted::{Converted, JobDraft, Remarks, job_id};
 use super::fields::{Fields, UNKNOWN_FIELD};
 
-/// `pollingInterval` where none is given, in seconds.
+/// The default of `pollingInterval`, in seconds.
 const DEFAULT_POLLING_INTERVAL: u64 = 30;
-/// `maxReplicaCount` where none is given.
+/// The default of `maxReplicaCount`.
 const DEFAULT_MAX_REPLICAS: u64 = 100;
 /// The annotation that pauses a `ScaledJob`.
 const PAUSED_ANNOTATION: &str = "autoscaling.keda.sh/paused";
-const NEVER_STOPPED: &str = "an edit never stops running tasks here";
+const NEVER_STOPPED: &str = "an edit never stops running tasks";
 
 /// Converts the documents of a YAML file. One that is not YAML is listed.
 #[must_use]
@@ -61,11 +61,11 @@ pub fn convert(file: &str, text: &str, context: &ConversionContext) -> Vec<Conve
 
 fn not_yaml(text: &str, error: &str) -> String {
     if text.contains("{{") {
-        return "it is a template that is not rendered: import what `helm template` prints".to_owned();
+        return "a template that is not rendered: import the output of `helm template`".to_owned();
     }
     // The rest is advice to callers of the parser.
     let error = error.split(", set DuplicateKeyPolicy").next().unwrap_or(error);
-    format!("it is not YAML: {error}")
+    format!("not YAML: {error}")
 }
 
 fn object_to_job(object: Value, context: &ConversionContext) -> Converted {
@@ -88,7 +88,8 @@ fn object_to_job(object: Value, context: &ConversionContext) -> Converted {
     draft.set("id", id.as_str());
     draft.set("taskDefinition", id.as_str());
     if id != name {
-        remarks.changed("metadata.name", format!("a job's name cannot have all of these characters: {id}"));
+        remarks
+            .changed("metadata.name", format!("not all characters are valid in a job name: it becomes {id}"));
     }
     read_metadata(metadata, namespace, &mut draft, &mut remarks);
     read_spec(root.object("spec"), &id, context, &mut draft, &mut remarks);
@@ -100,12 +101,12 @@ fn object_to_job(object: Value, context: &ConversionContext) -> Converted {
 fn not_a_job(kind: &str) -> &'static str {
     match kind {
         "ScaledObject" => {
-            "it scales something that runs all the time; only a ScaledJob starts tasks that end"
+            "a ScaledObject scales a service that runs all the time; only a ScaledJob starts tasks that end"
         }
         "TriggerAuthentication" | "ClusterTriggerAuthentication" | "Secret" => {
-            "sources are read with the scheduler's own role; `ecs-scheduler iam-policy` prints what that needs"
+            "the scheduler reads sources with its own role; `ecs-scheduler iam-policy` prints the required permissions"
         }
-        _ => "only a ScaledJob gives a job",
+        _ => "only a ScaledJob becomes a job",
     }
 }
 
@@ -128,11 +129,11 @@ fn read_metadata(
     }
     annotations.report_lost(
         "autoscaling.keda.sh/paused-replicas",
-        "a suspended job starts nothing; suspend it by hand",
+        "a suspended job starts no tasks; suspend the job by hand",
         remarks,
     );
     annotations.ignore(&["kubectl.kubernetes.io/last-applied-configuration"]);
-    annotations.report_unread("notes of other programs stay behind", remarks);
+    annotations.report_unread("annotations of other programs are not copied", remarks);
     metadata.ignore(&[
         "creationTimestamp",
         "finalizers",
@@ -156,21 +157,21 @@ fn read_spec(
     draft.set("schedule", format!("rate({seconds} second{})", if seconds == 1 { "" } else { "s" }));
     let most = spec.count_or("maxReplicaCount", 0, DEFAULT_MAX_REPLICAS, remarks);
     if most == 0 {
-        remarks.changed("spec.maxReplicaCount", "0: a job's maxCount is at least 1, so the job is suspended");
+        remarks.changed("spec.maxReplicaCount", "0: the minimum of maxCount is 1, so the job is suspended");
         draft.set("suspended", true);
     }
     let bound = u64::from(context.max_tasks);
     if most > bound {
-        let text = format!("{most}, and ECSS_MAX_TASKS bounds every job at {bound}; raise it to have more");
+        let text = format!("{most}: ECSS_MAX_TASKS limits each job to {bound}; raise it to allow more");
         remarks.changed("spec.maxReplicaCount", text);
     }
     draft.set("maxCount", most.clamp(1, bound));
     if let Some(least) = spec.count("minReplicaCount", remarks).filter(|least| *least > 0) {
-        let text = format!("{least}: no task is started while the triggers ask for none");
+        let text = format!("{least}: no task starts while the triggers have no demand");
         remarks.lost("spec.minReplicaCount", text);
     }
     for name in ["successfulJobsHistoryLimit", "failedJobsHistoryLimit"] {
-        spec.report_lost(name, "history is kept by age, of all jobs alike", remarks);
+        spec.report_lost(name, "history is kept by age, the same for all jobs", remarks);
     }
     let mut rollout = spec.object("rollout");
     let strategies = [
@@ -206,31 +207,31 @@ fn read_strategy(
         Some("accurate") if reports_queue_depth => {
             draft.set("mode", "oneShot");
             draft.set("settle", "60s");
-            let text = "accurate: mode oneShot counts by the scheduler's own record which messages have no task yet, and \
-                        trusts no count that is younger than `settle`";
+            let text = "accurate: mode oneShot computes the messages without a task from the scheduler's own record, \
+                        and assumes that the queue's counts are up to `settle` old";
             remarks.changed(field, text);
         }
         Some("accurate") => {
-            remarks.changed(field, "counted as `default` is: mode oneShot needs an sqs trigger of its own");
+            remarks.changed(field, "treated like `default`: mode oneShot needs sqs as the only trigger");
         }
         Some("eager") => remarks.changed(
             field,
-            "counted as `default` is: tasks that run are taken to work on the messages that are there; mode drain or \
-             oneShot may suit",
+            "treated like `default`, which assumes that running tasks process the existing messages; consider mode drain or oneShot",
         ),
         Some(other) => {
-            remarks.changed(field, format!("{other}: counted as `default` is; see the job's field `mode`"));
+            remarks.changed(field, format!("{other}: treated like `default`; see the job's field `mode`"));
         }
     }
-    let of_custom = "KEDA reads it with the strategy custom alone";
-    let why = if named.as_deref() == Some("custom") {
-        "the strategy is counted as `default` is"
-    } else {
-        of_custom
-    };
+    let of_custom = "KEDA uses it only with the strategy custom";
+    let why =
+        if named.as_deref() == Some("custom") { "the strategy is treated like `default`" } else { of_custom };
     for name in ["customScalingQueueLengthDeduction", "customScalingRunningJobPercentage"] {
         strategy.report_lost(name, why, remarks);
     }
-    strategy.report_lost("pendingPodConditions", "a task is pending until ECS calls it RUNNING", remarks);
+    strategy.report_lost(
+        "pendingPodConditions",
+        "a task is pending until ECS reports it as RUNNING",
+        remarks,
+    );
     strategy.report_unread(UNKNOWN_FIELD, remarks);
 }

@@ -50,30 +50,30 @@ fn shown(converted: &[Converted]) -> String {
 
 #[cfg(feature = "aws")]
 #[test]
-fn scaled_jobs_become_jobs_and_what_does_not_map_is_listed() {
+fn scaled_jobs_become_jobs_and_unmapped_fields_are_listed() {
     insta::assert_snapshot!(shown(&from_keda(KEDA)));
 }
 
 #[cfg(feature = "aws")]
 #[test]
-fn schedules_and_rules_become_jobs_and_what_does_not_map_is_listed() {
+fn schedules_and_rules_become_jobs_and_unmapped_fields_are_listed() {
     let files = [("schedules", SCHEDULES), ("rules", RULES), ("hourly", HOURLY)];
     insta::assert_snapshot!(shown(&from_eventbridge(&files)));
 }
 
 #[test]
-fn a_window_that_is_not_always_equally_long_is_refused() {
+fn a_window_of_varying_length_is_refused() {
     let text = "kind: ScaledJob\nmetadata: {name: a}\nspec: {triggers: [{type: cron, metadata: \
                 {start: 0 6 * * *, end: 0 20 * * 5, desiredReplicas: '1'}}]}";
     let converted = from_keda(text);
     assert_eq!(converted[0].job, None);
     let refused = |remark: &&Remark| remark.kind == RemarkKind::Refused;
     let said: Vec<_> = converted[0].remarks.iter().filter(refused).map(|remark| &*remark.text).collect();
-    assert!(said.iter().any(|text| text.contains("not always equally long")), "{said:?}");
+    assert!(said.iter().any(|text| text.contains("varies")), "{said:?}");
 }
 
 #[test]
-fn weekdays_of_linux_are_named_as_they_are_meant() {
+fn crontab_weekday_numbers_become_names() {
     let text = "kind: ScaledJob\nmetadata: {name: a}\nspec: {triggers: [{type: cron, metadata: \
                 {start: '0 8 * * 0,3-5', end: '0 9 * * 0,3-5', desiredReplicas: '1'}}]}";
     let job = from_keda(text)[0].job.clone().unwrap();
@@ -82,7 +82,7 @@ fn weekdays_of_linux_are_named_as_they_are_meant() {
 }
 
 #[test]
-fn two_objects_of_one_name_give_one_job() {
+fn second_object_of_a_name_is_refused() {
     let text = "kind: ScaledJob\nmetadata: {name: a, namespace: X}\nspec: {triggers: [{type: cron, metadata: \
                 {start: 0 6 * * *, end: 0 7 * * *}}]}";
     let converted = from_keda(&format!("{text}\n---\n{text}"));
@@ -91,7 +91,7 @@ fn two_objects_of_one_name_give_one_job() {
 }
 
 #[test]
-fn lists_of_kubectl_are_opened() {
+fn kubectl_lists_are_unpacked() {
     let text =
         "kind: List\nitems: [{kind: Secret, metadata: {name: s}}, {kind: ConfigMap, metadata: {name: c}}]";
     let sources: Vec<_> = from_keda(text).into_iter().map(|one| one.source).collect();
@@ -99,8 +99,8 @@ fn lists_of_kubectl_are_opened() {
 }
 
 #[test]
-fn a_file_that_is_not_yaml_or_json_is_listed_and_does_not_stop_the_others() {
-    assert!(remark(&from_keda("a: [")[0], "").starts_with("it is not YAML: "));
+fn unparsable_file_is_listed_and_others_are_converted() {
+    assert!(remark(&from_keda("a: [")[0], "").starts_with("not YAML: "));
     assert!(remark(&from_keda("image: {{ .Values.image }}")[0], "").contains("helm template"));
     let rule = r#"{"Name": "r", "Arn": "arn:aws:events:eu-west-1:1:rule/r", "ScheduleExpression": "cron(0 9 * * ? *)",
         "Targets": [{"Id": "1", "Arn": "arn:aws:ecs:eu-west-1:123456789012:cluster/c",
@@ -108,11 +108,11 @@ fn a_file_that_is_not_yaml_or_json_is_listed_and_does_not_stop_the_others() {
     let both = from_eventbridge(&[("broken", "{} {"), ("rule", rule)]);
     assert_eq!(both[0].job.as_ref().unwrap()["id"], "r");
     let broken = both.iter().find(|one| one.source == "file broken").unwrap();
-    assert!(remark(broken, "").starts_with("it is not JSON: "));
+    assert!(remark(broken, "").starts_with("not JSON: "));
 }
 
 #[test]
-fn a_template_of_cloudformation_says_what_to_import_instead() {
+fn cloudformation_template_is_refused_with_the_commands_to_use() {
     let template = r#"{"Resources": {"Nightly": {"Type": "AWS::Scheduler::Schedule"}}}"#;
     assert!(
         remark(&from_eventbridge(&[("stack", template)])[0], "").contains("`aws scheduler get-schedule`")
@@ -121,7 +121,7 @@ fn a_template_of_cloudformation_says_what_to_import_instead() {
 }
 
 #[test]
-fn latest_is_no_revision_and_means_the_newest_one() {
+fn revision_latest_is_removed() {
     for definition in ["report:latest", "arn:aws:ecs:eu-west-1:123456789012:task-definition/report:latest"] {
         let text = format!(
             r#"{{"Name": "s", "ScheduleExpression": "cron(0 9 * * ? *)", "Target": {{
@@ -131,7 +131,8 @@ fn latest_is_no_revision_and_means_the_newest_one() {
         let converted = from_eventbridge(&[("s", &text)]).remove(0);
         assert_eq!(converted.job.as_ref().unwrap()["taskDefinition"], "report");
         assert!(
-            remark(&converted, "Target.EcsParameters.taskDefinition").starts_with("`latest` is no revision")
+            remark(&converted, "Target.EcsParameters.taskDefinition")
+                .starts_with("`latest` is not a revision")
         );
     }
 }
@@ -160,7 +161,7 @@ const REPLICAS: &str = "spec.triggers[0].metadata.desiredReplicas";
 const END: &str = "spec.triggers[0].metadata.end";
 
 #[test]
-fn a_window_of_no_replicas_starts_nothing() {
+fn window_without_replicas_is_left_out() {
     let none = window("0 22 * * *", "0 23 * * *", "UTC", "0");
     let alone = scaled_job(&Value::from(vec![none.clone()]));
     assert_eq!(alone.job, None);
@@ -173,7 +174,7 @@ fn a_window_of_no_replicas_starts_nothing() {
 }
 
 #[test]
-fn the_largest_of_several_windows_is_the_floor_and_the_remark_names_it() {
+fn largest_of_several_windows_is_the_floor_and_is_remarked() {
     let (day, night) =
         (window("0 8 * * *", "0 18 * * *", "UTC", "10"), window("0 22 * * *", "0 23 * * *", "UTC", "5"));
     for triggers in [[day.clone(), night.clone()], [night, day]] {
@@ -191,7 +192,7 @@ fn the_largest_of_several_windows_is_the_floor_and_the_remark_names_it() {
 }
 
 #[test]
-fn a_window_that_differs_from_kedas_gets_a_remark_with_the_time() {
+fn window_that_differs_from_keda_gets_a_remark_with_the_time() {
     let of =
         |start: &str, end: &str, zone: &str| scaled_job(&Value::from(vec![window(start, end, zone, "1")]));
     let berlin = of("0 22 * * *", "0 6 * * *", "Europe/Berlin");
@@ -200,7 +201,7 @@ fn a_window_that_differs_from_kedas_gets_a_remark_with_the_time() {
     let weekdays = of("0 8 * * MON-FRI", "0 18 * * *", "UTC");
     assert_eq!(weekdays.job.as_ref().unwrap()["trigger"]["duration"], "10h");
     assert!(
-        remark(&weekdays, END).contains("KEDA is inside from 2026-10-02 18:00 to 2026-10-03 18:00"),
+        remark(&weekdays, END).contains("KEDA's window is open from 2026-10-02 18:00 to 2026-10-03 18:00"),
         "{weekdays:#?}"
     );
     let same = of("0 6 * * *", "0 6 * * *", "UTC");
@@ -210,7 +211,7 @@ fn a_window_that_differs_from_kedas_gets_a_remark_with_the_time() {
 }
 
 #[test]
-fn crontab_lines_of_keda_keep_what_its_parser_makes_of_them() {
+fn crontab_lines_keep_their_meaning_in_keda() {
     let start = |start: &str, end: &str| {
         let converted = scaled_job(&Value::from(vec![window(start, end, "UTC", "1")]));
         converted.job.map(|job| job["trigger"]["start"].as_str().unwrap().to_owned()).ok_or(converted.remarks)
@@ -230,7 +231,7 @@ fn crontab_lines_of_keda_keep_what_its_parser_makes_of_them() {
 
 #[cfg(feature = "aws")]
 #[test]
-fn an_expression_beside_a_metric_wins_as_in_keda() {
+fn expression_takes_precedence_over_a_metric_as_in_keda() {
     let trigger = serde_json::json!([{"type": "aws-cloudwatch", "metadata": {
         "namespace": "AWS/SQS", "metricName": "ApproximateNumberOfMessagesVisible", "dimensionName": "QueueName",
         "dimensionValue": "keda", "metricUnit": "Count", "metricStat": "Average",
@@ -252,7 +253,7 @@ fn an_expression_beside_a_metric_wins_as_in_keda() {
 }
 
 #[test]
-fn variables_of_kubernetes_are_expanded_and_what_stays_is_listed() {
+fn kubernetes_variables_are_expanded_and_unknown_ones_are_remarked() {
     let object = serde_json::json!({
         "kind": "ScaledJob", "metadata": {"name": "a"},
         "spec": {
@@ -275,7 +276,7 @@ fn variables_of_kubernetes_are_expanded_and_what_stays_is_listed() {
     assert_eq!(job["overrides"][0]["environment"]["FULL"], "q1/x");
     assert_eq!(job["timeout"], "600s", "the shorter of both deadlines");
     let args = "spec.jobTargetRef.template.spec.containers[0].args";
-    assert!(remark(&converted, args).starts_with("$(SECRET) stays as it is"), "{converted:#?}");
+    assert!(remark(&converted, args).starts_with("$(SECRET) is unchanged"), "{converted:#?}");
 }
 
 /// A schedule whose parameters for ECS have these fields in addition.
@@ -289,7 +290,7 @@ fn schedule_with(parameters: &str, policy: &str) -> Converted {
 }
 
 #[test]
-fn tags_are_kept_in_both_shapes_and_their_case() {
+fn tags_of_both_shapes_keep_their_case() {
     let tags = |text: &str| {
         let converted = schedule_with(&format!(r#""Tags": {text}"#), "{}");
         (converted.job.as_ref().unwrap()["launch"]["tags"].clone(), converted)
@@ -301,12 +302,12 @@ fn tags_are_kept_in_both_shapes_and_their_case() {
     assert_eq!(tags(r#"[{"empty": ""}]"#).0, serde_json::json!({"empty": ""}));
     let (some, odd) = tags(r#"[{"team": "media", "Env": ["prod"]}, "loose"]"#);
     assert_eq!(some, serde_json::json!({"team": "media"}));
-    assert!(remark(&odd, "Target.EcsParameters.tags[0].Env").contains("another shape"));
+    assert!(remark(&odd, "Target.EcsParameters.tags[0].Env").contains("its shape is not"));
     assert!(remark(&odd, "Target.EcsParameters.tags[1]").starts_with("loose"));
 }
 
 #[test]
-fn retries_that_eventbridge_does_not_make_are_not_made_here() {
+fn zero_retries_become_the_shortest_max_age() {
     let policy = r#"{"MaximumEventAgeInSeconds": 86400, "MaximumRetryAttempts": 0}"#;
     let none = schedule_with(r#""TaskCount": 1"#, policy);
     assert_eq!(none.job.as_ref().unwrap()["retry"]["launch"]["maxAge"], "1s");
@@ -317,7 +318,7 @@ fn retries_that_eventbridge_does_not_make_are_not_made_here() {
 }
 
 #[test]
-fn a_rule_at_a_rate_says_that_it_counts_from_another_moment() {
+fn rule_with_a_rate_gets_a_remark_about_its_start() {
     let rule = |expression: &str| {
         let text = format!(
             r#"{{"Name": "r", "Arn": "arn:aws:events:us-east-1:123456789012:rule/r", "State": "ENABLED",
@@ -331,9 +332,9 @@ fn a_rule_at_a_rate_says_that_it_counts_from_another_moment() {
 }
 
 #[test]
-fn lists_that_go_on_and_rules_of_one_name_are_listed() {
+fn incomplete_lists_and_rules_of_the_same_name_are_refused() {
     let page = r#"{"Rules": [], "NextToken": "more"}"#;
-    assert!(remark(&from_eventbridge(&[("rules", page)])[0], "NextToken").contains("goes on"));
+    assert!(remark(&from_eventbridge(&[("rules", page)])[0], "NextToken").contains("incomplete"));
     let rule = |bus: &str| {
         format!(
             r#"{{"Name": "r", "Arn": "arn:aws:events:us-east-1:1:rule/{bus}/r", "ScheduleExpression": "rate(1 day)"}}"#
@@ -346,11 +347,11 @@ fn lists_that_go_on_and_rules_of_one_name_are_listed() {
     let joined = from_eventbridge(&[("one", &rule("a")), ("as-put-targets-takes-it", apart)]);
     assert_eq!(joined[0].job.as_ref().unwrap()["id"], "r");
     let no_target = r#"{"Name": "r", "Arn": "arn:aws:events:us-east-1:1:rule/r", "ScheduleExpression": "rate(1 day)", "Targets": []}"#;
-    assert_eq!(remark(&from_eventbridge(&[("r", no_target)])[0], "Targets"), "it has none");
+    assert_eq!(remark(&from_eventbridge(&[("r", no_target)])[0], "Targets"), "the rule has no targets");
 }
 
 #[test]
-fn targets_belong_to_the_only_rule_under_any_file_name() {
+fn targets_belong_to_the_only_rule_whatever_the_file_name() {
     let rule = r#"{"Rules": [{"Name": "r", "Arn": "arn:aws:events:eu-west-1:1:rule/r", "State": "ENABLED",
         "ScheduleExpression": "rate(5 minutes)"}]}"#;
     let converted = from_eventbridge(&[("printed", rule), ("out", HOURLY)]);
@@ -360,7 +361,7 @@ fn targets_belong_to_the_only_rule_under_any_file_name() {
 }
 
 #[test]
-fn a_schedule_that_is_over_is_refused() {
+fn past_schedule_is_refused() {
     let schedule = r#"{"Name": "once", "ScheduleExpression": "at(2020-01-01T00:00:00)", "Target": {
         "Arn": "arn:aws:ecs:eu-west-1:123456789012:cluster/c", "EcsParameters": {"TaskDefinitionArn": "t"}}}"#;
     let converted = from_eventbridge(&[("once", schedule)]);

@@ -18,7 +18,7 @@ use crate::output::table::table;
 use crate::output::{json_text, print, print_error};
 use crate::server::ServerBuilder;
 
-/// Which scheduler the files are of.
+/// The scheduler that the files come from.
 #[derive(Debug, Clone, Subcommand)]
 pub enum ForeignSource {
     /// Convert KEDA ScaledJobs to jobs
@@ -51,7 +51,7 @@ pub struct ForeignArgs {
 ///
 /// # Errors
 ///
-/// Fails when nothing in the files gives a job, and when the server refuses one.
+/// Fails if no object in the files becomes a job, and if the server refuses one.
 pub(crate) async fn run(
     foreign: &ForeignSource,
     builder: &ServerBuilder,
@@ -72,7 +72,7 @@ pub(crate) async fn run(
         } else {
             print_error(&remarks(&converted));
         }
-        return Err(CommandError::failed("nothing in these files gives a job"));
+        return Err(CommandError::failed("no object in these files becomes a job"));
     }
     let server = args.server.as_deref().unwrap_or_else(|| values.text_or_default(&SERVER));
     let jobs: Vec<(String, Value)> = converted.iter().filter_map(named_job).collect();
@@ -151,7 +151,7 @@ fn remarks(converted: &[Converted]) -> String {
     let jobs = converted.iter().filter(|one| one.job.is_some()).count();
     format!(
         "{}{jobs} jobs of {} objects; {} fields lost, {} changed, {} to do\n",
-        table(&["OBJECT", "", "FIELD", "WHAT TO KNOW"], rows),
+        table(&["OBJECT", "", "FIELD", "REMARK"], rows),
         converted.len(),
         count(RemarkKind::Lost),
         count(RemarkKind::Changed),

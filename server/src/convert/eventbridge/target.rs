@@ -1,4 +1,4 @@
-//! The target of a schedule or a rule: RunTask, with everything that EventBridge hands to it.
+//! The target of a schedule or a rule: RunTask, with all parameters that EventBridge passes to it.
 
 use serde_json::{Map, Value, json};
 
@@ -10,7 +10,7 @@ const UNIVERSAL: &str = ":aws-sdk:ecs:runTask";
 /// The bounds of `retry.launch.maxAge`, in seconds.
 const MAX_AGE: std::ops::RangeInclusive<u64> = 1..=86_400;
 /// The parameters that a target adds to each launch.
-const OWN: &str = "every launch has its own; tasks are known by `startedBy` and the tag ecss:job";
+const OWN: &str = "each launch sets its own value; find tasks by `startedBy` and the tag ecss:job";
 
 /// Parameters that a job's `launch` takes unchanged.
 const AS_IT_IS: [&str; 8] = [
@@ -42,10 +42,10 @@ pub(super) fn read(mut target: Fields, draft: &mut JobDraft, remarks: &mut Remar
     };
     policies(&mut target, draft, remarks);
     let own_role =
-        "tasks are started with the scheduler's own role; `ecs-scheduler iam-policy` prints what it needs";
+        "the scheduler's own role starts tasks; `ecs-scheduler iam-policy` prints the required permissions";
     target.report_lost("RoleArn", own_role, remarks);
     for name in ["InputPath", "InputTransformer"] {
-        target.report_lost(name, "there is no event that it could be taken from", remarks);
+        target.report_lost(name, "a job has no event to read values from", remarks);
     }
     target.ignore(&["Id"]);
     target.report_unread(UNKNOWN_FIELD, remarks);
@@ -53,7 +53,8 @@ pub(super) fn read(mut target: Fields, draft: &mut JobDraft, remarks: &mut Remar
     let definition = definition.map(|arn| without_arn(&arn)).unwrap_or_default();
     let family = definition.strip_suffix(":latest");
     if family.is_some() {
-        let text = "`latest` is no revision of ECS: it is left out, which means the newest active one";
+        let text =
+            "`latest` is not a revision of ECS: it is left out, which means the newest active revision";
         remarks.changed(request.path("taskDefinition"), text);
     }
     draft.set("taskDefinition", family.unwrap_or(&definition));
@@ -67,13 +68,13 @@ pub(super) fn read(mut target: Fields, draft: &mut JobDraft, remarks: &mut Remar
 fn parse(input: Option<&str>, remarks: &mut Remarks) -> Value {
     let Some(input) = input else { return Value::Null };
     if input.contains("<aws.scheduler.") {
-        let text = "its placeholders stay as they are: let the task read its tick in ECSS_SCHEDULED_AT, its firing in ECSS_FIRING_ID";
+        let text = "placeholders are not replaced: let the task read its tick from ECSS_SCHEDULED_AT, and its firing from ECSS_FIRING_ID";
         remarks.needed("Target.Input", text);
     }
     let lost = match serde_json::from_str(input) {
         Ok(request @ Value::Object(_)) => return request,
         Ok(other) => format!("{}: {ODD_SHAPE}", excerpt(&other)),
-        Err(error) => format!("it is not JSON: {error}"),
+        Err(error) => format!("not JSON: {error}"),
     };
     remarks.lost("Target.Input", lost);
     Value::Null
@@ -82,20 +83,21 @@ fn parse(input: Option<&str>, remarks: &mut Remarks) -> Value {
 fn policies(target: &mut Fields, draft: &mut JobDraft, remarks: &mut Remarks) {
     target.report_lost(
         "DeadLetterConfig",
-        "a launch that fails is in the job's history, with the reason",
+        "the job's history shows each failed launch, with the reason",
         remarks,
     );
     let mut retry = target.object("RetryPolicy");
     let mut age = retry.count("MaximumEventAgeInSeconds", remarks);
     match retry.count("MaximumRetryAttempts", remarks) {
         Some(0) => {
-            let text =
-                "0: a launch is tried for the shortest time that retry.launch.maxAge can be, one second";
+            let text = "0: a launch is retried for one second, the minimum of retry.launch.maxAge";
             remarks.changed(retry.path("MaximumRetryAttempts"), text);
             age = Some(*MAX_AGE.start());
         }
         Some(attempts) => {
-            let text = format!("{attempts}: attempts are not counted; retry.launch.maxAge ends them");
+            let text = format!(
+                "{attempts}: retries are not limited by number; retry.launch.maxAge limits their time"
+            );
             remarks.changed(retry.path("MaximumRetryAttempts"), text);
         }
         None => {}
@@ -109,8 +111,7 @@ fn policies(target: &mut Fields, draft: &mut JobDraft, remarks: &mut Remarks) {
             draft.set("retry", json!({ "launch": { "maxAge": format!("{bounded}s") } }));
         }
         None => {
-            let text =
-                "none: EventBridge tries for 24 hours, the job for the 10 minutes of retry.launch.maxAge";
+            let text = "not set: EventBridge retries for 24 hours, the job for 10 minutes (the default of retry.launch.maxAge)";
             remarks.changed(retry.path("MaximumEventAgeInSeconds"), text);
         }
     }

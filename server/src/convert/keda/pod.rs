@@ -1,4 +1,4 @@
-//! `jobTargetRef`: the pod of a job in Kubernetes, as far as overrides of a task can express it.
+//! `jobTargetRef`: the pod of a Kubernetes job, as far as task overrides can express it.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use super::super::converted::{JobDraft, Remarks};
 use super::super::fields::Fields;
 
-/// `backoffLimit` where none is given.
+/// The default of `backoffLimit`.
 const DEFAULT_BACKOFF_LIMIT: u64 = 6;
 const BELONGS_TO_DEFINITION: &str = "belongs to the task definition or the cluster";
 
@@ -29,18 +29,17 @@ pub(super) fn read(
     for name in ["parallelism", "completions"] {
         if let Some(count) = target.count(name, remarks).filter(|count| *count > 1) {
             let text =
-                format!("{count}: one task is started where KEDA starts one job; lower what one task takes");
+                format!("{count}: one task starts where KEDA starts one job; lower the share of one task");
             remarks.lost(target.path(name), text);
         }
     }
     let retries = target.count_or("backoffLimit", 0, DEFAULT_BACKOFF_LIMIT, remarks);
     if retries > 0 {
-        let text =
-            format!("{retries}: a task that fails is not started again for its own sake; its messages are");
+        let text = format!("{retries}: a failed task is not retried by itself; its messages get new tasks");
         remarks.lost(target.path("backoffLimit"), text);
     }
     let mut deadlines = vec![target.count("activeDeadlineSeconds", remarks)];
-    target.report_lost("ttlSecondsAfterFinished", "history is kept by age, of all jobs alike", remarks);
+    target.report_lost("ttlSecondsAfterFinished", "history is kept by age, the same for all jobs", remarks);
     let mut template = target.object("template");
     let mut spec = template.object("spec");
     deadlines.push(spec.count("activeDeadlineSeconds", remarks));
@@ -58,9 +57,9 @@ pub(super) fn read(
         overrides.extend(container_override(container, &name, environment, remarks));
     }
     let text = if images.is_empty() {
-        format!("register task definition \"{id}\"; the pod is not in this file")
+        format!("register task definition \"{id}\"; this file does not contain the pod")
     } else {
-        format!("register task definition \"{id}\" with {}, and what else the pod has", images.join(", "))
+        format!("register task definition \"{id}\" with {}, and the rest of the pod", images.join(", "))
     };
     remarks.needed("spec.jobTargetRef.template", text);
     if !overrides.is_empty() {
@@ -82,7 +81,7 @@ fn environment(container: &mut Fields, remarks: &mut Remarks) -> BTreeMap<String
     for mut variable in container.objects("env", remarks) {
         let name = variable.text("name").unwrap_or_default();
         if variable.take("valueFrom").is_some() {
-            let text = format!("{name}: give it to the task definition, as a secret or from a file");
+            let text = format!("{name}: add it to the task definition, as a secret or from a file");
             remarks.needed(variable.path("valueFrom"), text);
         } else {
             let value = variable.text("value").unwrap_or_default();
@@ -91,11 +90,11 @@ fn environment(container: &mut Fields, remarks: &mut Remarks) -> BTreeMap<String
         }
         variable.report_unread("has no counterpart", remarks);
     }
-    container.report_lost("envFrom", "give these variables to the task definition", remarks);
+    container.report_lost("envFrom", "add these variables to the task definition", remarks);
     plain
 }
 
-/// Makes the override of a container; none when there is nothing to change.
+/// Makes the override of a container; none if nothing changes.
 fn container_override(
     mut container: Fields,
     name: &str,
@@ -157,8 +156,8 @@ fn expand(text: &str, plain: &BTreeMap<String, String>, field: &str, remarks: &m
                 if let Some(value) = plain.get(name) {
                     expanded.push_str(value);
                 } else {
-                    let reason = "it has no plain value above, and ECS does not replace it";
-                    remarks.changed(field, format!("$({name}) stays as it is: {reason}"));
+                    let reason = "no earlier variable has a plain value for it, and ECS does not replace it";
+                    remarks.changed(field, format!("$({name}) is unchanged: {reason}"));
                     expanded.push_str(&format!("$({name})"));
                 }
                 behind

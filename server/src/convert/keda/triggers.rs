@@ -10,19 +10,18 @@ use super::context::ConversionContext;
 use super::pod::Pod;
 use super::window;
 
-/// `queueLength` where none is given.
+/// The default of `queueLength`.
 const QUEUE_LENGTH: u64 = 5;
-/// `metricStatPeriod` where none is given, in seconds.
+/// The default of `metricStatPeriod`, in seconds.
 const PERIOD: u64 = 300;
-/// Characters of a placeholder that was not filled in, none of which a queue's name or URL has.
+/// Characters of an unfilled placeholder. No queue name or URL contains them.
 const PLACEHOLDER: [char; 5] = ['<', '>', '{', '}', '$'];
-/// Fields that KEDA reads for a metric, and not beside `expression`.
+/// Fields that KEDA reads for a metric, and ignores beside `expression`.
 const OF_ONE_METRIC: [&str; 6] =
     ["namespace", "metricName", "dimensionName", "dimensionValue", "metricStat", "metricUnit"];
-const CREDENTIALS: &str =
-    "sources are read with the scheduler's own role; `ecs-scheduler iam-policy` prints its policy";
+const CREDENTIALS: &str = "the scheduler reads sources with its own role; `ecs-scheduler iam-policy` prints the required permissions";
 
-/// Reads the list of triggers; tells whether one queue alone decides.
+/// Reads the list of triggers; returns whether the only trigger is a queue.
 pub(super) fn read(
     items: Vec<Fields>,
     combined: Option<&str>,
@@ -42,23 +41,33 @@ pub(super) fn read(
             "cron" => window::read(metadata, combined, context, &mut replicas, remarks),
             other => {
                 let text = format!(
-                    "{other}: no trigger of this kind; aws-sqs-queue, aws-cloudwatch and cron are read"
+                    "{other}: unsupported trigger; supported are aws-sqs-queue, aws-cloudwatch and cron"
                 );
                 remarks.refuse(trigger.path("type"), text);
                 None
             }
         });
         trigger.report_lost("authenticationRef", CREDENTIALS, remarks);
-        trigger.report_lost("metricType", "a value is divided among tasks, as AverageValue is", remarks);
-        trigger.report_lost("useCachedMetrics", "a source is read once a round, for all jobs", remarks);
+        trigger.report_lost(
+            "metricType",
+            "a value is always divided among tasks, as with AverageValue",
+            remarks,
+        );
+        trigger.report_lost(
+            "useCachedMetrics",
+            "a source is always read once per round, for all jobs",
+            remarks,
+        );
         trigger.ignore(&["name"]);
         trigger.report_unread(UNKNOWN_FIELD, remarks);
     }
     window::set_task_count(&replicas, made.len() > 1, context, draft, remarks);
     let is_queue = made.len() == 1 && made[0]["type"] == "sqs";
     match made.len() {
-        0 => remarks
-            .refuse("spec.triggers", "none of them asks for tasks, and without one every tick would fire"),
+        0 => remarks.refuse(
+            "spec.triggers",
+            "no trigger has a demand for tasks, and without a trigger every tick would fire",
+        ),
         1 => draft.set("trigger", made.remove(0)),
         _ => draft.set("trigger", json!({ "type": combination(combined, remarks), "of": made })),
     }
@@ -71,12 +80,14 @@ fn combination(combined: Option<&str>, remarks: &mut Remarks) -> &'static str {
         None | Some("max") => "any",
         Some("sum") => "sum",
         Some("min") => {
-            remarks
-                .changed(FIELD, "min: `all` asks for nothing as soon as one is idle, and else for the most");
+            remarks.changed(
+                FIELD,
+                "min: `all` has no demand if one trigger is idle, and else the greatest demand",
+            );
             "all"
         }
         Some(other) => {
-            remarks.changed(FIELD, format!("{other}: the greatest demand counts"));
+            remarks.changed(FIELD, format!("{other}: the greatest demand is used"));
             "any"
         }
     }
@@ -93,19 +104,19 @@ fn queue(mut metadata: Fields, pod: &Pod, remarks: &mut Remarks) -> Option<Value
     }
     let Some(queue) = given.or(from_pod) else {
         let text = named.map_or_else(
-            || "no queue is named".to_owned(),
-            |name| format!("{name} has no plain value in the container; write queueURL instead"),
+            || "there is no queue".to_owned(),
+            |name| format!("{name} has no plain value in the container; set queueURL instead"),
         );
         remarks.refuse(metadata.path("queueURL"), text);
         return None;
     };
     if queue.contains(PLACEHOLDER) {
-        remarks.refuse(metadata.path("queueURL"), format!("{queue}: a placeholder that is not filled in"));
+        remarks.refuse(metadata.path("queueURL"), format!("{queue}: unfilled placeholder"));
     }
     if queue.contains("://") {
         if let Some(region) = region.filter(|region| !queue.contains(region.as_str())) {
             let text = format!(
-                "{region}: a queue that is given by its URL is read in the URL's region, else in the scheduler's"
+                "{region}: the region comes from the queue's URL, else from the scheduler's configuration"
             );
             remarks.lost(metadata.path("awsRegion"), text);
         }
@@ -164,7 +175,7 @@ fn metric(mut metadata: Fields, remarks: &mut Remarks) -> Option<Value> {
     match target.filter(|target| *target > 0.0) {
         Some(target) => drop(trigger.insert("valuePerTask".to_owned(), json!(target))),
         None => {
-            remarks.changed(metadata.path("targetMetricValue"), "not above 0: taskCount tasks are asked for")
+            remarks.changed(metadata.path("targetMetricValue"), "not above 0: the demand is taskCount tasks")
         }
     }
     let delay = metadata.count_or("metricEndTimeOffset", 0, 0, remarks);
@@ -172,14 +183,14 @@ fn metric(mut metadata: Fields, remarks: &mut Remarks) -> Option<Value> {
         trigger.insert("delay".to_owned(), delay.into());
     }
     if let Some(span) = metadata.count("metricCollectionTime", remarks) {
-        let text = format!("{span}: the newest whole period decides, so no span of time is searched");
+        let text = format!("{span}: only the newest complete period is read");
         remarks.changed(metadata.path("metricCollectionTime"), text);
     }
     let least = metadata.number("minMetricValue", remarks).unwrap_or(0.0);
     let missing = match metadata.flag("ignoreNullValues", remarks) {
         Some(false) => "hold",
         Some(true) | None if least > activation => {
-            let text = format!("{least} where there is no value: taskCount tasks are asked for then");
+            let text = format!("{least}: if there is no value, the demand is taskCount tasks");
             remarks.changed(metadata.path("minMetricValue"), text);
             "breaching"
         }
@@ -203,7 +214,7 @@ fn dimensions(metadata: &mut Fields, remarks: &mut Remarks) -> BTreeMap<String, 
     names.into_iter().zip(values).collect()
 }
 
-/// Remarks upon what says how KEDA reaches AWS, and ends the trigger.
+/// Adds remarks about KEDA's access to AWS and about the remaining fields.
 fn access(mut metadata: Fields, remarks: &mut Remarks) {
     metadata.report_lost("awsEndpoint", "AWS_ENDPOINT_URL sets it for the whole scheduler", remarks);
     for name in

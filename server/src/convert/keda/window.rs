@@ -13,15 +13,15 @@ use super::super::converted::{JobDraft, Remarks};
 use super::super::fields::{Fields, UNKNOWN_FIELD};
 use super::context::ConversionContext;
 
-/// How far ahead windows are compared: a year.
+/// The time for which windows are compared: a year.
 const AHEAD: SignedDuration = SignedDuration::from_hours(366 * 24);
-/// How many windows are compared at most.
+/// The maximum number of windows that are compared.
 const WINDOWS: usize = 10_000;
 
-/// The `desiredReplicas` of a window, and where they are written.
+/// The path and the value of the `desiredReplicas` of a window.
 pub(super) type Replicas = (String, u64);
 
-/// Reads a window; none where it asks for no tasks.
+/// Reads a window; none if it has no demand.
 pub(super) fn read(
     mut metadata: Fields,
     combined: Option<&str>,
@@ -31,7 +31,7 @@ pub(super) fn read(
 ) -> Option<Value> {
     let field = metadata.path("start");
     let timezone = metadata.text("timezone").unwrap_or_else(|| {
-        remarks.changed(metadata.path("timezone"), "none, which KEDA refuses: UTC is used");
+        remarks.changed(metadata.path("timezone"), "not set, which KEDA refuses: UTC is used");
         "UTC".to_owned()
     });
     let (start, end) = (metadata.text("start"), metadata.text("end"));
@@ -39,14 +39,17 @@ pub(super) fn read(
     let place = metadata.path("desiredReplicas");
     metadata.report_unread(UNKNOWN_FIELD, remarks);
     let (Some(start), Some(end)) = (start, end) else {
-        remarks.refuse(field, "start and end are both needed");
+        remarks.refuse(field, "start and end are required");
         return None;
     };
     if desired == 0 {
-        let none = "0: this window asks for no tasks, so it is left out";
+        let none = "0: this window asks for no tasks and is left out";
         match combined {
             Some(how @ ("min" | "avg")) => {
-                remarks.lost(place, format!("{none}; with {how}, KEDA starts fewer tasks or none during it"));
+                remarks.lost(
+                    place,
+                    format!("{none}; with {how}, KEDA starts fewer tasks or none during this window"),
+                );
             }
             _ => remarks.lost(place, none),
         }
@@ -69,7 +72,7 @@ pub(super) fn read(
     }
 }
 
-/// The path of `end` beside that of `start`.
+/// Returns the path of `end` for the path of `start`.
 fn metadata_end(start: &str) -> String {
     start.strip_suffix("start").map_or_else(|| start.to_owned(), |metadata| format!("{metadata}end"))
 }
@@ -77,12 +80,12 @@ fn metadata_end(start: &str) -> String {
 fn desired(metadata: &mut Fields, remarks: &mut Remarks) -> u64 {
     const NAME: &str = "desiredReplicas";
     if !metadata.names().iter().any(|name| name == NAME) {
-        remarks.changed(metadata.path(NAME), "none, which KEDA refuses: 1 is used");
+        remarks.changed(metadata.path(NAME), "not set, which KEDA refuses: 1 is used");
     }
     metadata.count_or(NAME, 0, 1, remarks)
 }
 
-/// Makes the largest number the job's floor, since a job has one floor for all its windows.
+/// Sets the job's floor to the largest number: a job has one floor for all its windows.
 pub(super) fn set_task_count(
     replicas: &[Replicas],
     beside_others: bool,
@@ -99,14 +102,14 @@ pub(super) fn set_task_count(
                 format!("{desired}: a job has one taskCount, the largest of its windows: {bounded}")
             }
             (true, false) => {
-                format!("{desired}, and ECSS_MAX_TASKS bounds every job at {bounded}; raise it to have more")
+                format!("{desired}: ECSS_MAX_TASKS limits each job to {bounded}; raise it to allow more")
             }
             (true, true) => desired.to_string(),
         };
         let also_outside = beside_others && bounded > 1;
         if also_outside {
             text.push_str(&format!(
-                "; every trigger of the job that asks for tasks asks for {bounded} at least, also outside the window"
+                "; each trigger of the job that has a demand asks for at least {bounded} tasks, also outside the window"
             ));
         }
         if also_outside || *desired != bounded {
@@ -115,19 +118,19 @@ pub(super) fn set_task_count(
     }
 }
 
-/// A window as a job's trigger has it.
+/// A window in the form of a job's trigger.
 #[derive(Debug)]
 struct KedaWindow {
     start: String,
     length: String,
-    /// When KEDA is inside and the job's trigger is not, or the other way round.
+    /// Times at which only one of KEDA's window and the job's window is open.
     differences: Vec<String>,
 }
 
 impl KedaWindow {
     fn parse(start: &str, end: &str, timezone: &str, now: Timestamp) -> Result<Self, String> {
         if start == end {
-            return Err(format!("\"{start}\" is start and end, which KEDA refuses too"));
+            return Err(format!("start and end are both \"{start}\", which KEDA refuses too"));
         }
         let (first, last) = (crontab(start)?, crontab(end)?);
         let (opens, closes) = (parse(&first, timezone)?, parse(&last, timezone)?);
@@ -138,9 +141,7 @@ impl KedaWindow {
             ahead(&opens).filter_map(|open| Some((open, closes.next_after(open)?))).collect();
         let length = length(&spans, &opens, until).map_err(|uneven| {
             if uneven {
-                format!(
-                    "from \"{start}\" to \"{end}\" is not always equally long; write one window per length"
-                )
+                format!("the time from \"{start}\" to \"{end}\" varies; write one window per length")
             } else {
                 format!("the window from \"{start}\" to \"{end}\" never opens again")
             }
@@ -155,7 +156,7 @@ impl KedaWindow {
             .collect();
         if let Some(nights) = listed(&off) {
             differences.push(format!(
-                "\"{end}\" becomes {text} of elapsed time: when the clock changes, on {nights}, the window closes at another hour"
+                "\"{end}\" becomes {text} of elapsed time: when the clock changes, on {nights}, the window closes at a different hour"
             ));
         }
         let ends: Vec<Timestamp> = ahead(&closes).collect();
@@ -164,7 +165,7 @@ impl KedaWindow {
         if let Some(&[from, to]) = in_a_row {
             let local = |at: Timestamp| at.to_zoned(zone.clone()).strftime("%Y-%m-%d %H:%M").to_string();
             differences.push(format!(
-                "two ends follow each other, so that KEDA is inside from {} to {} and so on; here the window is closed then",
+                "two ends follow each other, so KEDA's window is open from {} to {} and so on; here the window is closed then",
                 local(from),
                 local(to)
             ));
@@ -173,7 +174,7 @@ impl KedaWindow {
     }
 }
 
-/// How long windows are open by the wall clock; else whether they differ in that. Changes of the clock are left out.
+/// Returns how long windows are open by the wall clock. The error tells whether the lengths differ. Changes of the clock are ignored.
 fn length(
     spans: &[(Timestamp, Timestamp)],
     opens: &Schedule,
@@ -199,7 +200,7 @@ fn length(
     }
 }
 
-/// The first two dates.
+/// Joins the first two dates.
 fn listed(dates: &[Date]) -> Option<String> {
     match dates {
         [] => None,
@@ -215,8 +216,8 @@ fn parse(text: &str, timezone: &str) -> Result<Schedule, String> {
     Schedule::parse(&spec).map_err(|error| format!("\"{text}\": {}", error.explained()))
 }
 
-/// Rewrites what KEDA's parser of crontab lines reads otherwise: `?` is `*` there, and a step restricts a day field.
-/// Weekdays are named, so that they mean the same in every dialect.
+/// Rewrites fields that KEDA's crontab parser reads differently: `?` means `*` there, and a step restricts a day field.
+/// Weekdays get names, which mean the same in every dialect.
 ///
 /// # Source
 ///

@@ -203,7 +203,7 @@ fn jobs_of_other_schedulers_are_printed_and_what_does_not_map_is_listed() {
     let jobs = converted["objects"].as_array().unwrap().iter().filter(|one| one["job"].is_object());
     assert_eq!(jobs.count(), 3, "{converted:#}");
     let message = folder.fails(1, &["import", "eventbridge", &files[1]]);
-    assert!(message.contains("nothing in these files gives a job"), "{message}");
+    assert!(message.contains("no object in these files becomes a job"), "{message}");
 }
 
 /// `window` needs no AWS, so this runs in every build.
