@@ -9,11 +9,11 @@ use crate::output::printable_lines;
 
 /// The exit codes, as `doc/cli.md` lists them. Code 2 is clap's own.
 pub const EXIT_CODES: &[(u8, &str)] = &[
-    (0, "it worked"),
-    (1, "it failed; the message says why"),
-    (2, "the command line was wrong"),
-    (3, "the configuration was refused"),
-    (4, "the server could not be reached"),
+    (0, "success"),
+    (1, "failure; the message gives the reason"),
+    (2, "the command line is invalid"),
+    (3, "the configuration is invalid"),
+    (4, "the server cannot be reached"),
     (5, "the server refused the request, or `jobs fire` launched nothing"),
     (130, "a second signal ended the server before it had stopped"),
 ];

@@ -19,8 +19,8 @@ const TABLE: Setting = Setting::new(
     "ECSS_DYNAMODB_TABLE",
     "dynamodb.table",
     "TABLE",
-    "The DynamoDB table with the jobs; history is in a second one, `<table>-journal`. Both are created when missing. A table \
-     that the Python version wrote is taken over and stays readable for it",
+    "The DynamoDB table with the jobs; history is in a second table, `<table>-journal`. Both are created if \
+     missing. A table of the Python version opens without conversion, and the Python version can still read it",
 )
 .inherited();
 

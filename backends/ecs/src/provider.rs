@@ -18,7 +18,7 @@ const CLUSTER: Setting = Setting::new(
     "ECSS_ECS_CLUSTER",
     "ecs.cluster",
     "CLUSTER",
-    "The ECS cluster that tasks are started on, by name or ARN, unless a job's `launch.cluster` names another",
+    "The ECS cluster on which tasks start, by name or ARN, unless a job's `launch.cluster` names another",
 )
 .inherited();
 /// Whether tasks are tagged.
@@ -26,8 +26,8 @@ const TAGS: Setting = Setting::new(
     "ECSS_ECS_TAGS",
     "ecs.tags",
     "on|off",
-    "Whether tasks get the tags `ecss:job` and `ecss:firing`, which needs the permission `ecs:TagResource`. Without \
-     them, tasks of a call whose answer was lost are identified by their creation time",
+    "With `on`, tasks get the tags `ecss:job` and `ecss:firing`; this needs the permission `ecs:TagResource`. \
+     Without the tags, the launcher finds the tasks of a call whose answer was lost by their creation time",
 )
 .with_default("on");
 /// The queue of task-state events.

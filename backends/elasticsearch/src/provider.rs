@@ -22,8 +22,9 @@ const INDEX: Setting = Setting::new(
     "ECSS_ELASTICSEARCH_INDEX",
     "elasticsearch.index",
     "INDEX",
-    "The index, or alias of one, with the jobs, in Elasticsearch 7 to 9 or OpenSearch 1 to 3; a journal is kept beside it in \
-     `<index>-journal`. Both are created when missing. An index that the Python version wrote is taken over",
+    "The index with the jobs, or its alias, in Elasticsearch 7 to 9 or OpenSearch 1 to 3; history is in a second \
+     index, `<index>-journal`. Both are created if missing. An index of the Python version opens without \
+     conversion",
 )
 .inherited();
 /// The nodes of the cluster.
@@ -31,8 +32,9 @@ const HOSTS: Setting = Setting::new(
     "ECSS_ELASTICSEARCH_HOSTS",
     "elasticsearch.hosts",
     "URL,…",
-    "The nodes of the cluster, separated by commas: `host`, `host:port` or a URL, with `user:password@` where the cluster \
-     asks for it. The port is 9200 unless it is given, and 443 for `https`. The next node is asked when one does not answer",
+    "The nodes of the cluster, separated by commas: `host`, `host:port` or a URL, with `user:password@` if the \
+     cluster requires it. The default port is 9200, and 443 for `https`. If a node does not answer, the store \
+     tries the next one",
 )
 .inherited();
 /// An API key.
@@ -40,7 +42,8 @@ const API_KEY: Setting = Setting::new(
     "ECSS_ELASTICSEARCH_API_KEY",
     "elasticsearch.apiKey",
     "KEY",
-    "An API key of Elasticsearch, encoded as Kibana shows it, or as `id:key`; for nodes whose URL has no user",
+    "An API key of Elasticsearch, in the encoded form that Kibana shows, or as `id:key`; used for nodes whose URL \
+     has no user",
 )
 .secret();
 /// Certificates that are trusted in addition to those of the system.
@@ -48,7 +51,8 @@ const CA_FILE: Setting = Setting::new(
     "ECSS_ELASTICSEARCH_CA_FILE",
     "elasticsearch.caFile",
     "FILE",
-    "A PEM file of certificates that are trusted beside the system's, for a cluster that signs its own",
+    "A PEM file of certificates that are trusted in addition to the system's, for a cluster with its own \
+     certificate authority",
 )
 .without_default("none: the system's certificates");
 /// The client's options in the form of the Python version: [`LegacyConfig`] as JSON.
@@ -56,8 +60,8 @@ const CLIENT: Setting = Setting::new(
     "",
     "elasticsearch.client",
     "OBJECT",
-    "Options of the Elasticsearch client, as the Python version's file had them: hosts, logins and certificates are \
-     honoured where the settings above do not say otherwise; time-outs, retries and sniffing have no effect",
+    "Options of the Elasticsearch client, as in the Python version's file. Hosts, logins and certificates apply \
+     unless a setting above overrides them; timeouts, retries and sniffing have no effect",
 )
 .only_in_file()
 .secret()

@@ -17,7 +17,7 @@ const URL: Setting = Setting::new(
     "postgres.url",
     "URL",
     "The PostgreSQL database with jobs and history: `postgres://user:password@host:5432/database?sslmode=verify-full`. \
-     Missing tables are made. See stores/postgres.md",
+     Missing tables are created. See stores/postgres.md",
 )
 .secret();
 

@@ -17,8 +17,8 @@ const BUCKET: Setting = Setting::new(
     "ECSS_S3_BUCKET",
     "s3.bucket",
     "BUCKET",
-    "The S3 bucket with the jobs, for one scheduler at a time; created when missing. A bucket that the Python version wrote \
-     is taken over",
+    "The S3 bucket with the jobs, for one scheduler at a time; created if missing. A bucket of the Python version \
+     opens without conversion",
 )
 .inherited();
 /// The folder in the bucket.
@@ -26,7 +26,7 @@ const PREFIX: Setting = Setting::new(
     "ECSS_S3_PREFIX",
     "s3.prefix",
     "PREFIX",
-    "The folder in the bucket, with or without a slash at its end: a job is `<prefix>/<id>.json`",
+    "The folder in the bucket, with or without a final slash: a job is `<prefix>/<id>.json`",
 )
 .without_default("none: the bucket itself")
 .inherited();

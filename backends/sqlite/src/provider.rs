@@ -15,7 +15,7 @@ const FILE: Setting = Setting::new(
     "ECSS_SQLITE_FILE",
     "sqlite.file",
     "FILE",
-    "The SQLite database; its folder is created when missing. A file that the Python version wrote is taken over",
+    "The SQLite database; its folder is created if missing. A file of the Python version opens without conversion",
 )
 .with_default_in_data_dir("scheduler.db")
 .inherited();

@@ -11,10 +11,10 @@ const HEAD: &str = "\
 
 <!-- Made by `make docs` from server/src/cli; change it there. -->
 
-Without a command, `ecs-scheduler` serves. Tables are for people; `--json` prints what the API answered. Settings of
+Without a command, `ecs-scheduler` serves. The default output is a table; `--json` prints the API's answer. Settings of
 `serve` are flags, environment variables or lines of a file: [configuration](configuration.md).
 
-Results go to standard output, the log and errors to standard error.
+Results go to standard output; the log and errors go to standard error.
 
 | exit code | when |
 |---|---|

@@ -14,10 +14,10 @@ file. An empty value counts as not set.
 
 - **Flags** of `ecs-scheduler serve`: `--max-tasks 20`.
 - **Environment variables**: `ECSS_MAX_TASKS=20`. In their values `{NAME}` becomes the value of another environment
-  variable, and `{{` and `}}` become a brace: `ECSS_NAME=scheduler-{HOSTNAME}`. An unknown name or a lone brace is an
+  variable, and `{{` and `}}` become a brace: `ECSS_NAME=scheduler-{HOSTNAME}`. An unknown name or a single brace is an
   error.
-- **A YAML file** that `ECSS_CONFIG_FILE` or `--config-file` names. A dot in a key is a level of nesting, and an unknown
-  key is an error that names the nearest one:
+- **A YAML file** that `ECSS_CONFIG_FILE` or `--config-file` names. A dot in a key is a level of nesting. An unknown
+  key is an error, and the message suggests the nearest known key:
 
   ```yaml
   maxTasks: 20
@@ -25,11 +25,11 @@ file. An empty value counts as not set.
     level: debug
   ```
 
-A variable that begins with `ECSS_` and is no setting is a warning, which `config check` and the log of `serve` show with the
-nearest name: other programs may use such names.
+A variable that begins with `ECSS_` but is not a setting gives a warning with the nearest name, in `config check` and in the
+log of `serve`. It is not an error, because other programs may use such names.
 
-`ecs-scheduler config check` takes the same flags, environment and file, shows what holds and where each value came from,
-hides secrets, and says everything that is wrong at once.
+`ecs-scheduler config check` takes the same flags, environment and file. It shows the effective settings and their sources,
+hides secrets, and reports all errors at once.
 ";
 
 /// A heading, and which parts stand under it.
@@ -73,9 +73,9 @@ pub fn page(settings: &[ListedSetting]) -> String {
 const STORE: &str = "\nSettings that choose two different stores are an error that names both.\n";
 const AWS: &str = "\
 \nCredentials, region and endpoints come from the AWS SDK's own chain: `AWS_REGION`, `AWS_PROFILE`, `AWS_ACCESS_KEY_ID`, the
-task's or the instance's role, `AWS_ENDPOINT_URL` and `AWS_ENDPOINT_URL_ECS`. Nothing is asked of AWS before a job needs it.\n";
+task's or the instance's role, `AWS_ENDPOINT_URL` and `AWS_ENDPOINT_URL_ECS`. The scheduler calls AWS only when a job needs it.\n";
 const ABSENT: &str =
-    "\nThese settings are known, and setting one is an error that says what this build lacks.\n";
+    "\nThese settings are known, but this build does not support them: setting one is an error.\n";
 
 fn describe(page: &mut String, setting: &ListedSetting) {
     let _ = write!(page, "\n### `{}`\n", setting.name());

@@ -75,9 +75,9 @@ pub const NAME: Setting = Setting::new(
     "ECSS_NAME",
     "name",
     "NAME",
-    "The name of this scheduler. Its tasks are started by `<name>/<job id>`, so two schedulers on one cluster need \
-     two names; it is also part of every launch token, so change it only while no launch is open. 1 to 64 of letters, \
-     digits, `-`, `_`, `/`",
+    "The name of this scheduler. Tasks have `startedBy` `<name>/<job id>`, so two schedulers on one cluster need \
+     two names. The name is also part of every launch token: change it only while no launch is in progress. 1 to \
+     64 letters, digits, `-`, `_`, `/`",
 )
 .with_default("ecs-scheduler")
 .inherited();
@@ -86,8 +86,8 @@ pub const LISTEN: Setting = Setting::new(
     "ECSS_LISTEN",
     "listen",
     "HOST:PORT",
-    "Where the API listens: an IP address or `localhost`, and a port; port 0 takes a free one. Anyone who can reach it can \
-     start tasks, so an address other than loopback is refused unless `ECSS_AUTH=off` is spelled out",
+    "The address of the API: an IP address or `localhost`, and a port; port 0 selects a free port. Any client that \
+     reaches the API can start tasks, so an address other than loopback needs `ECSS_AUTH=off`",
 )
 .with_default("127.0.0.1:5000");
 /// Authentication.
@@ -95,8 +95,8 @@ pub const AUTH: Setting = Setting::new(
     "ECSS_AUTH",
     "auth",
     "off",
-    "`off` lets anyone who reaches the address use the API, and is what a non-loopback `ECSS_LISTEN` asks for: put a \
-     proxy that authenticates in front",
+    "`off` allows every client that reaches the address to use the API. An `ECSS_LISTEN` other than loopback needs \
+     it: put an authenticating proxy in front",
 )
 .without_default("not set");
 /// The names of the host.
@@ -104,9 +104,10 @@ pub const ALLOWED_HOSTS: Setting = Setting::new(
     "ECSS_ALLOWED_HOSTS",
     "allowedHosts",
     "NAME,…",
-    "The host names under which clients and browsers reach this server, separated by commas, such as `scheduler.internal`. A \
-     request that names another host is refused, because a web page can point a name of its own at this server. `*` lets every \
-     name in, for a proxy that checks it. IP addresses, `localhost` and the host of `ECSS_ADVERTISE` are always let in",
+    "The host names of this server for clients and browsers, separated by commas, such as `scheduler.internal`. \
+     The server refuses requests for other hosts, because a web page could resolve its own name to this server. \
+     `*` allows every name, for a proxy that checks names. IP addresses, `localhost` and the host of \
+     `ECSS_ADVERTISE` are always allowed",
 )
 .without_default("none: IP addresses and localhost");
 /// A replica's name.
@@ -114,9 +115,9 @@ pub const REPLICA: Setting = Setting::new(
     "ECSS_REPLICA",
     "replica",
     "NAME",
-    "The name of this process among the replicas on a shared store; each needs its own. One that keeps its name over \
-     a restart takes its shards of the jobs back at once, instead of after seconds. 1 to 64 of letters, digits, `-`, \
-     `_`, `.`",
+    "The name of this process among the replicas on a shared store; each replica needs its own. A replica that \
+     keeps its name over a restart resumes its jobs at once instead of after seconds. 1 to 64 letters, digits, \
+     `-`, `_`, `.`",
 )
 .without_default("a random name");
 /// A replica's address.
@@ -124,8 +125,8 @@ pub const ADVERTISE: Setting = Setting::new(
     "ECSS_ADVERTISE",
     "advertise",
     "URL",
-    "Where the other replicas on a shared store reach this one, such as `http://10.0.0.7:5000`: they pass on what only \
-     the replica that looks at a job can do. Needed where `ECSS_LISTEN` is `0.0.0.0`",
+    "The URL at which the other replicas on a shared store reach this one, such as `http://10.0.0.7:5000`. They \
+     forward requests that only the owner of a job can answer. Required if `ECSS_LISTEN` is `0.0.0.0`",
 )
 .without_default("the address of ECSS_LISTEN");
 /// The bound of every job.
@@ -133,7 +134,7 @@ pub const MAX_TASKS: Setting = Setting::new(
     "ECSS_MAX_TASKS",
     "maxTasks",
     "COUNT",
-    "The most tasks that one job may have at any moment, also a job without `maxCount`; 1 to 10000",
+    "The maximum number of pending and running tasks of one job, also without `maxCount`; 1 to 10000",
 )
 .with_default("50");
 /// How long history is kept.
@@ -141,8 +142,8 @@ pub const HISTORY_DAYS: Setting = Setting::new(
     "ECSS_HISTORY_DAYS",
     "historyDays",
     "DAYS",
-    "How many days decisions and firings are kept; 1 to 36500. The newest 100 decisions of a job stay however old they are, and \
-     so does a firing that is not finished",
+    "The number of days for which decisions and firings are kept; 1 to 36500. The newest 100 decisions of a job \
+     and unfinished firings are kept at any age",
 )
 .with_default("30");
 /// The folder of everything that is kept.
@@ -150,7 +151,7 @@ pub const DATA_DIR: Setting = Setting::new(
     "ECSS_DATA_DIR",
     "dataDir",
     "FOLDER",
-    "The folder for what the scheduler keeps: the default store and what the local launcher notes. Created when missing",
+    "The folder for the scheduler's data: the default store, and the files of the local launcher. Created if missing",
 )
 .with_default("data");
 /// How much is logged.
@@ -158,7 +159,7 @@ pub const LOG_LEVEL: Setting = Setting::new(
     "ECSS_LOG_LEVEL",
     "log.level",
     "LEVEL",
-    "How much is logged: `CRITICAL`, `ERROR`, `WARNING`, `INFO`, `DEBUG` or `TRACE`, in any case",
+    "The log level: `CRITICAL`, `ERROR`, `WARNING`, `INFO`, `DEBUG` or `TRACE`, in any case",
 )
 .with_default("INFO")
 .inherited();
@@ -167,8 +168,8 @@ pub const LOG_FOLDER: Setting = Setting::new(
     "ECSS_LOG_FOLDER",
     "log.folder",
     "FOLDER",
-    "Also logs to `app.log` in this folder, which is created when missing. At 5 MiB the file becomes `app.log.1`, and \
-     an older one goes",
+    "A folder for an additional log file, `app.log`; created if missing. At 5 MiB the file is renamed to \
+     `app.log.1`, which replaces an older one",
 )
 .without_default("none: standard error only")
 .inherited();
@@ -177,7 +178,7 @@ pub const STORE: Setting = Setting::new(
     "ECSS_STORE",
     "store",
     "KIND",
-    "Where jobs and history are kept: `sqlite`, or `memory`, which forgets everything at the end",
+    "The store of jobs and history: `sqlite`, or `memory`, which loses everything when the process ends",
 )
 .with_default("sqlite");
 /// Which launcher.
@@ -185,17 +186,17 @@ pub const LAUNCHER: Setting = Setting::new(
     "ECSS_LAUNCHER",
     "launcher",
     "KIND",
-    "The launcher. `ecs` starts them on an ECS cluster, `local` runs the commands of task definitions as processes \
-     of this machine",
+    "The launcher of tasks: `ecs` starts them on an ECS cluster, `local` runs the commands of task definitions as \
+     processes of this machine",
 )
-.without_default("`ecs` where ECSS_ECS_CLUSTER is set; else it must be chosen");
+.without_default("`ecs` if ECSS_ECS_CLUSTER is set; otherwise required");
 /// Whether tasks get the variables of their firing.
 pub const TASK_VARIABLES: Setting = Setting::new(
     "ECSS_TASK_VARIABLES",
     "taskVariables",
     "on|off",
-    "Whether every container of a task gets ECSS_FIRING_ID and ECSS_SCHEDULED_AT. With `off`, only the containers that a \
-     job's `overrides` name get them",
+    "With `on`, every container of a task gets ECSS_FIRING_ID and ECSS_SCHEDULED_AT. With `off`, only the \
+     containers in the job's `overrides` get them",
 )
 .with_default("on");
 /// The role for other accounts.
@@ -203,8 +204,9 @@ pub const AWS_ASSUME_ROLE: Setting = Setting::new(
     "ECSS_AWS_ASSUME_ROLE",
     "aws.assumeRole",
     "ARN",
-    "The role to assume for what is in another account, with `{{account}}` where the account's number belongs (a doubled \
-     brace, because a single one names a variable): `arn:aws:iam::{{account}}:role/ecs-scheduler-read`",
+    "The role to assume for resources of another account, with `{{account}}` in place of the account's number (the \
+     braces are doubled, because a single one names a variable): \
+     `arn:aws:iam::{{account}}:role/ecs-scheduler-read`",
 )
 .without_default("none: this account's credentials are used");
 /// The external id for that role.
@@ -212,7 +214,7 @@ pub const AWS_EXTERNAL_ID: Setting = Setting::new(
     "ECSS_AWS_EXTERNAL_ID",
     "aws.externalId",
     "ID",
-    "The external id that the role of `ECSS_AWS_ASSUME_ROLE` asks for",
+    "The external id that the role of `ECSS_AWS_ASSUME_ROLE` requires",
 )
 .secret();
 /// The server that client commands talk to.
@@ -220,7 +222,7 @@ pub const SERVER: Setting = Setting::new(
     "ECSS_SERVER",
     "server",
     "URL",
-    "The server that `ecs-scheduler jobs …` talks to; also `--server`",
+    "The server of commands such as `ecs-scheduler jobs …`; also `--server`",
 )
 .with_default("http://127.0.0.1:5000");
 
