@@ -340,7 +340,10 @@ impl<S: Source> Inner<S> {
         for (key, reply) in keys.iter().zip(replies) {
             let reading = match &mut answer {
                 Ok(readings) => readings.remove(key).unwrap_or_else(|| {
-                    Err(TriggerError::new(FaultKind::Bug, "the source left out a key that it was asked for"))
+                    Err(TriggerError::new(
+                        FaultKind::Bug,
+                        "the source returned no reading for a requested key",
+                    ))
                 }),
                 Err(error) => Err(error.clone()),
             };

@@ -17,13 +17,13 @@ pub trait CallMeter: fmt::Debug + Send + Sync + 'static {
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct CallStats {
-    /// Since when it was counted: the start of the process.
+    /// The start of the count: the start of the process.
     #[schemars(with = "String", extend("format" = "date-time"))]
     pub since: Timestamp,
     /// Per operation, by service and name.
     pub operations: Vec<OperationStats>,
-    /// Per job and operation: how many of its evaluations and launches used one. A reading that several jobs share is
-    /// one call, and counts as used by each.
+    /// Per job and operation: the number of the job's evaluations and launches that used a call. A reading that several
+    /// jobs share is one call, and counts for each of them.
     pub jobs: Vec<JobStats>,
 }
 
@@ -35,7 +35,7 @@ impl CallStats {
     }
 }
 
-/// The calls of one operation. Every attempt counts, repetitions too.
+/// The calls of one operation. Every attempt counts, retries included.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
@@ -46,7 +46,7 @@ pub struct OperationStats {
     pub operation: String,
     /// Attempts made.
     pub calls: u64,
-    /// Attempts that AWS refused because there were too many.
+    /// Attempts that AWS throttled.
     pub throttles: u64,
     /// Attempts that failed otherwise.
     pub failures: u64,
@@ -71,9 +71,9 @@ pub struct JobStats {
     pub job: String,
     /// The operation.
     pub operation: String,
-    /// How many of its evaluations or launches used a call of that operation.
+    /// The number of the job's evaluations and launches that used a call of this operation.
     pub reads: u64,
-    /// Its share of the operation's cost, by its part in all uses.
+    /// Its share of the operation's cost, in proportion to its uses.
     pub dollars_per_month: f64,
 }
 

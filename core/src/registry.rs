@@ -99,9 +99,7 @@ impl<'a> BuildContext<'a> {
     /// Fails when the specification is invalid, or nested more than [`MAX_DEPTH`] deep.
     pub fn nested(&self, spec: &Value) -> Result<Arc<dyn Trigger>, ConfigError> {
         if self.depth + 1 >= MAX_DEPTH {
-            return Err(ConfigError::new(format!(
-                "triggers may contain each other {MAX_DEPTH} deep at most"
-            )));
+            return Err(ConfigError::new(format!("triggers may be nested at most {MAX_DEPTH} deep")));
         }
         self.registry.build(spec, &Self { depth: self.depth + 1, ..*self })
     }

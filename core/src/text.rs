@@ -29,7 +29,7 @@ pub fn is_unprintable(character: char) -> bool {
 pub fn refusal(text: &str) -> Option<String> {
     let found = text.chars().find(|character| is_unprintable(*character))?;
     Some(format!(
-        "Contains U+{:04X}, a control character or a mark of direction; leave it out.",
+        "Contains U+{:04X}, a control character or a mark of direction; remove it.",
         u32::from(found)
     ))
 }

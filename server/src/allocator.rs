@@ -11,6 +11,6 @@ pub fn use_small_pages() {
     #[cfg(target_os = "linux")]
     if let Err(error) = rustix::thread::disable_transparent_huge_pages(true) {
         // Slower bursts are all that comes of it.
-        tracing::debug!(%error, "could not ask for small pages");
+        tracing::debug!(%error, "could not request small memory pages");
     }
 }

@@ -28,7 +28,7 @@ pub(crate) fn open_file(path: &Path) -> io::Result<Box<dyn Read + Send>> {
     if file.metadata()?.file_type().is_fifo() {
         let mut byte = [0];
         match (&file).read(&mut byte) {
-            Ok(0) => return Err(io::Error::other("it is a pipe into which nothing is written")),
+            Ok(0) => return Err(io::Error::other("it is a pipe without a writer")),
             Ok(_) => first.extend(byte),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
             Err(error) => return Err(error),
@@ -90,7 +90,7 @@ pub(crate) fn read_documents(file: &Path) -> Result<Documents, CommandError> {
         _ => return Ok(Documents { items: vec![(name, document)], many: false }),
     };
     if items.is_empty() {
-        return Err(CommandError::failed(format!("could not read \"{name}\": it holds no job")));
+        return Err(CommandError::failed(format!("could not read \"{name}\": it contains no job")));
     }
     let named = |(place, item): (usize, Value)| {
         let id = item["id"].as_str().map_or_else(|| format!("[{place}]"), |id| format!(" {id}"));

@@ -37,7 +37,7 @@ pub enum LogError {
         cause: std::io::Error,
     },
     /// This process has a log already.
-    #[error("could not set up the log, because this process has one already")]
+    #[error("could not set up the log: this process already has one")]
     Twice,
 }
 

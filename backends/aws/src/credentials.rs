@@ -151,7 +151,7 @@ impl AssumedRole {
             ))
         })?;
         let given =
-            answer.credentials.ok_or_else(|| CredentialsError::unhandled("STS gave no credentials"))?;
+            answer.credentials.ok_or_else(|| CredentialsError::unhandled("STS returned no credentials"))?;
         let expiry = SystemTime::try_from(given.expiration).map_err(CredentialsError::unhandled)?;
         let (id, secret, token) = (given.access_key_id, given.secret_access_key, given.session_token);
         Ok(Credentials::new(id, secret, Some(token), Some(expiry), "AssumeRole"))
@@ -178,7 +178,8 @@ pub(crate) async fn load(config: &SdkConfig) -> std::result::Result<Credentials,
         Ok(loaded) => loaded.map_err(|error| Fault::from_credentials_error(error, attempted)),
         Err(_) => {
             let message = format!(
-                "{attempted}: the AWS credentials were not loaded within {} s; check AWS_PROFILE, and the program it names",
+                "{attempted}: the AWS credentials were not loaded within {} s; check AWS_PROFILE, and the program \
+                 it names",
                 LOAD_TIMEOUT.as_secs()
             );
             Err(Fault::new(FaultKind::Unavailable, message))

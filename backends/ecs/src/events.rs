@@ -27,8 +27,8 @@ const RETRY_BACKOFF: Duration = Duration::from_secs(10);
 const STATE_CHANGE: &str = "ECS Task State Change";
 
 /// The remedy for messages of another kind.
-const REMEDY: &str = "let the EventBridge rule send the whole event, without an input transformer, and only \
-                      \"ECS Task State Change\"";
+const REMEDY: &str = "the EventBridge rule must send the whole event, without an input transformer, and only \"ECS \
+                      Task State Change\"";
 
 /// Maximum number of characters of a message that a report shows.
 const MAX_SHOWN_CHARS: usize = 200;
@@ -72,8 +72,8 @@ pub(crate) async fn diagnose_queue(shared: &LauncherContext, queue: &str) -> Res
     let Ok(attributes) = attributes else { return Ok(None) };
     let policy = attributes.attributes().and_then(|all| all.get(&name)).map_or("", String::as_str);
     if answer.messages().is_empty() && !allows_event_delivery(policy) {
-        let text = "no event is there, and the queue's policy lets neither EventBridge nor SNS send any: add a rule for \
-                    \"ECS Task State Change\" and the policy that lets it send (deploy/terraform has both)";
+        let text = "the queue is empty, and its policy allows neither EventBridge nor SNS to send messages: add a \
+                    rule for \"ECS Task State Change\", and allow it in the policy (deploy/terraform has both)";
         return Ok(Some(text.to_owned()));
     }
     Ok(None)

@@ -87,7 +87,8 @@ fn compare_with_definition(
     }
     let has_role = options.overrides.task_role_arn.is_some() || definition.task_role.is_some();
     if options.enable_execute_command == Some(true) && !has_role {
-        let message = "A shell needs a task role: give the definition a taskRoleArn, or launch.overrides, or remove this.";
+        let message = "A shell needs a task role: give the definition a taskRoleArn, or launch.overrides, or \
+                       remove this.";
         findings.push(Finding::at("/launch/enableExecuteCommand", message));
     }
     let changes = task.overrides.iter().enumerate();
@@ -115,9 +116,9 @@ pub(crate) fn check_overrides_length(
     let length = overrides_length(task, options, &all);
     (length > MAX_OVERRIDES).then(|| {
         let message = format!(
-            "With ECSS_FIRING_ID and ECSS_SCHEDULED_AT for every container the overrides are {length} characters of JSON; ECS \
-             takes at most {MAX_OVERRIDES}: shorten them, or set ECSS_TASK_VARIABLES=off. Until then only the containers that \
-             the job overrides get these variables."
+            "With ECSS_FIRING_ID and ECSS_SCHEDULED_AT for every container the overrides are {length} characters \
+             of JSON; ECS takes at most {MAX_OVERRIDES}: shorten them, or set ECSS_TASK_VARIABLES=off. Until then \
+             only the containers that the job overrides get these variables."
         );
         Finding::at("/overrides", message)
     })
@@ -135,7 +136,8 @@ fn fargate(options: &LaunchOptions, definition: &Definition, awsvpc: bool) -> Ve
             fallback => format!("/launch{fallback}"),
         };
         if !definition.compatibilities.iter().any(|one| one == "FARGATE") {
-            let message = "The definition is not made for Fargate: register it with requiresCompatibilities FARGATE, cpu and memory.";
+            let message = "The definition does not support Fargate: register it with requiresCompatibilities \
+                           FARGATE, cpu and memory.";
             findings.push(Finding::at(pointer.as_str(), message));
         }
         if !awsvpc {
@@ -195,7 +197,7 @@ fn volumes(options: &LaunchOptions, definition: &Definition) -> Vec<Finding> {
     });
     let missing = definition.volumes.iter().filter(|name| !given.contains(name)).map(|name| {
         let message =
-            format!("The definition's volume \"{name}\" is configured at launch: give it an entry.");
+            format!("The definition's volume \"{name}\" is configured at launch: add an entry for it.");
         Finding::at("/launch/volumeConfigurations", message)
     });
     unknown.chain(missing).collect()

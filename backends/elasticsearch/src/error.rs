@@ -22,7 +22,7 @@ fn remedy(status: StatusCode, body: &ErrorBody) -> (FaultKind, &'static str) {
     match (status, body.kind.as_str()) {
         (_, "cluster_block_exception") => (
             FaultKind::Unavailable,
-            "writes are blocked; make room on the cluster's disks and remove the block of the index",
+            "writes are blocked; free space on the cluster's disks and remove the block of the index",
         ),
         (StatusCode::UNAUTHORIZED, _) => (
             FaultKind::Denied,
@@ -38,7 +38,8 @@ fn remedy(status: StatusCode, body: &ErrorBody) -> (FaultKind, &'static str) {
         }
         (_, "mapper_parsing_exception" | "document_parsing_exception") => (
             FaultKind::Config,
-            "dynamic mapping gave a field another type; reindex without dynamic mapping, see doc/stores/elasticsearch.md",
+            "dynamic mapping gave a field another type; reindex without dynamic mapping, see \
+             doc/stores/elasticsearch.md",
         ),
         (_, "illegal_argument_exception") if body.reason.starts_with("Limit of total fields") => (
             FaultKind::Config,

@@ -3,8 +3,8 @@
 use ecs_scheduler_core::{FaultKind, StoreError};
 
 /// The remedy for an object that cannot be read.
-const REMEDY: &str = "restore it from a backup or an earlier version of the object, or, to begin a new history with the jobs as \
-                      they are, move away everything that lies beside it";
+const REMEDY: &str = "restore it from a backup or an earlier version of the object; or, to start a new history \
+                      with the present jobs, move all objects of the journal away";
 
 /// The location of the log, which makes the errors about it.
 #[derive(Debug)]
@@ -33,8 +33,8 @@ impl Location {
     /// Returns the error for an object that a newer version wrote.
     pub(crate) fn newer(&self, object: &str, format: u32, known: u32) -> StoreError {
         let message = format!(
-            "the journal's object \"{object}\" in {} has format {format}, and this version knows formats up to {known}; use \
-             the newer version that wrote it, or restore a backup",
+            "the journal's object \"{object}\" in {} has format {format}, and this version knows formats up to \
+             {known}; use the newer version that wrote it, or restore a backup",
             self.name
         );
         StoreError::fault(FaultKind::Config, message)
@@ -43,8 +43,8 @@ impl Location {
     /// Returns the message for a log that another process writes.
     pub(crate) fn written_by_another(&self, by: &str) -> String {
         format!(
-            "another process writes to {} ({by}), and only one may: this process has stopped writing; stop one of the two, and \
-             restart this process if it is the one to keep",
+            "another process writes to {} ({by}), so this process has stopped writing: only one may write. Stop \
+             one of the two; to keep this one, restart it",
             self.name
         )
     }

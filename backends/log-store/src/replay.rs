@@ -63,7 +63,7 @@ pub(crate) async fn claim_log(
             return Ok(replayed);
         }
     }
-    let by = format!("it took {MAX_CLAIM_ATTEMPTS} positions while this process began");
+    let by = format!("it took {MAX_CLAIM_ATTEMPTS} positions while this process started");
     Err(StoreError::fault(ecs_scheduler_core::FaultKind::Config, location.written_by_another(&by)))
 }
 

@@ -60,7 +60,7 @@ fn remedy(code: Option<ErrorCode>) -> (FaultKind, &'static str) {
     let Some(code) = code else { return (FaultKind::Bug, "") };
     match code {
         ErrorCode::DiskFull => {
-            (FaultKind::Unavailable, ": the disk is full, or the file has its maximum size; make room")
+            (FaultKind::Unavailable, ": the disk is full, or the file has its maximum size; free space")
         }
         ErrorCode::ReadOnly | ErrorCode::PermissionDenied | ErrorCode::AuthorizationForStatementDenied => (
             FaultKind::Unavailable,

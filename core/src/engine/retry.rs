@@ -98,7 +98,7 @@ impl Retries {
     /// Records a tick that is tried again.
     pub(super) fn record(&self, uid: JobUid, job: &JobId, retrying: Retrying) {
         let Retrying { tick, outcome, reason, .. } = &retrying;
-        tracing::debug!(%job, %tick, %outcome, error = reason, "a tick cannot be decided yet and is tried again");
+        tracing::debug!(%job, %tick, %outcome, error = reason, "a tick cannot be decided yet; retrying");
         self.0.lock().insert(uid, retrying);
     }
 
@@ -106,7 +106,7 @@ impl Retries {
     pub(super) fn end(&self, uid: &JobUid, job: &JobId) {
         if let Some(last) = self.0.lock().remove(uid) {
             let (tick, failed) = (last.tick, last.failures);
-            tracing::debug!(%job, %tick, failed, "the ticks of a job that were tried again are decided");
+            tracing::debug!(%job, %tick, failed, "the retried ticks of a job are decided");
         }
     }
 }

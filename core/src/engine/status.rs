@@ -91,15 +91,15 @@ pub struct Counters {
     pub rows_pruned: AtomicU64,
     /// Calls made to the launcher to start tasks.
     pub launch_calls: AtomicU64,
-    /// Such calls that failed as a whole.
+    /// Calls to start tasks that failed as a whole.
     pub launch_errors: AtomicU64,
     /// Tasks started.
     pub tasks_started: AtomicU64,
-    /// Tasks asked for and refused.
+    /// Requested tasks that were refused.
     pub tasks_refused: AtomicU64,
     /// Tasks that ended by themselves with exit code 0.
     pub tasks_succeeded: AtomicU64,
-    /// Tasks that ended otherwise.
+    /// Tasks that failed.
     pub tasks_failed: AtomicU64,
     /// Tasks that were stopped.
     pub tasks_stopped: AtomicU64,

@@ -223,7 +223,7 @@ fn keep_earlier(
     }
     if list.len() > MOST {
         return Err(list_error(format!(
-            "Ticks of {MOST} earlier versions have no outcome yet: try again when the scheduler has looked at them."
+            "Ticks of {MOST} earlier versions have no outcome yet: retry when the scheduler has evaluated them."
         )));
     }
     let list = serde_json::to_value(list).expect("the list is plain data");

@@ -109,7 +109,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Expressions<'a> {
 
 /// The document has an unusual form and must be parsed in full.
 #[derive(Debug, thiserror::Error)]
-#[error("could not read when the job is due")]
+#[error("could not read the job's schedule")]
 pub struct ScheduleViewError(#[source] Option<serde_json::Error>);
 
 impl<'a> ScheduleView<'a> {

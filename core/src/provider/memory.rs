@@ -15,7 +15,11 @@ pub struct MemoryProvider;
 #[async_trait]
 impl StoreProvider for MemoryProvider {
     fn descriptor(&self) -> ProviderDescriptor {
-        ProviderDescriptor::new("memory", "Keeps everything in the process, and forgets it at the end", &[])
+        ProviderDescriptor::new(
+            "memory",
+            "Keeps everything in memory, and loses it when the process ends",
+            &[],
+        )
     }
 
     /// Returns an empty store, in each mode.

@@ -66,11 +66,12 @@ pub(super) async fn read(State(app): State<App>, name: Name) -> Result<Response,
     post, path = "/jobs/{id}/firings", tag = "firings", operation_id = "fireJob",
     params(
         ("id" = String, Path, description = "The job's name"),
-        ("Idempotency-Key" = Option<String>, Header, description = "Idempotency key: the same key and body fire once within 24 hours", min_length = 1, max_length = 255, pattern = "^[!-~]+$"),
+        ("Idempotency-Key" = Option<String>, Header, description = "Idempotency key: the same key and body fire \
+            once within 24 hours", min_length = 1, max_length = 255, pattern = "^[!-~]+$"),
     ),
     request_body(content = Option<FireBody>, content_type = "application/json"),
     responses(
-        (status = 200, description = "Nothing was launched; the decision says why", body = DecisionView),
+        (status = 200, description = "Nothing was launched; the decision gives the reason", body = DecisionView),
         (status = 201, description = "Firing created", body = FiringView),
     ),
 )]

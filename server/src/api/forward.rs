@@ -154,10 +154,10 @@ fn end_to_end_headers(headers: &HeaderMap) -> HeaderMap {
 }
 
 fn no_response(address: &str, error: &reqwest::Error) -> Problem {
-    tracing::warn!(address, %error, "a request could not be passed on to another replica");
+    tracing::warn!(address, %error, "could not forward a request to another replica");
     let effect =
-        if error.is_connect() { "nothing was done" } else { "whether it had an effect is not known" };
-    let detail = format!("The replica at {address}, which looks at this job, does not answer; {effect}.");
+        if error.is_connect() { "nothing was done" } else { "the request may or may not have taken effect" };
+    let detail = format!("The replica at {address}, which owns this job, does not answer; {effect}.");
     Problem::new(ProblemType::Unavailable, detail)
 }
 

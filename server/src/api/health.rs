@@ -28,9 +28,9 @@ pub(super) struct Alive {
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Readiness {
-    /// `ready` or `notReady`: whether all `checks` are fine.
+    /// `ready` if all `checks` succeed, otherwise `notReady`.
     status: &'static str,
-    /// One entry each for store and engine, and for the replica where there may be several.
+    /// One entry each for the store and the engine, and for the replica if the store supports replicas.
     checks: Vec<Check>,
     /// Dependencies of tasks: `launcher`, `sources` and `clock`. Only failing ones are listed, unless `verbose` is given.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -69,7 +69,7 @@ pub(super) async fn alive() -> Response {
     params(("verbose" = Option<String>, Query, description = "Also list healthy dependencies; any value")),
     responses(
         (status = 200, description = "Ready; `dependencies` lists failing dependencies", body = Readiness),
-        (status = 503, description = "Not ready; `checks` says which check failed and why", body = Readiness),
+        (status = 503, description = "Not ready; `checks` lists the failed check with its reason", body = Readiness),
     ),
 )]
 pub(super) async fn ready(

@@ -24,7 +24,7 @@ pub(super) struct JobSummary {
     pub(super) ticks: Option<Schedule>,
     /// Whether the document leaves `taskCount` out, so that 1 is implied.
     pub(super) lacks_count: bool,
-    /// Why the stored document is not a valid job and never runs.
+    /// The reason why the stored document is not a valid job. The job is never evaluated.
     pub(super) invalid: Vec<WrongField>,
     suspension: Option<Suspension>,
     /// The last response.

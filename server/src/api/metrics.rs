@@ -57,7 +57,7 @@ fn write_counts(text: &mut MetricsText, counters: &Counters, status: &EngineStat
     text.head(
         "ecs_scheduler_ticks_total",
         "counter",
-        "Ticks by how they ended, counted when that is final.",
+        "Ticks by outcome; a tick counts when its outcome is final.",
     )?;
     for outcome in TickOutcome::occurring().filter(|outcome| *outcome != TickOutcome::Pending) {
         writeln!(text.0, "ecs_scheduler_ticks_total{{outcome=\"{outcome}\"}} {}", counters.ticks(outcome))?;
@@ -66,7 +66,7 @@ fn write_counts(text: &mut MetricsText, counters: &Counters, status: &EngineStat
         ("firings_total", "Firings journalled.", &counters.firings),
         (
             "history_rows_written_total",
-            "Rows of history written; a decision that is folded into the one before is none.",
+            "Rows of history written; a decision that folds into the row before it is not counted.",
             &counters.rows_written,
         ),
         (
@@ -75,15 +75,15 @@ fn write_counts(text: &mut MetricsText, counters: &Counters, status: &EngineStat
             &counters.rows_pruned,
         ),
         ("launch_calls_total", "Calls made to the launcher to start tasks.", &counters.launch_calls),
-        ("launch_errors_total", "Such calls that failed as a whole.", &counters.launch_errors),
+        ("launch_errors_total", "Calls to start tasks that failed as a whole.", &counters.launch_errors),
         ("tasks_started_total", "Tasks started.", &counters.tasks_started),
-        ("tasks_refused_total", "Tasks asked for and refused.", &counters.tasks_refused),
+        ("tasks_refused_total", "Requested tasks that were refused.", &counters.tasks_refused),
         (
             "tasks_succeeded_total",
             "Tasks that ended by themselves with exit code 0.",
             &counters.tasks_succeeded,
         ),
-        ("tasks_failed_total", "Tasks that ended otherwise.", &counters.tasks_failed),
+        ("tasks_failed_total", "Tasks that failed.", &counters.tasks_failed),
         (
             "tasks_stopped_total",
             "Tasks that were stopped by the scheduler or an operator.",
@@ -93,7 +93,7 @@ fn write_counts(text: &mut MetricsText, counters: &Counters, status: &EngineStat
     for (name, help, count) in counts {
         text.single(name, "counter", help, count.load(Ordering::Relaxed))?;
     }
-    let help = "Times that the clock was moved by more than a minute.";
+    let help = "Steps of the clock by more than a minute.";
     text.single("clock_steps_total", "counter", help, status.clock_steps)?;
     write_lateness(text, counters)
 }
@@ -104,11 +104,7 @@ fn write_state(text: &mut MetricsText, status: &EngineStatus, evaluating: usize)
         ("jobs", "Jobs known.", status.jobs),
         ("invalid_jobs", "Stored documents that are not valid jobs.", status.invalid_jobs),
         ("jobs_in_rounds", "Jobs in a round.", status.in_rounds),
-        (
-            "jobs_retrying",
-            "Jobs with a tick that could not be decided yet and is tried again.",
-            status.retrying,
-        ),
+        ("jobs_retrying", "Jobs with a tick that cannot be decided yet and is retried.", status.retrying),
         ("evaluations", "Triggers being evaluated.", evaluating),
         ("firings_dispatching", "Firings being launched.", status.dispatching),
         ("live_tasks", "Tasks pending or running.", status.live_tasks),
@@ -138,15 +134,15 @@ fn write_replica(text: &mut MetricsText, replica: &ReplicaHandle) -> fmt::Result
     let replicas = replica.replicas();
     let live = replicas.iter().filter(|view| view.live).count();
     let owned = replicas.iter().find(|view| view.here).map_or(0, |view| view.shards.len());
-    text.single("replicas", "gauge", "Replicas that live, as this one sees them.", live)?;
+    text.single("replicas", "gauge", "Live replicas, as seen by this one.", live)?;
     text.single("shards", "gauge", "Shards of jobs that this replica owns, of 16.", owned)?;
     let trouble = usize::from(replica.fault().is_some());
-    text.single("replica_trouble", "gauge", "1 while something keeps this replica from its work.", trouble)
+    text.single("replica_trouble", "gauge", "1 while a fault keeps this replica from its work.", trouble)
 }
 
 fn write_lateness(text: &mut MetricsText, counters: &Counters) -> fmt::Result {
     const NAME: &str = "ecs_scheduler_lateness_seconds";
-    text.head(NAME, "histogram", "From a tick on the schedule to the decision about it.")?;
+    text.head(NAME, "histogram", "Time from a tick on the schedule to its decision.")?;
     let (counts, sum_ms) = counters.lateness();
     let mut total = 0;
     for (bound, count) in LATENESS_BOUNDS_MS.iter().zip(counts) {
@@ -160,12 +156,12 @@ fn write_lateness(text: &mut MetricsText, counters: &Counters) -> fmt::Result {
 
 fn write_server(text: &mut MetricsText, answered: &ResponseCounters, streams: usize) -> fmt::Result {
     const NAME: &str = "ecs_scheduler_http_requests_total";
-    text.head(NAME, "counter", "ResponseCounters answered, by class of status code.")?;
+    text.head(NAME, "counter", "Requests answered, by class of status code.")?;
     for (class, count) in (1..).zip(&answered.0) {
         writeln!(text.0, "{NAME}{{class=\"{class}xx\"}} {}", count.load(Ordering::Relaxed))?;
     }
-    text.single("event_streams", "gauge", "Live streams that are open.", streams)?;
-    text.head("ecs_scheduler_build_info", "gauge", "The version that runs.")?;
+    text.single("event_streams", "gauge", "Open event streams.", streams)?;
+    text.head("ecs_scheduler_build_info", "gauge", "The version of the program.")?;
     writeln!(text.0, "ecs_scheduler_build_info{{version=\"{}\"}} 1", env!("CARGO_PKG_VERSION"))
 }
 

@@ -22,7 +22,7 @@ mod triggers;
 const TAGS: [(&str, &str); 9] = [
     ("jobs", "Jobs: a schedule, a trigger and a task."),
     ("schedules", "Previews of schedules."),
-    ("decisions", "The outcome of every tick and its reasons; dry runs."),
+    ("decisions", "The outcome and the reasons of every tick; dry runs."),
     ("firings", "Launches and the state of their tasks."),
     ("brake", "Stops all launches at once."),
     ("plugins", "Installed triggers, launchers and stores."),
@@ -38,7 +38,7 @@ pub(super) fn frame() -> OpenApi {
         .version(env!("CARGO_PKG_VERSION"))
         .description(Some(
             "Starts tasks on a schedule or a condition. Every error is a problem document (RFC 9457) that names \
-             each wrong field by a JSON pointer.",
+             each invalid field by a JSON pointer.",
         ))
         .license(Some(LicenseBuilder::new().name("Apache-2.0").identifier(Some("Apache-2.0")).build()))
         .build();

@@ -40,8 +40,8 @@ pub(super) fn check(parts: &Parts, allowed: &[String]) -> Result<(), Problem> {
         let origin = origin.to_str().unwrap_or_default();
         if !is_own(origin, host.as_deref(), allowed) {
             let detail = format!(
-                "The page at {origin:?} may not change anything here; if it is this server's own, behind a proxy, add its host \
-                 to ECSS_ALLOWED_HOSTS."
+                "Requests from pages of {origin:?} may not change anything; if this is the server's own address \
+                 behind a proxy, add its host to ECSS_ALLOWED_HOSTS."
             );
             return foreign(detail);
         }
@@ -74,7 +74,7 @@ fn ensure_allowed(authority: &str, allowed: &[String]) -> Result<(), Problem> {
         return Ok(());
     }
     let detail = format!(
-        "This server is not known as {name:?}; add the name to ECSS_ALLOWED_HOSTS if clients use it."
+        "This server does not have the name {name:?}; add the name to ECSS_ALLOWED_HOSTS if clients use it."
     );
     Err(Problem::new(ProblemType::ForeignHost, detail))
 }

@@ -16,12 +16,12 @@ use super::respond;
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct PluginInfo {
-    /// Its kind, as it is configured: `local`, `sqlite`.
+    /// The configured kind: `local`, `sqlite`.
     #[serde(rename = "type")]
     pub kind: String,
     /// Its purpose, in one line.
     pub summary: String,
-    /// Whether it is the one in use.
+    /// Whether it is in use.
     pub active: bool,
     /// The JSON schema of its options: for a launcher those of a job's `launch`.
     #[schema(value_type = Object, additional_properties = true)]

@@ -26,11 +26,11 @@ mod tests;
 /// The body of an error response.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 pub(super) struct ProblemDocument {
-    /// Names the kind of problem; a relative reference that can be followed.
+    /// The kind of problem, as a relative reference; `GET` it for the remedy.
     #[serde(rename = "type")]
     #[schema(example = "/problems/invalid")]
     pub(super) kind: String,
-    /// The title of the kind, the same every time.
+    /// The title of the kind of problem.
     pub(super) title: Cow<'static, str>,
     /// The status code again.
     #[schema(minimum = 400, maximum = 599)]
@@ -39,16 +39,16 @@ pub(super) struct ProblemDocument {
     pub(super) detail: String,
     /// The detail again, for clients of the Python version.
     pub(super) message: String,
-    /// Texts by field, nested as the body is; only with status 400.
+    /// Messages by field, nested like the body; only with status 400.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Object>, additional_properties = true)]
     pub(super) messages: Option<Value>,
-    /// The wrong fields one by one.
+    /// The invalid fields.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) errors: Vec<WrongField>,
 }
 
-/// One wrong field of a request.
+/// One invalid field of a request.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub(super) struct WrongField {
     /// A JSON pointer into the body, or `?name` for a parameter of the query.

@@ -18,34 +18,34 @@ use super::respond;
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Replicas {
-    /// Whether there can be more than one: whether the store is one that several processes may write.
+    /// Whether the store supports replicas.
     shared: bool,
-    /// Those that live, and those that fell and whose shards nobody has taken over yet, by name; empty when there can
-    /// be only one.
+    /// The live replicas, and the failed ones whose shards have no new owner yet, by name; empty if the store does not
+    /// support replicas.
     replicas: Vec<ReplicaEntry>,
 }
 
-/// One replica, as the one that was asked sees it.
+/// One replica, as seen by the replica that answers.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct ReplicaEntry {
     /// Its name.
     id: String,
-    /// Where the others reach it.
+    /// The URL at which the other replicas reach it.
     #[schema(example = "http://10.0.0.7:5000")]
     address: String,
-    /// When it was started, by its own clock.
+    /// The time at which the replica started, by its own clock.
     #[schema(value_type = String, format = DateTime)]
     started: Timestamp,
     /// The shards of jobs that it owns.
     #[schema(value_type = Vec<u8>, example = json!([0, 1, 2]))]
     shards: Vec<u8>,
-    /// When a new sign of life was last seen.
+    /// The time at which its last new heartbeat was seen.
     #[schema(value_type = String, format = DateTime)]
     last_seen: Timestamp,
-    /// `live`; `leaving` while it hands its shards over; `lost` when it was not heard of in time.
+    /// `live`; `leaving` while it hands over its shards; `lost` if its heartbeat is too old.
     state: &'static str,
-    /// Whether it is the one that answers.
+    /// Whether it is the replica that answers.
     here: bool,
 }
 

@@ -22,7 +22,7 @@ pub(super) struct AwsCalls {
 /// Returns the calls to AWS since the start, per operation and per job.
 #[utoipa::path(
     get, path = "/stats/aws", tag = "operation", operation_id = "awsStats",
-    responses((status = 200, description = "Calls, throttles and estimated dollars a month", body = AwsStats)),
+    responses((status = 200, description = "Calls, throttles and the estimated monthly cost in dollars", body = AwsStats)),
 )]
 pub(super) async fn aws(State(calls): State<AwsCalls>) -> Response {
     let report = calls.meter.map_or_else(|| CallStats::new(calls.started), |meter| meter.report());

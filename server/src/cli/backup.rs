@@ -97,7 +97,7 @@ pub(crate) async fn restore(
         return Ok(if args.json {
             json_text(&json!({ "file": name, "sound": true, "contents": summary(&contents) }))
         } else {
-            format!("{name} is sound: {}\n", describe(&contents))
+            format!("{name} is valid: {}\n", describe(&contents))
         });
     }
     let target = file_of(args.to.as_ref(), values)?;
@@ -116,7 +116,7 @@ pub(crate) async fn restore(
         let contents = summary(&contents);
         json_text(&json!({ "from": name, "to": target, "movedAside": moved, "contents": contents }))
     } else {
-        let before = moved.map(|moved| format!("what was there is {moved} now\n")).unwrap_or_default();
+        let before = moved.map(|moved| format!("renamed the existing file to {moved}\n")).unwrap_or_default();
         format!("{before}restored {target} from {name}: {}\n", describe(&contents))
     })
 }
@@ -124,7 +124,7 @@ pub(crate) async fn restore(
 fn file_of(uri: Option<&StoreUri>, values: &Values) -> Result<PathBuf, CommandError> {
     store_file(&store_uri::resolve(uri, values)?).ok_or_else(|| {
         let remedy = "`ecs-scheduler export` makes a dump of any store";
-        CommandError::failed(format!("only a SQLite store is one file that can be copied; {remedy}"))
+        CommandError::failed(format!("only a SQLite store can be copied as a file; {remedy}"))
     })
 }
 

@@ -117,7 +117,7 @@ fn as_table(seen: &[CheckResult]) -> String {
         1 => "1 problem".to_owned(),
         more => format!("{more} problems"),
     };
-    format!("{}{verdict}\n", table(&["", "WHAT", "WHAT IS WRONG AND WHAT TO DO"], seen.iter().map(row)))
+    format!("{}{verdict}\n", table(&["", "WHAT", "PROBLEM AND REMEDY"], seen.iter().map(row)))
 }
 
 fn as_json(seen: &[CheckResult]) -> String {

@@ -171,7 +171,7 @@ struct NoLauncher {
 
 impl NoLauncher {
     fn refuse<T>() -> Result<T, LaunchError> {
-        Err(LaunchError::new(FaultKind::Config, "there is no launcher without a server"))
+        Err(LaunchError::new(FaultKind::Config, "a launcher needs a server"))
     }
 }
 

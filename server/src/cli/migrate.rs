@@ -104,10 +104,10 @@ fn summary(from: &str, to: &str, how: &TransferArgs, moved: &TransferReport) -> 
     let verb = if how.dry_run { "would move" } else { "moved" };
     let mut text = format!("{verb} {} from {from} to {to}\n", moved.added);
     if moved.present.items() > 0 {
-        text.push_str(&format!("{} were there already\n", moved.present));
+        text.push_str(&format!("already present: {}\n", moved.present));
     }
     if moved.verified {
-        text.push_str(&format!("{to} was read back and holds the same: SHA-256 {}\n", moved.sha256));
+        text.push_str(&format!("verified: {to} has the same content, SHA-256 {}\n", moved.sha256));
     }
     text
 }

@@ -153,7 +153,7 @@ fn stats(answer: &Value) -> String {
 
 fn replicas(answer: &Value) -> String {
     if answer["shared"] != true {
-        return "one scheduler: its store cannot be shared by several\n".to_owned();
+        return "one scheduler: its store does not support replicas\n".to_owned();
     }
     let row = |replica: &Value| {
         let shards: Vec<String> = list(replica, "shards").iter().map(cell).collect();

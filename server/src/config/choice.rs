@@ -114,9 +114,7 @@ fn store_by_kind<'v>(values: &'v Values, kind: &str) -> Result<&'v Arc<dyn Store
         let mut kinds: Vec<_> = descriptors.filter(is_nameable).map(|descriptor| descriptor.kind).collect();
         kinds.sort_by_key(|kind| *kind != DEFAULT_STORE);
         let known = listing(&kinds);
-        format!(
-            "ECSS_STORE is \"{kind}\"; it knows {known}, and other stores are chosen by their own settings"
-        )
+        format!("ECSS_STORE is \"{kind}\"; known are {known}; choose another store by its own setting")
     })
 }
 
@@ -173,7 +171,7 @@ fn nothing_chosen(values: &Values) -> String {
         format!("{setting} {}", descriptor.purpose).trim_end().to_owned()
     };
     let ways: Vec<String> = values.providers().present_launchers().iter().map(way).collect();
-    format!("nothing says what starts tasks; set {}", ways.join(", or "))
+    format!("no launcher is chosen; set {}", ways.join(", or "))
 }
 
 /// Joins words by commas, and the last one by "and".

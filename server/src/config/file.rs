@@ -35,7 +35,7 @@ fn parse(text: &str, settings: &[ListedSetting]) -> Result<Vec<(Setting, String)
         Value::Null => {}
         Value::Object(_) => reader.walk("", document),
         Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => {
-            reader.problems.push("the file must hold keys with values".to_owned());
+            reader.problems.push("the file must contain keys with values".to_owned());
         }
     }
     if reader.problems.is_empty() { Ok(reader.entries) } else { Err(reader.problems) }
@@ -63,7 +63,7 @@ impl FileReader<'_> {
             }
             (None, Value::Null) if self.is_group(key) => {}
             (None, _) if self.is_group(key) => {
-                self.problems.push(format!("\"{key}\" must hold keys with values"));
+                self.problems.push(format!("\"{key}\" must contain keys with values"));
             }
             (None, _) => {
                 let keys =

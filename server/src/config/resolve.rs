@@ -148,8 +148,8 @@ fn name(values: &Values) -> Result<String, String> {
     let fine = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'/');
     if name.len() > NAME_LIMIT || !name.bytes().all(fine) {
         return Err(format!(
-            "ECSS_NAME is \"{name}\"; it must be 1 to {NAME_LIMIT} of letters, digits, \"-\", \"_\", \"/\", because tasks \
-             are started by <name>/<job id>"
+            "ECSS_NAME is \"{name}\"; it must be 1 to {NAME_LIMIT} of letters, digits, \"-\", \"_\", \"/\", \
+             because tasks are started by <name>/<job id>"
         ));
     }
     Ok(name.to_owned())
@@ -161,7 +161,10 @@ pub(crate) fn listen(values: &Values) -> Result<SocketAddr, String> {
     let address = match local {
         Some(port) => SocketAddr::from((Ipv4Addr::LOCALHOST, port)),
         None => text.parse().map_err(|_| {
-            format!("ECSS_LISTEN is \"{text}\"; it must be an IP address or localhost, a colon and a port: 127.0.0.1:5000")
+            format!(
+                "ECSS_LISTEN is \"{text}\"; it must be an IP address or localhost, a colon and a port: \
+                     127.0.0.1:5000"
+            )
         })?,
     };
     let auth = values.get(&AUTH).map(|value| value.text.as_str());
@@ -170,8 +173,8 @@ pub(crate) fn listen(values: &Values) -> Result<SocketAddr, String> {
     }
     if auth.is_none() && !address.ip().is_loopback() {
         return Err(format!(
-            "ECSS_LISTEN is {address}, which other machines can reach, and nothing authenticates them; listen on \
-             127.0.0.1, or set ECSS_AUTH=off if a proxy or the network restricts access"
+            "ECSS_LISTEN is {address}, which other machines can reach, and the API does not authenticate clients; \
+             listen on 127.0.0.1, or set ECSS_AUTH=off if a proxy or the network restricts access"
         ));
     }
     Ok(address)
@@ -185,8 +188,8 @@ fn allowed_hosts(values: &Values) -> Result<Vec<String>, String> {
         .map(|name| match name {
             ANY_HOST => Ok(name.to_owned()),
             _ if name.bytes().any(wrong) => Err(format!(
-                "ECSS_ALLOWED_HOSTS has \"{name}\"; it must have names of hosts without scheme and port, separated by commas: \
-                 scheduler.internal"
+                "ECSS_ALLOWED_HOSTS has \"{name}\"; it must have names of hosts without scheme and port, separated \
+                 by commas: scheduler.internal"
             )),
             _ => Ok(name.trim_end_matches('.').to_ascii_lowercase()),
         })

@@ -50,7 +50,7 @@ fn only_the_launcher_must_be_chosen() {
     assert_eq!(store(&config), ("sqlite", vec![("sqlite.file", "data/scheduler.db")]));
     assert_eq!(launcher(&config), ("local", vec![("local.taskDefinitions", "data/task-definitions")]));
     let nothing = problem(&[]);
-    assert!(nothing.starts_with("nothing says what starts tasks; set "), "{nothing}");
+    assert!(nothing.starts_with("no launcher is chosen; set "), "{nothing}");
     assert!(nothing.contains("ECSS_LAUNCHER=local"), "{nothing}");
 }
 
@@ -389,7 +389,7 @@ fn settings_without_any_value_are_equal_to_their_defaults() {
 #[test]
 fn an_unknown_kind_is_refused_with_the_installed_ones() {
     let tape = problem(&[("ECSS_LAUNCHER", "local"), ("ECSS_STORE", "tape")]);
-    let known = "it knows sqlite and memory, and other stores are chosen by their own settings";
+    let known = "known are sqlite and memory; choose another store by its own setting";
     assert_eq!(tape, format!("ECSS_STORE is \"tape\"; {known}"));
     let cannon = problem(&[("ECSS_LAUNCHER", "cannon")]);
     let kinds = if cfg!(feature = "aws") { "ecs and local" } else { "local" };

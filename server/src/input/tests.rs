@@ -26,7 +26,7 @@ fn a_pipe_into_which_nothing_is_written_is_refused_and_not_waited_for() {
     let folder = tempfile::tempdir().unwrap();
     let pipe = folder.path().join("pipe");
     mknodat(CWD, &pipe, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
-    assert_eq!(read_text(&pipe).unwrap_err().to_string(), "it is a pipe into which nothing is written");
+    assert_eq!(read_text(&pipe).unwrap_err().to_string(), "it is a pipe without a writer");
 }
 
 #[test]
@@ -71,5 +71,5 @@ fn an_array_and_the_answer_of_an_import_are_several_documents() {
     assert_eq!(named(answer), (true, vec![("jobs.json a".to_owned(), json!({"id": "a"}))]));
     assert_eq!(named(r#"{"id": "a"}"#), (false, vec![("jobs.json".to_owned(), json!({"id": "a"}))]));
     let (_folder, file) = file("[]");
-    assert!(read_documents(&file).unwrap_err().to_string().ends_with("it holds no job"));
+    assert!(read_documents(&file).unwrap_err().to_string().ends_with("it contains no job"));
 }

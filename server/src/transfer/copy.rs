@@ -122,8 +122,8 @@ async fn verify(
         return Ok(());
     }
     Err(CommandError::failed(format!(
-        "{} does not hold what was moved to it: {} were moved, {} were read back, and the hashes are {} and {}; \
-         keep the source and start again with an empty target",
+        "verification of {} failed: {} were copied, {} were read back, and the hashes are {} and {}; keep the \
+         source, and repeat the command with an empty target",
         options.target,
         moved.source,
         read.counts(),
@@ -135,16 +135,16 @@ async fn verify(
 fn target_differs(target: &str, there: &TransferItem, item: &TransferItem) -> CommandError {
     let (there, item) = (there.name(), item.name());
     let what = if there == item {
-        format!("{there}, which is not the same there")
+        format!("another version of {there}")
     } else {
-        format!("{there} where {item} would be")
+        format!("{there} in the place of {item}")
     };
-    CommandError::failed(format!("{target} holds {what}; nothing is overwritten: name an empty target"))
+    CommandError::failed(format!("{target} contains {what}; nothing is overwritten: name an empty target"))
 }
 
 fn target_has_more(target: &str, extra: &TransferItem) -> CommandError {
     CommandError::failed(format!(
-        "{target} holds {}, which the source does not have; nothing is overwritten: name an empty target",
+        "{target} contains {}, which the source does not have; nothing is overwritten: name an empty target",
         extra.name()
     ))
 }
@@ -210,7 +210,7 @@ impl Writer<'_> {
     }
 
     fn unwritable(&self, error: StoreError) -> CommandError {
-        let remedy = "fix that and repeat the command: it continues where it stopped";
+        let remedy = "correct this and repeat the command: it continues where it stopped";
         CommandError::caused(format!("could not write to {}; {remedy}", self.options.target), error)
     }
 }

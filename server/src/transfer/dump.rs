@@ -188,15 +188,15 @@ impl DumpReader {
             return Err(self.import_error("its trailer cannot be read"));
         };
         if self.read_line_text()?.is_some() {
-            return Err(self.import_error("something stands behind its trailer"));
+            return Err(self.import_error("there is content after its trailer"));
         }
         if trailer.counts != self.counts {
             let (said, found) = (trailer.counts, self.counts);
-            return Err(self.import_error(&format!("its trailer counts {said}, and it has {found}")));
+            return Err(self.import_error(&format!("its trailer says {said}, and it contains {found}")));
         }
         if trailer.sha256 != sha256 {
             return Err(
-                self.import_error("it was changed or damaged since it was written: its hash is another")
+                self.import_error("it was changed or damaged after it was written: its hash does not match")
             );
         }
         Ok(())

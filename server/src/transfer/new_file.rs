@@ -34,7 +34,7 @@ impl NewFile {
         let temporary = target.with_file_name(name);
         private().open(&temporary).map_err(|error| {
             let message =
-                format!("could not make {}: check that its folder may be written", temporary.display());
+                format!("could not create {}: check that its folder is writable", temporary.display());
             CommandError::caused(message, error)
         })?;
         Ok(Self { target: target.to_owned(), temporary })

@@ -112,7 +112,7 @@ impl TransferItem {
             DumpRecord::Entry(entry) => {
                 let EntryRecord { decision, firing } = *entry;
                 if decision.firing.as_ref() != firing.as_ref().map(|firing| &firing.id) {
-                    return Err(serde::de::Error::custom("the decision names another firing than is there"));
+                    return Err(serde::de::Error::custom("the decision names a different firing"));
                 }
                 Self::Entry(Box::new(JournalEntry { record: decision, firing }))
             }

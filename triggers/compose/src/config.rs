@@ -17,10 +17,10 @@ pub struct CombineConfig {
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct WindowConfig {
-    /// When the window opens: `cron(0 22 ? * MON-FRI *)`, or any other spelling of a schedule. Five or six bare fields
+    /// The start of the window: `cron(0 22 ? * MON-FRI *)`, or any other spelling of a schedule. Five or six bare fields
     /// are read as `cron(…)`.
     pub start: String,
-    /// For how long it stays open: `8h`, `1h30m`; 1 s to 366 d. At its last moment it is closed already.
+    /// The length of the window: `8h`, `1h30m`; 1 s to 366 d. The end is exclusive.
     pub duration: String,
     /// The IANA time zone in which `start` is read. Default: the job's `timezone`.
     #[serde(default)]

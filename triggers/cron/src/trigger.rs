@@ -16,7 +16,7 @@ pub struct Cron;
 
 impl TriggerType for Cron {
     const KIND: &'static str = "cron";
-    const SUMMARY: &'static str = "brings its own ticks and fires at each of them";
+    const SUMMARY: &'static str = "provides ticks and fires at each of them";
     type Config = CronConfig;
 
     fn build(&self, config: CronConfig, cx: &BuildContext<'_>) -> Result<Arc<dyn Trigger>, ConfigError> {

@@ -36,8 +36,9 @@ impl TriggerType for Sqs {
         let queue = QueueAddress::from_config(&config)?;
         if queue.name.ends_with(".fifo") {
             cx.warn_against_queue_modes(format!(
-                "queue \"{}\" is a FIFO queue: only one task at a time finds messages of a message group, so oneShot and drain \
-                 may start tasks that find nothing; set maxCount to the number of groups that may be worked on at once",
+                "queue \"{}\" is a FIFO queue: only one task at a time finds messages of a message group, so \
+                 oneShot and drain may start tasks that find nothing; set maxCount to the number of groups to \
+                 process at once",
                 queue.name
             ));
         }

@@ -23,8 +23,9 @@ mod tests;
 ///
 /// <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/instancedata-data-retrieval.html>: in a container
 /// environment, a hop limit of 2.
-const IMDS_HOP_LIMIT: &str = "the instance metadata service (IMDS) gave no credentials; in a container on EC2, set the hop limit \
-                           of the instance to 2: aws ec2 modify-instance-metadata-options --http-put-response-hop-limit 2";
+const IMDS_HOP_LIMIT: &str = "the instance metadata service (IMDS) returned no credentials; in a container on EC2, \
+                              set the hop limit of the instance to 2: aws ec2 modify-instance-metadata-options \
+                              --http-put-response-hop-limit 2";
 
 /// The SDK's messages, which have no type of their own, if the metadata service does not answer or names no role.
 const IMDS_UNREACHABLE: &str = "could not communicate with IMDS";
@@ -71,8 +72,8 @@ impl CredentialsProblem {
         let permanent = |text: &str| Self { kind: FaultKind::Config, text: text.to_owned() };
         match error {
             CredentialsError::CredentialsNotLoaded(_) => permanent(
-                "there are no AWS credentials; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, AWS_PROFILE, or give the \
-                 task or instance a role",
+                "there are no AWS credentials; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, AWS_PROFILE, or \
+                 give the task or instance a role",
             ),
             CredentialsError::InvalidConfiguration(_) => {
                 permanent("the AWS credentials are misconfigured; check the profile")

@@ -94,10 +94,7 @@ fn tags(options: &LaunchOptions, own: usize) -> Result<(), ConfigError> {
             ));
         }
         if key.to_lowercase().starts_with("aws:") || key.starts_with("ecss:") {
-            return Err(ConfigError::at(
-                pointer(),
-                "Keys that begin with aws: or ecss: are not free to use.",
-            ));
+            return Err(ConfigError::at(pointer(), "Keys that begin with aws: or ecss: are reserved."));
         }
     }
     Ok(())
@@ -117,8 +114,8 @@ pub(super) fn check_overrides(task: &TaskSpec, options: &LaunchOptions) -> Resul
     let length = overrides_length(task, options, &[]);
     if length > MAX_OVERRIDES {
         let message = format!(
-            "The overrides are {length} characters of JSON with what the scheduler adds; ECS takes at most {MAX_OVERRIDES}. \
-             Put long values into SSM parameters, or a file named by environmentFiles."
+            "The overrides are {length} characters of JSON with what the scheduler adds; ECS takes at most \
+             {MAX_OVERRIDES}. Put long values into SSM parameters, or a file named by environmentFiles."
         );
         return Err(ConfigError::at("/overrides", message));
     }

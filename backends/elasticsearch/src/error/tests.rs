@@ -33,7 +33,7 @@ fn each_refusal_has_the_action_and_the_remedy() {
     let blocked = r#"{"error":{"type":"cluster_block_exception","reason":"index [jobs] blocked by: [FORBIDDEN/12/index read-only / allow delete (api)];"},"status":403}"#;
     let denied = r#"{"error":{"type":"security_exception","reason":"action [indices:data/write/index] is unauthorized"},"status":403}"#;
     for (status, body, kind, remedy) in [
-        (StatusCode::FORBIDDEN, blocked, FaultKind::Unavailable, "make room"),
+        (StatusCode::FORBIDDEN, blocked, FaultKind::Unavailable, "free space"),
         (StatusCode::FORBIDDEN, denied, FaultKind::Denied, "grant"),
         (StatusCode::UNAUTHORIZED, "", FaultKind::Denied, "ECSS_ELASTICSEARCH_API_KEY"),
         (StatusCode::PAYLOAD_TOO_LARGE, "", FaultKind::Config, "http.max_content_length"),

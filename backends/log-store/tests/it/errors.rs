@@ -22,7 +22,7 @@ async fn the_first_of_two_processes_stops_at_its_next_write_and_the_second_conti
     let (kind, message) = fault(fire(&first, &job, 10).await);
     assert_eq!(kind, FaultKind::Unavailable, "the API answers 503");
     assert!(message.starts_with("another process writes to memory (process "), "{message}");
-    assert!(message.contains("only one may"), "{message}");
+    assert!(message.contains("only one may write"), "{message}");
     assert_eq!(fault(first.get_register("brake").await).1, message, "all calls fail");
     assert_eq!(fault(first.health_check().await).1, message);
     let planned = fire(&second, &job, 10).await.unwrap();

@@ -73,9 +73,9 @@ async fn store_on_a_full_disk_still_reads_and_writes_again_when_there_is_room() 
             refused => break refused,
         }
     };
-    assert_unavailable(refused, "make room");
+    assert_unavailable(refused, "free space");
     assert!(created > 10, "some fitted: {created}");
-    assert_unavailable(store.health_check().await, "make room");
+    assert_unavailable(store.health_check().await, "free space");
     let list = store.list(ListFrom::Skip(0), 1_000.try_into().unwrap()).await.unwrap();
     assert_eq!((list.jobs.len() as u64, list.total), (created, created));
     std::fs::remove_file(&ballast).unwrap();

@@ -18,7 +18,7 @@ fn assert_full<T: std::fmt::Debug>(result: Result<T, StoreError>) {
     let error = result.expect_err("the store is full");
     assert!(matches!(&error, StoreError::Fault { kind: FaultKind::Unavailable, .. }), "{error:?}");
     let message = error.to_string();
-    assert!(message.contains("jobs.db") && message.contains("make room"), "{message}");
+    assert!(message.contains("jobs.db") && message.contains("free space"), "{message}");
 }
 
 fn large() -> String {

@@ -341,7 +341,7 @@ impl FiringDriver {
         if self.firing.tasks.is_empty() {
             return self.end(FiringState::Refused, outcome, note).await;
         }
-        tracing::warn!(note, "a firing started fewer tasks than asked for");
+        tracing::warn!(note, "a firing started fewer tasks than requested");
         let to = Firing { state: FiringState::Launched, note: Some(note), ..self.firing.clone() };
         self.finish(to, TickOutcome::Partial).await
     }
@@ -353,7 +353,7 @@ impl FiringDriver {
             return;
         }
         self.logged_failure = Some(error.to_owned());
-        tracing::warn!(error, "a launch failed; it is repeated");
+        tracing::warn!(error, "a launch failed; retrying");
     }
 }
 

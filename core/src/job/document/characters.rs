@@ -33,7 +33,7 @@ pub(super) fn check_overrides(value: &Value, path: &FieldPath<'_>, errors: &mut 
 type Refusal = fn(&str) -> Option<String>;
 
 fn nul(text: &str) -> Option<String> {
-    text.contains('\0').then(|| "Contains U+0000, which no process can be given; leave it out.".to_owned())
+    text.contains('\0').then(|| "Contains U+0000, which a process cannot receive; remove it.".to_owned())
 }
 
 fn walk(value: &Value, path: &FieldPath<'_>, refusal: Refusal, errors: &mut Vec<FieldError>) {

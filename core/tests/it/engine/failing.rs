@@ -242,7 +242,7 @@ async fn refused_firing_is_logged_once_and_a_repeated_refusal_once_for_each_reas
         .extend(std::iter::repeat_n(Script::Refuse { all_but: 0, retryable: true }, 5));
     stage.until("2026-01-01T10:02:30Z").await;
     let refused = log.with("refused: RESOURCE:MEMORY");
-    assert!(refused.len() == 1 && refused[0].contains("it is repeated"), "{log:?}");
+    assert!(refused.len() == 1 && refused[0].contains("retrying"), "{log:?}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -8,11 +8,11 @@ use utoipa::ToSchema;
 
 use super::words::{OutcomeName, RuleName};
 
-/// A recorded decision: how one tick, or a run of equal ones, ended.
+/// A recorded decision: the outcome of one tick, or of a run of equal ticks.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(in crate::api) struct DecisionView {
-    /// Its place in the journal; newer is greater.
+    /// Its position in the journal; a newer decision has a greater one.
     id: u64,
     /// The job's name.
     job: String,
@@ -22,7 +22,7 @@ pub(in crate::api) struct DecisionView {
     /// The oldest tick of the run.
     #[schema(value_type = String, format = DateTime)]
     since: Timestamp,
-    /// How many ticks ended like this in a row; 0 for a firing by hand, which belongs to no tick.
+    /// The number of consecutive ticks with this outcome; 0 for a firing by hand, which belongs to no tick.
     ticks: u64,
     #[serde(flatten)]
     body: EvaluationBody,
@@ -49,14 +49,14 @@ pub(in crate::api) struct EvaluationView {
 #[derive(Debug, Clone, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(in crate::api) struct EvaluationBody {
-    /// When it was decided.
+    /// The time of the decision.
     #[schema(value_type = String, format = DateTime)]
     observed: Timestamp,
     /// The outcome: `pending` while a firing is in progress, then its result. A dry run that would launch has the outcome
     /// `launched`.
     #[schema(value_type = OutcomeName)]
     outcome: TickOutcome,
-    /// The number of tasks that the trigger asked for; absent if it was not evaluated.
+    /// The trigger's demand of tasks; absent if the trigger was not evaluated.
     #[serde(skip_serializing_if = "Option::is_none")]
     demand: Option<u32>,
     /// The number of pending and running tasks of the job; absent if they were not counted.
@@ -111,7 +111,7 @@ struct ObservationView {
 #[derive(Debug, Serialize, ToSchema)]
 pub(in crate::api) struct DecisionPage {
     pub(in crate::api) decisions: Vec<DecisionView>,
-    /// A link to older ones.
+    /// A link to older entries.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(in crate::api) next: Option<String>,
 }

@@ -13,7 +13,7 @@ use super::words::FiringStateName;
 #[derive(Debug, Serialize, ToSchema)]
 pub(in crate::api) struct FiringPage {
     pub(in crate::api) firings: Vec<FiringView>,
-    /// A link to older ones.
+    /// A link to older entries.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(in crate::api) next: Option<String>,
 }
@@ -25,14 +25,14 @@ pub(in crate::api) struct FiringView {
     id: String,
     /// The job's name.
     job: String,
-    /// Who asked for it: `tick` or `hand`.
+    /// The origin: `tick` or `hand`.
     origin: &'static str,
-    /// The decision it belongs to.
+    /// The decision of this firing.
     decision: u64,
     /// The tick on the schedule, or the moment at which it was fired by hand.
     #[schema(value_type = String, format = DateTime)]
     nominal: Timestamp,
-    /// When it was decided.
+    /// The time of the decision.
     #[schema(value_type = String, format = DateTime)]
     observed: Timestamp,
     /// The state.
@@ -59,13 +59,13 @@ pub(in crate::api) struct FiringView {
 #[derive(Debug, Clone, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct AttemptView {
-    /// Which batch of the firing, from 0.
+    /// The number of the batch in the firing, from 0.
     batch: u32,
-    /// Which attempt at this batch, from 1.
+    /// The number of the attempt in its batch, from 1.
     number: u32,
     /// Number of requested tasks.
     count: u32,
-    /// When it was first sent.
+    /// The time at which it was first sent.
     #[schema(value_type = String, format = DateTime)]
     sent_at: Timestamp,
     /// The result; absent until it is known.
@@ -80,15 +80,15 @@ struct AnswerView {
     started: u32,
     /// The reasons for tasks that were not started.
     refused: Vec<RefusalView>,
-    /// Why the call failed as a whole.
+    /// The reason why the call failed as a whole.
     #[serde(skip_serializing_if = "Option::is_none")]
     failed: Option<String>,
-    /// Why no answer came.
+    /// The reason why there is no answer.
     #[serde(skip_serializing_if = "Option::is_none")]
     lost: Option<String>,
 }
 
-/// Why a task was not started.
+/// The reason why a task was not started.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 struct RefusalView {
     /// The launcher's reason.
@@ -105,24 +105,24 @@ struct RefusalView {
 #[serde(rename_all = "camelCase")]
 struct TaskView {
     task_id: String,
-    /// The host that it runs on.
+    /// The host of the task.
     #[serde(skip_serializing_if = "Option::is_none")]
     host_id: Option<String>,
     /// `pending`, `running` or `stopped`.
     state: &'static str,
-    /// How it ended: `succeeded`, `failed`, or `stopped` by the scheduler or an operator.
+    /// The end of the task: `succeeded`, `failed`, or `stopped` by the scheduler or an operator.
     #[serde(skip_serializing_if = "Option::is_none")]
     outcome: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     exit_code: Option<i32>,
-    /// How its containers ended, where there are several.
+    /// The ends of its containers, if there are several.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     containers: Vec<ContainerEndView>,
     #[serde(skip_serializing_if = "Option::is_none")]
     stop_code: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<String>,
-    /// When the launcher accepted it; `startTimeout` counts from here.
+    /// The time at which the launcher accepted the task; `startTimeout` counts from it.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, format = DateTime)]
     accepted_at: Option<Timestamp>,
@@ -134,7 +134,7 @@ struct TaskView {
     stopped_at: Option<Timestamp>,
 }
 
-/// How one container of a task ended.
+/// The end of one container of a task.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct ContainerEndView {

@@ -60,7 +60,7 @@ pub(in crate::api) struct Link {
     pub(in crate::api) href: String,
 }
 
-/// The name of what was removed.
+/// The name of the removed job.
 #[derive(Debug, Serialize, ToSchema)]
 pub(in crate::api) struct Removed {
     pub(in crate::api) id: String,
@@ -97,8 +97,8 @@ pub(super) fn schemas(max_tasks: u32) -> Map<String, Value> {
         "JobDocument".to_owned(),
         json!({
             "type": "object",
-            "description": "A job that a client writes, with `taskDefinition`, `id`, or both. Read-only fields are accepted \
-                            and ignored.",
+            "description": "A job that a client writes, with `taskDefinition`, `id`, or both. Read-only fields are \
+                            accepted and ignored.",
             "properties": written,
             "additionalProperties": false,
             "example": {"taskDefinition": "nightly-report", "schedule": "0 30 2", "timezone": "Europe/Berlin"},
@@ -108,7 +108,8 @@ pub(super) fn schemas(max_tasks: u32) -> Map<String, Value> {
         "JobChange".to_owned(),
         json!({
             "type": "object",
-            "description": "Fields of a job to change; null removes one. Read-only fields are accepted and ignored.",
+            "description": "Fields of a job to change; `null` removes a field. Read-only fields are accepted and \
+                            ignored.",
             "properties": change,
             "additionalProperties": false,
             "example": {"taskCount": 3, "maxCount": null},
@@ -118,7 +119,7 @@ pub(super) fn schemas(max_tasks: u32) -> Map<String, Value> {
         "JobView".to_owned(),
         json!({
             "type": "object",
-            "description": "A job: the document as it is stored, and what is known about it.",
+            "description": "A job: the stored document and its current state.",
             "properties": shown,
             "required": ["id", "link"],
         }),

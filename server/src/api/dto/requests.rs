@@ -26,10 +26,10 @@ pub(in crate::api) struct PreviewRequest {
     /// An IANA name; `UTC` by default.
     #[schema(example = "Europe/Berlin", nullable = false)]
     timezone: Option<String>,
-    /// No tick lies before it.
+    /// The start of the schedule: no tick is earlier.
     #[schema(format = DateTime, nullable = false)]
     schedule_start: Option<String>,
-    /// No tick lies after it.
+    /// The end of the schedule: no tick is later.
     #[schema(format = DateTime, nullable = false)]
     schedule_end: Option<String>,
     /// The job's jitter; a jitter longer than the time between two ticks gives a warning.
@@ -46,13 +46,13 @@ pub(in crate::api) struct PreviewRequest {
 /// The next ticks of a schedule.
 #[derive(Debug, Serialize, ToSchema)]
 pub(in crate::api) struct Preview {
-    /// The schedule as it would be stored, `?` resolved.
+    /// The schedule in its stored form, with `?` resolved.
     #[schema(value_type = Schedule)]
     pub(in crate::api) schedule: Value,
     /// The schedule in words.
     #[schema(example = "At 02:30:00, Europe/Berlin")]
     pub(in crate::api) description: String,
-    /// The next ticks, with the offset that holds then.
+    /// The next ticks, with the offset valid at that time.
     pub(in crate::api) next: Vec<String>,
     /// Warnings about parts that are valid but probably a mistake.
     pub(in crate::api) warnings: Vec<String>,
@@ -72,7 +72,7 @@ pub(in crate::api) struct SuspendRequest {
     /// The reason.
     #[schema(max_length = 1024, example = "waiting for the new data centre")]
     reason: Option<String>,
-    /// Who suspends it.
+    /// The person or program that suspends the job.
     #[schema(max_length = 1024)]
     actor: Option<String>,
     /// The end of the suspension.
@@ -80,11 +80,11 @@ pub(in crate::api) struct SuspendRequest {
     until: Option<String>,
 }
 
-/// Assumed values, used instead of reading them.
+/// Assumed values; the sources are not read for them.
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub(in crate::api) struct GivenBody {
-    /// The demand: number of tasks that the trigger asks for; 0 is idle.
+    /// The demand: the trigger's number of tasks; 0 is idle.
     #[schema(maximum = 4_294_967_295_u32)]
     pub(in crate::api) demand: Option<u32>,
     /// Number of pending and running tasks of the job.
@@ -106,7 +106,7 @@ pub(in crate::api) struct GivenObservations {
     pub(in crate::api) in_flight: u32,
 }
 
-/// An evaluation of a stored job.
+/// A dry run for a stored job.
 #[derive(ToSchema)]
 #[serde(deny_unknown_fields)]
 #[expect(
@@ -117,7 +117,7 @@ pub(in crate::api) struct EvaluateJobRequest {
     given: Option<GivenBody>,
 }
 
-/// An evaluation of a job that need not be stored.
+/// A dry run for a job document, which need not be stored.
 #[derive(ToSchema)]
 #[serde(deny_unknown_fields)]
 #[expect(
@@ -159,7 +159,7 @@ pub(in crate::api) struct BrakeView {
     /// The reason.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(in crate::api) reason: Option<String>,
-    /// When it was engaged.
+    /// The time at which the brake was engaged.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, format = DateTime)]
     pub(in crate::api) since: Option<Timestamp>,

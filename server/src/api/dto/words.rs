@@ -29,7 +29,7 @@ macro_rules! words {
 }
 
 words!(
-    /// How a tick ended.
+    /// The outcome of a tick.
     OutcomeName as "Outcome": TickOutcome::occurring().map(TickOutcome::as_str)
 );
 words!(

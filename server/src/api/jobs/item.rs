@@ -33,12 +33,13 @@ pub(in crate::api) async fn read(State(app): State<App>, name: Name) -> Result<R
     Ok(view::job(&app, &job))
 }
 
-/// Changes the fields that are given; `null` removes one.
+/// Changes the given fields; `null` removes a field.
 #[utoipa::path(
     put, path = "/jobs/{id}", tag = "jobs", operation_id = "updateJob",
     params(
         ("id" = String, Path, description = "The job's name"),
-        ("validate" = Option<String>, Query, description = "`aws` also checks the AWS resources of the changed job before it is written: its task definition and the sources of its trigger", pattern = "^aws$"),
+        ("validate" = Option<String>, Query, description = "`aws` also checks the AWS resources of the changed job \
+            before it is written: its task definition and the sources of its trigger", pattern = "^aws$"),
         ("If-Match" = Option<String>, Header, description = "Entity tag of the version to change"),
     ),
     request_body(content = JobChange, content_type = "application/json"),
@@ -62,7 +63,8 @@ pub(in crate::api) async fn update(
     patch, path = "/jobs/{id}", tag = "jobs", operation_id = "patchJob",
     params(
         ("id" = String, Path, description = "The job's name"),
-        ("validate" = Option<String>, Query, description = "`aws` also checks the AWS resources of the changed job before it is written: its task definition and the sources of its trigger", pattern = "^aws$"),
+        ("validate" = Option<String>, Query, description = "`aws` also checks the AWS resources of the changed job \
+            before it is written: its task definition and the sources of its trigger", pattern = "^aws$"),
         ("If-Match" = Option<String>, Header, description = "Entity tag of the version to change"),
     ),
     request_body(content(

@@ -37,7 +37,7 @@ fn noop() -> Value {
     json!({
         "type": "object",
         "title": "noop trigger",
-        "description": "No condition: the same as leaving `trigger` out.",
+        "description": "No condition: the same as no `trigger`.",
         "properties": {"type": {"type": "string", "const": "noop"}},
         "required": ["type"],
     })

@@ -81,7 +81,7 @@ impl ProblemType {
             Self::TooLarge => ("too-large", 413, "Body too large"),
             Self::MediaType => ("media-type", 415, "Media type not supported"),
             Self::Slow => ("slow", 408, "Body did not arrive in time"),
-            Self::Host => ("host", 400, "Host header is missing or wrong"),
+            Self::Host => ("host", 400, "Host header is missing or invalid"),
             Self::ForeignHost => ("foreign-host", 421, "Host name is not allowed"),
             Self::ForeignSite => ("foreign-site", 403, "Request comes from another site"),
             Self::KeyReused => ("key-reused", 422, "Idempotency key was used for another request"),
@@ -110,16 +110,16 @@ impl ProblemType {
     /// Says what to do about it.
     pub(in crate::api) const fn remedy(self) -> &'static str {
         match self {
-            Self::Invalid => "`errors` lists each wrong field by its JSON pointer. Nothing was changed.",
+            Self::Invalid => "`errors` lists each invalid field by its JSON pointer. Nothing was changed.",
             Self::Syntax => "Send one JSON object in UTF-8, nested at most 100 deep. Nothing was changed.",
-            Self::NotFound => "`GET /jobs` lists the jobs there are.",
+            Self::NotFound => "`GET /jobs` lists the existing jobs.",
             Self::Method => "The `Allow` header lists the methods of the resource.",
             Self::Exists => "Choose another `id`, or `PUT` the existing job.",
             Self::Contended => "Read the resource again and repeat the request.",
             Self::Stale => {
                 "Read the resource again, and send its new `ETag` in `If-Match`. Nothing was changed."
             }
-            Self::TooLarge => "A body may have 262144 bytes at most.",
+            Self::TooLarge => "The limit of a body is 262,144 bytes.",
             Self::MediaType => "Send the body with `Content-Type: application/json`.",
             Self::Slow => "Send the whole body within ten seconds. Nothing was changed.",
             Self::Host => "Send one `Host` header with the host and port of the server. Nothing was changed.",
@@ -134,14 +134,14 @@ impl ProblemType {
                 "Wait for `Retry-After` seconds and repeat the same request with the same key."
             }
             Self::Unprocessable => {
-                "`GET /jobs/{id}` lists what is wrong under `invalid`; `PUT` what puts it right."
+                "`GET /jobs/{id}` lists the errors under `invalid`; correct the fields with `PUT`."
             }
             Self::Unavailable => {
-                "Repeat the request after `Retry-After` seconds; `GET /readyz` says what is wrong. If `detail` says that the request \
-                 may have had an effect, look for the effect first, or send an `Idempotency-Key`."
+                "Repeat the request after `Retry-After` seconds; `GET /readyz` lists the faults. If `detail` says \
+                 that the request may have had an effect, look for the effect first, or send an `Idempotency-Key`."
             }
             Self::Internal => {
-                "The log has more under the request's `X-Request-Id`. `GET /readyz` says what is wrong."
+                "The log has details under the request's `X-Request-Id`; `GET /readyz` lists faults."
             }
         }
     }

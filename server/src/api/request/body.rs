@@ -104,7 +104,7 @@ pub(in crate::api) fn ensure_json(headers: &HeaderMap) -> Result<(), Problem> {
     if encodings.into_iter().any(|encoding| !encoding.as_bytes().eq_ignore_ascii_case(b"identity")) {
         return Err(Problem::new(
             ProblemType::MediaType,
-            "Content-Encoding is not supported; send the body as it is.",
+            "Content-Encoding is not supported; send the body uncompressed.",
         ));
     }
     let given = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
@@ -130,7 +130,7 @@ fn ensure_utf8(content_type: &str) -> Result<(), Problem> {
     if charsets.all(|(_, charset)| fine(charset)) {
         return Ok(());
     }
-    Err(Problem::new(ProblemType::MediaType, "The charset of JSON is UTF-8; leave `charset` out."))
+    Err(Problem::new(ProblemType::MediaType, "The charset of JSON is UTF-8; remove `charset`."))
 }
 
 /// Refuses members that the operation does not know.
@@ -144,7 +144,7 @@ pub(in crate::api) fn ensure_known(object: &Map<String, Value>, known: &[&str]) 
         return Ok(());
     }
     let known = if known.is_empty() {
-        "None are known here".to_owned()
+        "No fields are allowed here".to_owned()
     } else {
         format!("Known are {}", known.join(", "))
     };

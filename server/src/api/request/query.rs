@@ -104,7 +104,7 @@ impl Query {
         for name in names.iter().filter(|name| !known.contains(name)) {
             let meant = nearest(&name.to_lowercase(), known.iter().map(String::as_str));
             let rest = if known.is_empty() {
-                "None are known here".to_owned()
+                "No parameters are allowed here".to_owned()
             } else {
                 format!("Known are {}", known.join(", "))
             };
@@ -136,7 +136,7 @@ impl Query {
     }
 }
 
-/// Reads a moment in RFC 3339; without an offset it is UTC.
+/// Reads a moment in RFC 3339; a time without an offset is UTC.
 pub(in crate::api) fn moment(text: &str) -> Option<Timestamp> {
     let local = || text.parse::<DateTime>().ok().filter(|_| text.contains(':'));
     text.parse().ok().or_else(|| Offset::UTC.to_timestamp(local()?).ok())

@@ -90,7 +90,7 @@ impl ConnTable {
                 evicted,
                 refused,
                 most,
-                "too many connections: those that wait longest for their clients are closed, and new ones are refused while \
+                "too many connections: closing those that wait longest for their client, and refusing new ones if \
                  none waits"
             );
         }

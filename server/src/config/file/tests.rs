@@ -55,8 +55,8 @@ fn every_wrong_key_is_reported_with_the_nearest_one() {
 
 #[test]
 fn a_file_that_is_no_mapping_is_refused() {
-    assert_eq!(parse("- a\n").unwrap_err(), ["the file must hold keys with values"]);
-    assert_eq!(parse("log: 5\n").unwrap_err(), ["\"log\" must hold keys with values"]);
+    assert_eq!(parse("- a\n").unwrap_err(), ["the file must contain keys with values"]);
+    assert_eq!(parse("log: 5\n").unwrap_err(), ["\"log\" must contain keys with values"]);
     assert_eq!(parse("name: {a: 1}\n").unwrap_err(), ["\"name\" must be a plain value"]);
     assert!(parse("a: [\n").unwrap_err()[0].starts_with("not valid YAML: "));
 }

@@ -80,7 +80,7 @@ fn messages_name_outside_providers_and_their_settings() {
     let torn = problems(&[("ECSS_STORE", "tape"), ("ACME_TAPE", "torn"), work]);
     assert_eq!(torn, ["ACME_TAPE is \"torn\"; name a tape that is not"]);
     let unknown = problems(&[("ECSS_STORE", "disc"), work]);
-    assert!(unknown[0].contains("it knows sqlite, memory and tape, and other"), "{unknown:?}");
+    assert!(unknown[0].contains("known are sqlite, memory and tape; choose"), "{unknown:?}");
     let nothing = problems(&[]);
     assert!(nothing[0].ends_with(", or ACME_QUEUE"), "{nothing:?}");
 }

@@ -96,7 +96,7 @@ async fn a_backup_brings_back_what_was_lost() {
     let message = refusal(&site, &["restore", "backup.db"]);
     assert!(message.contains("exists") && message.contains("--move-aside"), "{message}");
     let text = ok(&site, &["restore", "backup.db", "--move-aside"]);
-    let aside = text.strip_prefix("what was there is ").unwrap().split(" now\n").next().unwrap();
+    let aside = text.strip_prefix("renamed the existing file to ").unwrap().split('\n').next().unwrap();
     assert_eq!(jobs(Path::new(aside)), 21, "the newest write was in the log, and is kept");
     let scheduler = Scheduler::start(&site).await;
     assert_eq!(scheduler.get("/jobs?count=100").await["jobs"].as_array().unwrap().len(), 20);
@@ -137,7 +137,7 @@ fn a_file_that_is_no_backup_is_refused_with_the_reason() {
     let python = include_bytes!("../../../../backends/sqlite/tests/fixtures/python-jobs.db");
     write("python.db", python);
     let text = ok(&site, &["restore", "python.db", "--verify"]);
-    assert!(text.contains("is sound: 12 jobs") && text.contains("the Python version's format"), "{text}");
+    assert!(text.contains("is valid: 12 jobs") && text.contains("the Python version's format"), "{text}");
     write("text.db", &b"no database at all ".repeat(50));
     write("short.db", &python[..python.len() / 2]);
     let mut torn = python.to_vec();

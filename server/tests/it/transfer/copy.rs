@@ -101,20 +101,20 @@ async fn a_target_that_holds_anything_else_is_refused_and_left_alone() {
     let other = MemoryStore::default();
     other.create(new_job("own", "{}")).await.unwrap();
     let message = refusal(&from, &other).await;
-    assert!(message.contains("the target holds job \"own\" where job \"job-0\" would be"), "{message}");
+    assert!(message.contains("the target contains job \"own\" in the place of job \"job-0\""), "{message}");
 
     let more = MemoryStore::default();
     move_all(&from, &more).await.unwrap();
     more.create(new_job("own", "{}")).await.unwrap();
     let message = refusal(&from, &more).await;
-    assert!(message.contains("holds job \"own\" where"), "{message}");
+    assert!(message.contains("contains job \"own\" in the place of"), "{message}");
 
     let changed = MemoryStore::default();
     move_all(&from, &changed).await.unwrap();
     let job = changed.get(&[JobId::new("job-0").unwrap()]).await.unwrap().remove(0);
     changed.replace(&job.id, job.revision, job.document.clone(), at(99)).await.unwrap();
     let message = refusal(&from, &changed).await;
-    assert!(message.contains("job \"job-0\", which is not the same there"), "{message}");
+    assert!(message.contains("another version of job \"job-0\""), "{message}");
 
     let braked = MemoryStore::default();
     braked.put_register("brake", "{\"on\":true}", None, None).await.unwrap();

@@ -64,8 +64,11 @@ async fn a_dump_that_was_changed_is_refused() {
     let without_a_job: Vec<&str> =
         text.lines().enumerate().filter(|(number, _)| *number != 1).map(|(_, line)| line).collect();
     let message = refusal(&file, without_a_job.join("\n") + "\n");
-    assert!(message.contains("its trailer counts 3 jobs") && message.contains("it has 2 jobs"), "{message}");
-    assert!(refusal(&file, format!("{text}{{}}\n")).contains("something stands behind its trailer"));
+    assert!(
+        message.contains("its trailer says 3 jobs") && message.contains("it contains 2 jobs"),
+        "{message}"
+    );
+    assert!(refusal(&file, format!("{text}{{}}\n")).contains("there is content after its trailer"));
     let message = refusal(&file, text.replacen("{\"job\"", "{\"jib\"", 1));
     assert!(message.contains("line 2 of"), "{message}");
 }
@@ -110,5 +113,5 @@ async fn an_entry_without_the_firing_that_it_names_is_refused() {
     let entry = text.lines().find(|line| line.contains("\"state\":\"planned\"")).unwrap();
     let cut = entry.find(",\"firing\":{").unwrap();
     let message = refusal(&file, text.replace(entry, &format!("{}}}}}", &entry[..cut])));
-    assert!(message.contains("names another firing than is there"), "{message}");
+    assert!(message.contains("names a different firing"), "{message}");
 }
