@@ -42,7 +42,7 @@ pub struct NewJob {
     pub uid: JobUid,
     /// Its document, without `id` and read-only fields.
     pub document: Box<RawValue>,
-    /// The present moment.
+    /// The current time.
     pub at: Timestamp,
 }
 
@@ -133,8 +133,8 @@ pub struct Settlement {
 pub enum Settled {
     /// It is durable. Holds the ids of its records, in order; a folded record has the id of the row it was folded into.
     Recorded(Vec<DecisionId>),
-    /// Nothing was written: the job was removed, recreated or edited, its ticks were settled meanwhile, or a firing of this
-    /// name exists.
+    /// Nothing was written: the job was removed, recreated or edited, its ticks were settled meanwhile, or a firing of
+    /// this name exists.
     Stale,
 }
 
@@ -213,17 +213,17 @@ pub trait Journal {
     /// Records outcomes, firings and settled ticks; each settlement atomically, all of them durable on return.
     ///
     /// A record that launches nothing is folded into the job's newest row when both have the same outcome and the same
-    /// explanation, are idle in the sense of [`TickOutcome::folds`], and neither has a firing: the row's last tick, count,
-    /// steps and observations become the new record's, its first tick, explanation and id stay.
+    /// explanation, are idle in the sense of [`TickOutcome::folds`], and neither has a firing: the row's last tick,
+    /// count, steps and observations become the new record's, its first tick, explanation and id stay.
     ///
     /// # Errors
     ///
     /// Fails as a whole when nothing could be written. A stale settlement is a result, not an error.
     async fn settle(&self, batch: Vec<Settlement>) -> Result<Vec<Settled>, StoreError>;
 
-    /// Moves a firing to its next state, durable on return. When the move adds tasks to the firing, they are also recorded
-    /// in the job's progress ([`Progress::record_run`](crate::job::Progress::record_run)), if the job was not recreated. The
-    /// firing's `decision` does not change.
+    /// Moves a firing to its next state, durable on return. When the move adds tasks to the firing, they are also
+    /// recorded in the job's progress ([`Progress::record_run`](crate::job::Progress::record_run)), if the job was not
+    /// recreated. The firing's `decision` does not change.
     ///
     /// # Errors
     ///
@@ -294,8 +294,8 @@ pub struct Retention {
     pub before: Timestamp,
     /// The number of decisions that each job keeps, whatever their age; a removed job keeps none.
     pub keep: usize,
-    /// The present moment: registers that expired before it are removed. A decision observed after it was made while the
-    /// clock was wrong, and says nothing about the age of later ones.
+    /// The present moment: registers that expired before it are removed. A decision observed after it was made while
+    /// the clock was wrong, and says nothing about the age of later ones.
     pub now: Timestamp,
     /// The maximum number of rows that one call removes, so that writers do not wait long.
     pub batch: usize,
@@ -322,26 +322,26 @@ pub trait Store: JobStore + Journal + Registers + fmt::Debug + Send + Sync + 'st
     /// Fails with the problem and its remedy; `readyz` shows both.
     async fn health_check(&self) -> Result<(), StoreError>;
 
-    /// Removes old finished history and expired registers, and returns how many rows it removed; 0 when nothing is left to
-    /// remove. A store may rely on decisions having been observed in the order in which they were settled.
+    /// Removes old finished history and expired registers, and returns how many rows it removed; 0 when nothing is left
+    /// to remove. A store may rely on decisions having been observed in the order in which they were settled.
     ///
     /// # Errors
     ///
     /// Fails when the store cannot be written.
     async fn prune(&self, retention: Retention) -> Result<usize, StoreError>;
 
-    /// Imports the contents of another store, durable on return; the commands `import` and `migrate` use it. Nothing else
-    /// writes to the store meanwhile.
+    /// Imports the contents of another store, durable on return; the commands `import` and `migrate` use it. Nothing
+    /// else writes to the store meanwhile.
     ///
-    /// Jobs are appended to the list in their order, with identity, revision, timestamps and progress unchanged. Entries are
-    /// appended to the journal in their order, each decision and its firing unchanged, open ones included, except for the
-    /// decision's id, which is new. They are neither folded nor recorded in a job's progress; later outcomes fold into the
-    /// newest entry as into any other. The job of an entry may not exist.
+    /// Jobs are appended to the list in their order, with identity, revision, timestamps and progress unchanged.
+    /// Entries are appended to the journal in their order, each decision and its firing unchanged, open ones included,
+    /// except for the decision's id, which is new. They are neither folded nor recorded in a job's progress; later
+    /// outcomes fold into the newest entry as into any other. The job of an entry may not exist.
     ///
     /// # Errors
     ///
-    /// [`StoreError::Exists`] when a job's name is taken, [`StoreError::Conflict`] when a firing exists already. After an
-    /// error a prefix of the batch, possibly empty, has been imported.
+    /// [`StoreError::Exists`] when a job's name is taken, [`StoreError::Conflict`] when a firing exists already. After
+    /// an error a prefix of the batch, possibly empty, has been imported.
     async fn import(&self, batch: ImportBatch) -> Result<(), StoreError> {
         let _ = batch;
         let message = format!("the {} store does not support imports", self.kind());

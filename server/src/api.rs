@@ -6,8 +6,8 @@
 //!                              └──────── JSON with an entity tag, or a problem document ◀────────┘
 //! ```
 //!
-//! The resources, status codes and bodies of the Python version hold; what is better on purpose is written down in
-//! `doc/api.md`. How errors look, and why: `doc/decisions/0005-api-problem-documents.md`.
+//! Resources, status codes and bodies are those of the Python version; `doc/api.md` lists the intended differences.
+//! `doc/decisions/0005-api-problem-documents.md` describes the form of errors.
 
 use std::num::NonZeroU32;
 

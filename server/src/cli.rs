@@ -1,4 +1,4 @@
-//! The command line: one file per group of commands, each returning what it prints.
+//! The command line: one file per group of commands. Each command returns its output.
 
 pub mod backup;
 pub mod doctor;
@@ -243,7 +243,7 @@ fn configuration(builder: &ServerBuilder, flags: &Flags) -> Result<(Config, Vec<
     Ok((Config::resolve(&values)?, values.warnings))
 }
 
-/// Prints the effective configuration, also when it is refused.
+/// Prints the effective configuration, also if it is invalid.
 fn check(builder: &ServerBuilder, args: &CheckArgs) -> Result<ExitCode, CommandError> {
     let values = gather(builder, &args.settings.0)?;
     let settings = config::report::effective(&values);

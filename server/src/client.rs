@@ -15,7 +15,7 @@ mod tests;
 
 /// The characters of a path segment that are percent-encoded.
 const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_');
-/// How long a request may take.
+/// The time limit of a request.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A response.
@@ -35,11 +35,11 @@ pub struct Client {
 }
 
 impl Client {
-    /// Makes a client of the server at this URL.
+    /// Makes a client for the server at this URL.
     ///
     /// # Errors
     ///
-    /// Fails when the URL is not one of plain HTTP.
+    /// Fails if the URL does not begin with `http://`.
     pub fn new(server: &str) -> Result<Self, CommandError> {
         let server = server.trim_end_matches('/');
         if !server.starts_with("http://") {
@@ -104,7 +104,7 @@ fn header_text(response: &Response, name: &header::HeaderName) -> Option<String>
 /// Formats the reason of a refused request, with a line for each wrong field.
 pub(crate) fn refusal(attempt: &str, status: StatusCode, body: &Value, text: &str) -> String {
     let fields = body["errors"].as_array().map_or(&[][..], Vec::as_slice);
-    // Where fields are listed one by one, the detail would say the same again.
+    // The detail would repeat the listed fields.
     let names: &[&str] = if fields.is_empty() { &["detail", "message", "title"] } else { &["title"] };
     let said = names.iter().find_map(|name| body[*name].as_str());
     let said = said.unwrap_or_else(|| text.lines().next().unwrap_or_default());

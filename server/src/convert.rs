@@ -1,7 +1,7 @@
 //! Converts jobs of other schedulers, and lists everything that has no counterpart here.
 //!
-//! Each object becomes a [`Converted`]: a job document, or none, and remarks. Each field that no conversion step reads gives a
-//! remark too (`Fields::report_unread`), so that nothing is dropped silently.
+//! Each object becomes a [`Converted`]: a job document, or none, and remarks. Each field that no conversion step reads
+//! gives a remark too (`Fields::report_unread`), so that nothing is dropped silently.
 
 pub mod eventbridge;
 pub mod keda;
@@ -31,12 +31,12 @@ pub struct Checks<'a> {
     pub max_tasks: NonZeroU32,
     /// The launcher that checks `launch`; without one, `launch` is not checked.
     pub launcher: Option<&'a dyn Launcher>,
-    /// The present moment.
+    /// The current time.
     pub now: Timestamp,
 }
 
-/// Checks each job as a `POST` does, and that names are unique. An invalid job is removed, with a remark for each invalid
-/// field.
+/// Checks each job as a `POST` does, and that names are unique. An invalid job is removed, with a remark for each
+/// invalid field.
 pub fn check(converted: &mut [Converted], checks: &Checks<'_>) {
     let mut names = std::collections::HashSet::new();
     for one in converted {

@@ -1,4 +1,4 @@
-//! `ecs-scheduler demo`: everything real but the cluster. Tasks are processes of this machine.
+//! `ecs-scheduler demo`: the real scheduler, without a cluster. Tasks are processes of this machine.
 
 use std::fs::DirBuilder;
 use std::net::SocketAddr;
@@ -18,7 +18,7 @@ use crate::output::print;
 use crate::server::{ServerBuilder, serve};
 use crate::telemetry;
 
-/// Where the demo keeps its data and listens.
+/// The data folder and the address of the demo.
 #[derive(Debug, Clone, Args)]
 pub struct DemoArgs {
     /// The folder for the database, the task definitions and the tasks' output
@@ -29,7 +29,7 @@ pub struct DemoArgs {
     listen: String,
 }
 
-/// Writes what is missing into the data folder, serves, and creates the jobs that are missing.
+/// Writes missing files into the data folder, serves, and creates missing jobs.
 ///
 /// # Errors
 ///
@@ -46,7 +46,7 @@ pub(crate) async fn run(builder: ServerBuilder, args: DemoArgs) -> Result<ExitCo
     .await
 }
 
-/// The demo looks at nothing but its own arguments, so that it works in any environment.
+/// The demo reads only its own arguments, so it works in any environment.
 fn configuration(builder: &ServerBuilder, args: &DemoArgs) -> Result<Config, ConfigRejected> {
     let flags = Flags::from([
         ("name", "demo".to_owned()),

@@ -1,4 +1,4 @@
-//! Why a command failed, and the exit code that says so to a program.
+//! Errors of commands, and their exit codes.
 
 use std::process::ExitCode;
 
@@ -18,7 +18,7 @@ pub const EXIT_CODES: &[(u8, &str)] = &[
     (130, "a second signal ended the server before it had stopped"),
 ];
 
-/// Why a command failed.
+/// The reason why a command failed.
 #[derive(Debug, thiserror::Error)]
 pub enum CommandError {
     /// The configuration was refused.
@@ -66,8 +66,8 @@ impl CommandError {
         Self::Failed { message: message.into(), cause: Some(cause.into()) }
     }
 
-    /// Returns the error as it is printed: a text for each problem of a configuration, else one text. Further lines of a
-    /// text are indented, so that none looks like a message of its own.
+    /// Returns the printed form of the error: a text for each problem of a configuration, else one text. Further lines
+    /// of a text are indented, so that none looks like a separate message.
     #[must_use]
     pub fn lines(&self) -> Vec<String> {
         let texts = match self {

@@ -14,10 +14,10 @@ use crate::json;
 #[cfg(test)]
 mod tests;
 
-/// The most bytes of a file that is read whole.
+/// The maximum size of an input file, in bytes.
 pub(crate) const MAX_FILE_SIZE: u64 = 64 * 1024 * 1024;
 
-/// Opens a file for reading. A pipe into which no process writes is an error: it would be waited for without an end.
+/// Opens a file for reading. A pipe without a writer is an error: a read would wait forever.
 ///
 /// # Errors
 ///
@@ -60,7 +60,7 @@ fn read_bounded(source: impl Read) -> io::Result<String> {
     String::from_utf8(bytes).map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "it is not UTF-8"))
 }
 
-/// Says that something is longer than [`MAX_FILE_SIZE`].
+/// Makes the error about an input that is longer than [`MAX_FILE_SIZE`].
 pub(crate) fn too_large() -> io::Error {
     io::Error::new(io::ErrorKind::FileTooLarge, format!("it is longer than {} MiB", MAX_FILE_SIZE >> 20))
 }
@@ -68,13 +68,14 @@ pub(crate) fn too_large() -> io::Error {
 /// The JSON documents of a file.
 #[derive(Debug)]
 pub(crate) struct Documents {
-    /// Each with what to call it: the file, and in an array the name of the job or its place.
+    /// Each document with its name in messages: the file, and in an array the name of the job or its index.
     pub(crate) items: Vec<(String, Value)>,
     /// Whether the file is an array, or the answer of `import --json`.
     pub(crate) many: bool,
 }
 
-/// Reads one document, or several: an array as `import keda` prints it, or the objects that `import keda --json` prints.
+/// Reads one document, or several: an array as `import keda` prints it, or the objects that `import keda --json`
+/// prints.
 ///
 /// # Errors
 ///

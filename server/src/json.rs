@@ -1,7 +1,7 @@
 //! Reading JSON in which no object has two members of the same name.
 //!
-//! serde_json keeps the last of them. A program in between that looks at the first one would then have checked another document
-//! than the one that is stored.
+//! serde_json keeps the last of them. A program in between that checks the first one would then have checked another
+//! document than the stored one.
 
 use std::fmt;
 

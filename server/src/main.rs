@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use ecs_scheduler::{ConfigError, Server};
 use mimalloc::MiMalloc;
 
-/// Rounds allocate on one thread and free on another, which the system's allocator does at a higher price.
+/// Rounds allocate on one thread and free on another, which is slower with the system's allocator.
 #[global_allocator]
 static ALLOCATOR: MiMalloc = MiMalloc;
 

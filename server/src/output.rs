@@ -1,7 +1,7 @@
 //! Output of the program: text from outside is escaped for a terminal.
 //!
-//! A job's description, a queue's name or a file may hold escape sequences that move the cursor, hide a line or change the
-//! title of a window, and marks that change the direction of text. Each such character is shown as `\u{1b}`.
+//! A job's description, a queue's name or a file may hold escape sequences that move the cursor, hide a line or change
+//! the title of a window, and marks that change the direction of text. Each such character is shown as `\u{1b}`.
 
 pub(crate) mod table;
 
@@ -20,26 +20,27 @@ fn acts(character: char) -> bool {
     matches!(character, '\n' | '\t') || is_unprintable(character)
 }
 
-/// Returns a text from outside for a line: every character that acts is escaped, ends of lines too.
+/// Returns a text from outside as one line: every character that a terminal interprets is escaped, line ends too.
 #[must_use]
 pub(crate) fn printable(text: &str) -> Cow<'_, str> {
     escaped(text, &[])
 }
 
-/// Returns a whole text as it is printed: ends of lines and tabs are kept.
+/// Returns a whole text for printing: line ends and tabs are kept.
 #[must_use]
 pub(crate) fn printable_lines(text: &str) -> Cow<'_, str> {
     escaped(text, &['\n', '\t'])
 }
 
-/// Returns JSON with indentation. Characters that act are escaped as JSON escapes them, so it remains the same document.
+/// Returns JSON with indentation. Characters that act are escaped as JSON escapes them, so it remains the same
+/// document.
 #[must_use]
 pub(crate) fn json_text(value: &Value) -> String {
     let mut text = String::new();
     for character in format!("{value:#}\n").chars() {
         match character {
             '\n' => text.push('\n'),
-            // In JSON they stand within texts only.
+            // In JSON these characters occur only within strings.
             _ if acts(character) => {
                 for unit in character.encode_utf16(&mut [0; 2]) {
                     let _ = write!(text, "\\u{unit:04x}");

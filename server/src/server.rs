@@ -1,4 +1,4 @@
-//! The server as a library: what is installed, how it starts, how it stops.
+//! The server as a library: its plugins, its start and its stop.
 
 use std::net::SocketAddr;
 use std::process::ExitCode;
@@ -32,7 +32,7 @@ pub(crate) const MEMORY: &str = "memory";
 
 const DAY: Duration = Duration::from_secs(24 * 3_600);
 
-/// The scheduler: what a `main.rs` is made of.
+/// The scheduler, for a `main.rs`.
 ///
 /// # Example
 ///
@@ -119,11 +119,11 @@ impl ServerBuilder {
         &self.plugin_context
     }
 
-    /// Opens the launcher that is configured.
+    /// Opens the configured launcher.
     ///
     /// # Errors
     ///
-    /// Fails with what is wrong and the remedy.
+    /// Fails with the problem and the remedy.
     pub(crate) async fn open_launcher(&self, config: &Config) -> Result<Arc<dyn Launcher>, CommandError> {
         self.plugin_context.configure(&config.aws);
         let setup = config.launcher_setup(Arc::clone(&self.clock));
@@ -131,17 +131,17 @@ impl ServerBuilder {
         opened.map_err(|error| CommandError::caused("could not open the launcher", error))
     }
 
-    /// Opens the store that is configured, to read from it; a scheduler that uses it is not disturbed.
+    /// Opens the configured store for reading, without an effect on a scheduler that uses it.
     ///
     /// # Errors
     ///
-    /// Fails with what is wrong and the remedy, also when the scheduler that uses it lets nobody read beside it.
+    /// Fails with the problem and the remedy, also if the scheduler that uses the store does not allow a second reader.
     pub(crate) async fn open_store_read_only(&self, config: &Config) -> Result<Arc<dyn Store>, StoreError> {
         self.plugin_context.configure(&config.aws);
         self.open(&config.store, OpenMode::ReadOnly).await
     }
 
-    /// Tries the store that is configured, by calls that change nothing.
+    /// Checks the configured store with read-only calls.
     pub(crate) async fn diagnose_store(&self, config: &Config) -> Vec<CheckResult> {
         self.plugin_context.configure(&config.aws);
         let StoreConfig { provider, settings, .. } = &config.store;
@@ -157,7 +157,7 @@ impl ServerBuilder {
     ///
     /// # Errors
     ///
-    /// Fails with what is wrong and the remedy.
+    /// Fails with the problem and the remedy.
     pub(crate) async fn open_store(
         &self,
         config: &StoreConfig,
@@ -170,7 +170,7 @@ impl ServerBuilder {
     ///
     /// # Errors
     ///
-    /// Fails with what is wrong and the remedy.
+    /// Fails with the problem and the remedy.
     pub(crate) async fn open_store_or_empty(
         &self,
         config: &StoreConfig,
@@ -199,7 +199,7 @@ impl ServerBuilder {
     }
 }
 
-/// Serves until a signal comes. `ready` is called once, with the address, when requests are answered.
+/// Serves until a signal arrives. `ready` is called once, with the address, when the server answers requests.
 ///
 /// # Errors
 ///
@@ -238,7 +238,7 @@ pub(crate) async fn serve(
     }
 }
 
-/// A server that answers requests and looks at jobs.
+/// A running server: the API and the engine.
 struct Running {
     address: SocketAddr,
     engine: SchedulerNode,
@@ -276,7 +276,7 @@ impl Running {
         Ok(Self { address, engine, store, closing, http })
     }
 
-    /// Stops accepting, lets requests and launches under way end, and closes the store.
+    /// Stops accepting connections, waits for requests and launches in progress, and closes the store.
     async fn stop(self) {
         self.closing.cancel();
         let requests = async {
@@ -285,7 +285,7 @@ impl Running {
             }
         };
         let stopped = match self.engine {
-            // Other replicas answer: the sooner they have the jobs, the better.
+            // Other replicas continue to serve: hand over the jobs first.
             SchedulerNode::Replica(replica) => tokio::join!(requests, replica.stop(ENGINE_TIMEOUT)).1,
             SchedulerNode::Single(engine) => {
                 requests.await;
@@ -314,8 +314,8 @@ pub(crate) struct Services {
     pub(crate) aws: Option<Arc<dyn CallMeter>>,
 }
 
-/// Starts an engine, or joins the other replicas where the store can be shared, and puts what the API needs around it.
-/// `address` is where the API will listen.
+/// Starts an engine, or joins the other replicas if the store can be shared, and builds the state of the API. `address`
+/// is the address of the API.
 ///
 /// # Errors
 ///
@@ -394,7 +394,7 @@ fn hosts(config: &Config) -> Vec<String> {
     config.allowed_hosts.iter().cloned().chain(advertised).collect()
 }
 
-/// Starts the engine alone, or as one of several replicas. The memory store is shared by nobody: it is in this process.
+/// Starts the engine alone, or as one of several replicas. No other process can use the memory store.
 async fn start_engine(
     engine: Engine,
     config: &Config,

@@ -17,10 +17,11 @@ pub const ENGINE_TIMEOUT: Duration = Duration::from_secs(5);
 /// The time limit for pending writes of the store.
 pub const STORE_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Makes a write beyond the limit of a file's size an error, like that of a full disk, instead of the end of the process.
+/// Makes a write beyond the limit of a file's size an error, like that of a full disk, instead of the end of the
+/// process.
 ///
-/// A handler, and the signal is not ignored, because what is ignored here is ignored by the tasks of the local launcher too. It stays
-/// for as long as the process lives.
+/// It installs a handler instead of ignoring the signal, because tasks of the local launcher would inherit an ignored
+/// signal. The handler stays for the life of the process.
 ///
 /// # Errors
 ///

@@ -1,4 +1,4 @@
-//! The log: text on a terminal, JSON elsewhere, and a file where one is configured.
+//! The log: text on a terminal, JSON elsewhere, and a file if one is configured.
 
 mod rotate;
 #[cfg(test)]
@@ -24,7 +24,7 @@ use crate::output::printable;
 /// The size at which `app.log` is rotated: 5 MiB, as in the Python version.
 const MAX_FILE: u64 = 5 * 1024 * 1024;
 
-/// Why the log could not be set up.
+/// The reason why the log could not be set up.
 #[derive(Debug, thiserror::Error)]
 pub enum LogError {
     /// The file cannot be written.
@@ -41,7 +41,7 @@ pub enum LogError {
     Twice,
 }
 
-/// Starts to log to standard error, and to `app.log` where a folder is configured.
+/// Starts to log to standard error, and to `app.log` if a folder is configured.
 ///
 /// # Errors
 ///
@@ -59,7 +59,7 @@ pub fn init(config: &LogConfig) -> Result<(), LogError> {
     registry.try_init().map_err(|_| LogError::Twice)
 }
 
-/// Makes the layer of the log as people read it: a line for each event, in which nothing from outside acts on the terminal.
+/// Makes the layer of the text log: a line for each event, with escaped text from outside.
 fn text_layer<W>(writer: W) -> impl Layer<Registry>
 where
     W: for<'w> fmt::MakeWriter<'w> + Send + Sync + 'static,
@@ -86,7 +86,7 @@ fn file_layer(folder: &Path) -> Result<Box<dyn Layer<Registry> + Send + Sync>, L
     Ok(fmt::layer().json().with_writer(Mutex::new(file)).boxed())
 }
 
-/// Our own events at the level asked for; the libraries' warnings, and everything of theirs at `TRACE`.
+/// Our own events at the configured level; the libraries' warnings, and all their events at `TRACE`.
 fn targets(level: LogLevel) -> Targets {
     let own = match level {
         LogLevel::Error => Level::ERROR,

@@ -6,8 +6,8 @@
 //! ```
 //!
 //! An [`TransferItem`] is a job, an entry of the journal or a register, and has one line of text wherever it comes
-//! from. Two stores hold the same exactly when they give the same lines, so what goes into a file, what tells whether
-//! an interrupted move can go on, and what is compared at the end are one thing.
+//! from. Two stores have the same content exactly if they give the same lines. So the same lines are the dump, show
+//! where an interrupted transfer continues, and are compared at the end.
 
 pub mod checksum;
 pub mod copy;

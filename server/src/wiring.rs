@@ -1,6 +1,7 @@
 //! **The** list of built-in triggers, launchers and stores: the one place where concrete types meet.
 //!
-//! To add a trigger, store or launcher: one dependency in `Cargo.toml`, and one line in [`add_triggers`] or [`add_providers`].
+//! To add a trigger, store or launcher: one dependency in `Cargo.toml`, and one line in [`add_triggers`] or
+//! [`add_providers`].
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -40,30 +41,30 @@ pub struct PluginContext {
 
 #[cfg(feature = "aws")]
 impl PluginContext {
-    /// Prepares the access. Nothing is asked of AWS before a plugin needs it.
+    /// Prepares the access. It calls AWS only when a plugin needs it.
     #[must_use]
     pub fn new(clock: &Arc<dyn Clock>) -> Self {
         Self { aws: AwsContext::new(AwsSettings::new(Arc::clone(clock))) }
     }
 
-    /// Takes over what is configured.
+    /// Applies the configuration.
     pub fn configure(&self, config: &AwsConfig) {
         if let Some(role) = &config.assume_role {
             self.aws.set_role(AssumeRole { role: role.clone(), external_id: config.external_id.clone() });
         }
     }
 
-    /// Says which region is the default one.
+    /// Sets the default region.
     pub fn default_to(&self, region: &str) {
         self.aws.set_default_region(region);
     }
 
-    /// Returns the default region, if it can be learnt.
+    /// Returns the default region, if it is known.
     pub async fn region(&self) -> Option<String> {
         self.aws.region().await
     }
 
-    /// Returns what counts the calls.
+    /// Returns the meter of the calls.
     #[must_use]
     pub fn calls(&self) -> Option<Arc<dyn CallMeter>> {
         Some(Arc::clone(self.aws.meter()) as Arc<dyn CallMeter>)
@@ -78,18 +79,18 @@ impl PluginContext {
         Self {}
     }
 
-    /// Takes over nothing.
+    /// Does nothing.
     pub fn configure(&self, _: &AwsConfig) {}
 
-    /// Takes over nothing.
+    /// Does nothing.
     pub fn default_to(&self, _: &str) {}
 
-    /// Returns nothing: there is no region.
+    /// Returns none: there is no region.
     pub fn region(&self) -> impl Future<Output = Option<String>> {
         std::future::ready(None)
     }
 
-    /// Returns nothing: no calls are made.
+    /// Returns none: there are no calls.
     #[must_use]
     pub fn calls(&self) -> Option<Arc<dyn CallMeter>> {
         None
@@ -116,8 +117,8 @@ pub fn add_triggers(registry: &mut TriggerRegistry, context: &PluginContext) -> 
     registry.add(Sum)
 }
 
-/// Adds the built-in stores and launchers, and the settings of the scheduler between theirs, in the order in which `config check`
-/// lists them.
+/// Adds the built-in stores and launchers, and the settings of the scheduler between theirs, in the order in which
+/// `config check` lists them.
 ///
 /// # Errors
 ///
@@ -219,26 +220,26 @@ pub(crate) fn empty_store() -> Arc<dyn Store> {
     Arc::new(MemoryStore::default())
 }
 
-/// Names the partition of AWS that a region belongs to, as ARNs spell it.
+/// Returns the AWS partition of a region, in the spelling of ARNs.
 #[cfg(feature = "aws")]
 #[must_use]
 pub fn partition(region: &str) -> &'static str {
     aws::partition(region)
 }
 
-/// Names the partition of AWS that ARNs are of where this build knows no other.
+/// Returns the default AWS partition: this build knows no other.
 #[cfg(not(feature = "aws"))]
 #[must_use]
 pub fn partition(_: &str) -> &'static str {
     "aws"
 }
 
-/// Backup and restore of a store's file: only SQLite's store is a file.
+/// Backup and restore of the SQLite store.
 pub(crate) mod sqlite_backup {
     pub(crate) use ecs_scheduler_backend_sqlite::{BackupContents, backup, restore, verify};
 }
 
-/// Returns the file of a store that is one file.
+/// Returns the file of a SQLite store.
 pub(crate) fn store_file(config: &StoreConfig) -> Option<PathBuf> {
     if config.kind == "sqlite" { SqliteProvider::file(&config.settings).ok() } else { None }
 }

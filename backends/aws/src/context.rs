@@ -42,7 +42,8 @@ const ACCOUNT_PLACEHOLDER: &str = "{account}";
 pub struct AwsSettings {
     /// The default region; the SDK's own chain (`AWS_REGION`, profile, instance) when absent.
     pub region: Option<String>,
-    /// The endpoint of every service; the SDK's chain (`AWS_ENDPOINT_URL`, `AWS_ENDPOINT_URL_ECS`, profile) when absent.
+    /// The endpoint of every service; the SDK's chain (`AWS_ENDPOINT_URL`, `AWS_ENDPOINT_URL_ECS`, profile) when
+    /// absent.
     pub endpoint: Option<String>,
     /// A key's id and its secret; the SDK's chain when absent.
     pub credentials: Option<(String, String)>,
@@ -249,7 +250,7 @@ impl AwsContext {
         answer.map_err(|error| Fault::from_sdk(error, "could not identify the caller"))
     }
 
-    /// Returns the account of the credentials. If they do not name it, STS is asked once.
+    /// Returns the account of the credentials. If they do not name it, one call to STS returns it.
     async fn own_account(&self, config: &SdkConfig, credentials: &Credentials) -> Result<String, Fault> {
         if let Some(account) = credentials.account_id() {
             return Ok(account.as_str().to_owned());

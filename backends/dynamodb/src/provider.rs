@@ -38,7 +38,7 @@ pub struct DynamoDbProvider {
 }
 
 impl DynamoDbProvider {
-    /// Makes the provider. Nothing is asked of AWS before a store is opened.
+    /// Makes the provider. It calls AWS only when a store is opened.
     #[must_use]
     pub fn new(aws: AwsContext) -> Self {
         Self { aws }

@@ -47,7 +47,7 @@ pub struct EcsProvider {
 }
 
 impl EcsProvider {
-    /// Makes the provider. Nothing is asked of AWS before the launcher is used.
+    /// Makes the provider. It calls AWS only when the launcher is used.
     #[must_use]
     pub fn new(aws: AwsContext) -> Self {
         Self { aws }

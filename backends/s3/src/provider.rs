@@ -31,8 +31,8 @@ const PREFIX: Setting = Setting::new(
 .without_default("none: the bucket itself")
 .inherited();
 
-/// The length of a bucket's name. New buckets on AWS have at most 63 characters and no capital letters; old ones, and those of
-/// other servers, may have both.
+/// The length of a bucket's name. New buckets on AWS have at most 63 characters and no capital letters; old ones, and
+/// those of other servers, may have both.
 const BUCKET_LENGTH: RangeInclusive<usize> = 3..=255;
 
 /// The store `s3`.
@@ -42,7 +42,7 @@ pub struct S3Provider {
 }
 
 impl S3Provider {
-    /// Makes the provider. Nothing is asked of AWS before a store is opened.
+    /// Makes the provider. It calls AWS only when a store is opened.
     #[must_use]
     pub fn new(aws: AwsContext) -> Self {
         Self { aws }

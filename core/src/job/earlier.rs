@@ -8,7 +8,7 @@
 //! ```
 //!
 //! The list is part of the stored document, so that it changes with the document in one step and every store keeps it.
-//! Nobody else writes it, and the API does not show it. An edit that finds every tick settled leaves it out.
+//! Nobody else writes it, and the API does not show it. An edit that finds every tick settled removes it.
 //!
 //! Rejected: settling at the moment of the edit (the process that takes the edit need not be the one that looks at the
 //! job, which may be down); a record beside the document (two writes, and a crash between them).
@@ -30,11 +30,11 @@ pub const EARLIER_SCHEDULES: &str = "earlierSchedules";
 /// How many earlier versions may have ticks without an outcome at the same time.
 const MOST: usize = 32;
 
-/// The fields that say when a job is looked at.
+/// The fields that determine when a job is evaluated.
 const FIELDS: [&str; 7] =
     ["jitter", "schedule", "scheduleEnd", "scheduleStart", "suspended", "suspension", "timezone"];
 
-/// When an earlier version was looked at.
+/// The ticks of an earlier version.
 #[derive(Debug, Clone)]
 pub(crate) struct Earlier {
     /// Its ticks are later than this.
@@ -51,14 +51,14 @@ pub(crate) struct Earlier {
 struct Version {
     from: Timestamp,
     until: Timestamp,
-    /// The fields of the earlier document that say when the job was looked at.
+    /// The fields of the earlier document that determine when the job was evaluated.
     #[serde(flatten)]
     fields: Map<String, Value>,
 }
 
 impl Version {
     fn from_document(document: &Map<String, Value>, from: Timestamp, until: Timestamp) -> Self {
-        // A schedule of the job's own goes before the one that a trigger brings.
+        // The job's own schedule takes precedence over its trigger's.
         let has_schedule = document.get("schedule").is_some_and(|schedule| !schedule.is_null());
         let names = FIELDS.into_iter().chain((!has_schedule).then_some("trigger"));
         let fields = names.filter_map(|name| Some((name.to_owned(), document.get(name)?.clone())));
@@ -102,7 +102,7 @@ impl Job {
         self.earlier.first().map_or(changed, |first| first.from)
     }
 
-    /// Returns why and for how long this tick is not looked at: as this version says, or else the one that it belongs to.
+    /// Returns the suspension of this tick: that of the present version, or else that of the tick's version.
     #[must_use]
     pub fn suspension_of(&self, tick: Timestamp) -> Option<&Suspension> {
         let own = Earlier::find(&self.earlier, tick).and_then(|earlier| earlier.suspension.as_ref());
@@ -111,8 +111,8 @@ impl Job {
 }
 
 impl StoredJob {
-    /// Makes a job as [`Self::parse`] does, at the moment `now`: earlier versions that were replaced while a clock was ahead
-    /// are over.
+    /// Makes a job as [`Self::parse`] does, at the moment `now`: earlier versions that were replaced while a clock was
+    /// ahead are over.
     ///
     /// # Errors
     ///
@@ -124,9 +124,9 @@ impl StoredJob {
         }
     }
 
-    /// Returns the document, at the moment `now`, without what was written under a wrong clock: an earlier version that lasts
-    /// beyond `now` was replaced while a clock was ahead, and ends where ticks are settled, so that the newest version takes
-    /// effect at once. None when there is no such version.
+    /// Returns the document, at the moment `now`, without what was written under a wrong clock: an earlier version that
+    /// lasts beyond `now` was replaced while a clock was ahead, and ends where ticks are settled, so that the newest
+    /// version takes effect at once. None when there is no such version.
     pub(crate) fn end_future_versions(&self, now: Timestamp) -> Option<Map<String, Value>> {
         let (text, latest) = (self.document.get(), latest_past(now));
         if !text.contains(EARLIER_SCHEDULES) {
@@ -155,12 +155,13 @@ impl Earlier {
     }
 }
 
-/// Makes of a changed document the one that replaces a stored job's at the moment `at`: ticks up to then that have no
-/// outcome yet are kept. None when the change leaves everything as it is.
+/// Returns the document that replaces a stored job's at the moment `at`: the changed document, and the earlier
+/// schedules of ticks up to then that have no outcome yet. Returns none if the change has no effect.
 ///
 /// # Errors
 ///
-/// Fails when too many earlier versions have ticks without an outcome, which only happens while nobody looks at them.
+/// Fails if too many earlier versions have ticks without an outcome, which happens only while no engine evaluates the
+/// job.
 pub fn replacement(
     stored: &StoredJob,
     mut document: Map<String, Value>,
@@ -177,8 +178,8 @@ pub fn replacement(
     keep_earlier(stored, (old, list), document, cx, at).map(Some)
 }
 
-/// Makes the document that replaces a stored job's at the moment `at`, and changes nothing but this: an earlier version that
-/// lasts beyond `at` ends now, also for a later reader. None when there is no such version.
+/// Makes the document that replaces a stored job's at the moment `at`, and changes nothing but this: an earlier version
+/// that lasts beyond `at` ends now, also for a later reader. None when there is no such version.
 pub(crate) fn correction(
     stored: &StoredJob,
     cx: &JobContext<'_>,

@@ -13,7 +13,7 @@ use super::problem::Problem;
 use super::request;
 use super::respond;
 
-/// The most characters of a reason.
+/// The maximum length of a reason, in characters.
 const MAX_REASON: usize = 1_024;
 
 /// Returns whether the brake is on, and why.

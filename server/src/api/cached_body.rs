@@ -17,7 +17,7 @@ pub(super) struct CachedBody {
     faults: JobFaults,
     /// Whether ticks were settled in the future.
     ahead: bool,
-    /// While the next tick that the body names is the next one.
+    /// The response is valid while its next tick is still the next tick.
     valid: Range<Timestamp>,
 }
 
@@ -34,14 +34,14 @@ impl CachedBody {
         Self { body, tag, progress: job.progress.clone(), faults, ahead, valid }
     }
 
-    /// Tells whether the same response would be written now.
+    /// Tells whether the response is still current.
     pub(super) fn is_current(&self, engine: &SchedulerNode, job: &StoredJob, now: Timestamp) -> bool {
         let same = self.progress == job.progress && self.ahead == settled_ahead(job, now).is_some();
         self.valid.contains(&now) && same && self.faults == JobFaults::read(engine, job)
     }
 }
 
-/// The faults that keep a job from its work: a tick that is tried again, or ticks that failed.
+/// The faults of a job: a tick that is retried, or ticks that failed.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct JobFaults {
     pub(super) retrying: Option<Retrying>,
@@ -54,7 +54,7 @@ impl JobFaults {
     }
 }
 
-/// Returns up to when ticks are settled, where that is in the future.
+/// Returns the moment up to which ticks are settled, if it is in the future.
 pub(super) fn settled_ahead(job: &StoredJob, now: Timestamp) -> Option<Timestamp> {
     job.progress.settled.filter(|settled| is_ahead(*settled, now))
 }

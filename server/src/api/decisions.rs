@@ -1,4 +1,4 @@
-//! `/decisions` and `/jobs/{id}/decisions`: how ticks ended, newest first.
+//! `/decisions` and `/jobs/{id}/decisions`: the outcomes of ticks, newest first.
 
 use std::num::NonZeroUsize;
 

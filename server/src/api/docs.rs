@@ -1,4 +1,4 @@
-//! `/docs`: the OpenAPI document to browse, without anything from elsewhere.
+//! `/docs`: a viewer of the OpenAPI document, which loads nothing from other hosts.
 
 use axum::Router;
 use axum::extract::Request;

@@ -1,7 +1,7 @@
 //! Entity tags: strong, opaque, 40 hexadecimal digits.
 //!
-//! The tag of a job has two halves. The first 24 digits name the version of its document and are what `If-Match` is
-//! compared by, so that a run that was noted meanwhile does not spoil an edit. The other 16 name the bytes of the
+//! The tag of a job has two halves. The first 24 digits identify the version of its document; `If-Match` compares only
+//! these, so a run that is recorded meanwhile does not fail an edit. The other 16 identify the bytes of the
 //! representation, so that `If-None-Match` never hides a new `lastRun`. All other tags are a hash of the body.
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 #[cfg(test)]
 mod tests;
 
-/// How many digits of a job's tag name the version of its document.
+/// The number of digits of a job's tag that identify the version of its document.
 const VERSION_DIGITS: usize = 24;
 const DIGITS: usize = 40;
 

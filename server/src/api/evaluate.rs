@@ -20,7 +20,7 @@ use super::request::{self, Name};
 use super::respond;
 use super::state::App;
 
-/// A queue's visibility timeout where none is read.
+/// The visibility timeout of a queue if none was read.
 ///
 /// # Source
 ///
@@ -81,7 +81,7 @@ pub(super) async fn given_job(
     Ok(respond::json(StatusCode::OK, &EvaluationView::from(draft)))
 }
 
-/// Puts an error about a job where the body has the job.
+/// Prefixes the pointer of an error about a job with the job's place in the body.
 fn under_job(mut error: FieldError) -> FieldError {
     error.pointer.insert_str(0, "/job");
     error.key.insert(0, "job".to_owned());
@@ -95,7 +95,7 @@ fn read_given(body: &mut Map<String, Value>) -> Result<GivenBody, Problem> {
     request::member("/given", value)
 }
 
-/// Makes what the trigger would have concluded of what is given.
+/// Makes the evaluation that the trigger would make of the given values.
 fn assumed_inputs(given: &GivenBody, document: &Map<String, Value>, now: Timestamp) -> EvalOverrides {
     let mut evaluation = given.observations.map(|counts| evaluate_counts(counts, document, now));
     if let Some(demand) = given.demand {
@@ -109,7 +109,7 @@ fn assumed_inputs(given: &GivenBody, document: &Map<String, Value>, now: Timesta
     EvalOverrides { evaluation, busy: given.busy }
 }
 
-/// Concludes as a trigger that counts a queue does.
+/// Makes the evaluation of a trigger that counts a queue.
 fn evaluate_counts(counts: GivenObservations, document: &Map<String, Value>, now: Timestamp) -> Evaluation {
     let GivenObservations { visible, in_flight } = counts;
     let each = messages_per_task(document);
@@ -122,7 +122,7 @@ fn evaluate_counts(counts: GivenObservations, document: &Map<String, Value>, now
         .with_queue_reading(reading)
 }
 
-/// Reads how many messages a task takes, as the triggers that count a queue spell it; 1 where it is not said.
+/// Reads the number of messages per task from the triggers' field for it; 1 by default.
 fn messages_per_task(document: &Map<String, Value>) -> NonZeroU32 {
     let given = document.get("trigger").and_then(|trigger| trigger.get("messagesPerTask"));
     let given = given.and_then(Value::as_u64);

@@ -1,7 +1,7 @@
 //! `/events`: live events (server-sent events).
 //!
-//! Nothing is kept for a slow or disconnected reader. It receives `refetch` and reads its lists again, which is correct and
-//! cheaper than a replay of a thousand changes.
+//! Nothing is kept for a slow or disconnected reader. It receives `refetch` and reads its lists again, which is correct
+//! and cheaper than a replay of a thousand changes.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -23,7 +23,7 @@ use tokio_util::sync::CancellationToken;
 use super::dto::{BrakeView, DecisionView, FiringView};
 use super::problem::{Problem, ProblemType};
 
-/// How often a silent stream shows that it is alive.
+/// The interval of comments that keep an idle stream open.
 const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(15);
 
 /// Permits for live streams.
@@ -39,7 +39,7 @@ impl StreamPermits {
         Self { free: Arc::new(Semaphore::new(limit)), limit }
     }
 
-    /// Returns how many streams are open.
+    /// Returns the number of open streams.
     pub(super) fn open(&self) -> usize {
         self.limit.saturating_sub(self.free.available_permits())
     }

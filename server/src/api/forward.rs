@@ -1,9 +1,9 @@
 //! Forwards requests to the replica that owns the job.
 //!
-//! Every replica serves the whole API, and almost all of it from the store. A request that needs the job's engine is forwarded
-//! unchanged, with its authorization, and the response is returned. Hop-by-hop headers and cookies are not forwarded: nothing
-//! here uses cookies, and the address comes from the store. A forwarded request is not forwarded again, because two replicas
-//! that each take the other for the owner would send it in circles.
+//! Every replica serves the whole API, and almost all of it from the store. A request that needs the job's engine is
+//! forwarded unchanged, with its authorization, and the response is returned. Hop-by-hop headers and cookies are not
+//! forwarded: nothing here uses cookies, and the address comes from the store. A forwarded request is not forwarded
+//! again, because two replicas that each consider the other one the owner would forward it endlessly.
 
 use std::time::Duration;
 
@@ -22,7 +22,7 @@ use super::request;
 
 /// The header that names the replica that forwarded a request.
 const FORWARDED_BY: HeaderName = HeaderName::from_static("ecss-forwarded-by");
-/// How long the other replica may take to accept a connection.
+/// The time limit for the connection to the other replica.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 /// The idle time of a pooled connection. Many firewalls drop idle connections silently after 60 s.
 const POOL_IDLE_TIMEOUT: Duration = Duration::from_secs(50);
@@ -46,7 +46,8 @@ pub(super) struct Forwarder {
 }
 
 impl Forwarder {
-    /// Forwards requests of this engine. `deadline` is the time limit of a request; its forwarding takes nine tenths at most.
+    /// Forwards requests of this engine. `deadline` is the time limit of a request; its forwarding takes nine tenths at
+    /// most.
     pub(super) fn new(engine: SchedulerNode, deadline: Duration) -> Self {
         Self { engine, client: client(), timeout: deadline.mul_f32(0.9) }
     }
@@ -120,7 +121,8 @@ async fn send_to_owner(
     Ok(response)
 }
 
-/// Headers that are not forwarded: hop-by-hop headers (RFC 9110, section 7.6.1), headers that were checked here, and cookies.
+/// Headers that are not forwarded: hop-by-hop headers (RFC 9110, section 7.6.1), headers that were checked here, and
+/// cookies.
 const NOT_FORWARDED: [&str; 18] = [
     "connection",
     "content-length",

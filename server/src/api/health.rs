@@ -15,7 +15,7 @@ use utoipa::ToSchema;
 use super::request::Query;
 use super::respond;
 
-/// How long the store may take to show that it can be written.
+/// The time limit of the store's health check.
 const STORE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// The process is alive.
@@ -32,7 +32,8 @@ pub(super) struct Readiness {
     status: &'static str,
     /// One entry each for the store and the engine, and for the replica if the store supports replicas.
     checks: Vec<Check>,
-    /// Dependencies of tasks: `launcher`, `sources` and `clock`. Only failing ones are listed, unless `verbose` is given.
+    /// Dependencies of tasks: `launcher`, `sources` and `clock`. Only failing ones are listed, unless `verbose` is
+    /// given.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     dependencies: Vec<Check>,
 }

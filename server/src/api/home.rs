@@ -99,7 +99,7 @@ fn asset(media: &'static str, text: &'static str) -> Response {
     response
 }
 
-/// Tells a browser to take a page for what it is and to let it do what it needs only.
+/// Adds the headers that restrict a page in the browser: its media type, and its permissions.
 pub(super) fn add_page_headers(headers: &mut HeaderMap, policy: &'static str) {
     let rules = [
         ("content-security-policy", policy),

@@ -1,8 +1,8 @@
 //! `Idempotency-Key`: the same key and body get the same response for 24 hours, also after a lost response.
 //!
-//! A key is claimed in a register before the request is processed, and the response is stored there before it is sent. A claim
-//! whose process crashed can be claimed again after the time limit of a request; a job or firing that it created is found by
-//! the identity in the claim.
+//! A key is claimed in a register before the request is processed, and the response is stored there before it is sent.
+//! A claim whose process crashed can be claimed again after the time limit of a request; a job or firing that it
+//! created is found by the identity in the claim.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -24,9 +24,9 @@ const KEY_HEADER: &str = "idempotency-key";
 const REPLAYED_HEADER: &str = "idempotent-replayed";
 const KEY_TTL: SignedDuration = SignedDuration::from_hours(24);
 const MAX_KEY: usize = 255;
-/// The most keys that one process remembers: more than one a second.
+/// The maximum number of keys that one process remembers: more than one per second.
 const MAX_KEYS: usize = 100_000;
-/// The most bytes of a stored response. A longer one is a refusal, which a repeated request gets again.
+/// The maximum size of a stored response, in bytes. A longer one is a refusal, which a repeated request gets again.
 const MAX_STORED_RESPONSE: usize = 64 * 1024;
 
 /// The value of a key's register.
@@ -88,7 +88,7 @@ impl Idempotency {
     ///
     /// # Errors
     ///
-    /// 400 for an invalid key, 422 when it was used for another request, 409 while the first one is under way.
+    /// 400 for an invalid key, 422 if it was used for another request, 409 while the first request is in progress.
     pub(super) async fn claim(
         &self,
         headers: &HeaderMap,
@@ -187,7 +187,8 @@ impl ClaimedKey {
         self.record.until.checked_sub(KEY_TTL).unwrap_or(Timestamp::MIN)
     }
 
-    /// Stores the response for repeated requests and returns it. A server error is not stored, so that a repeated request retries.
+    /// Stores the response for repeated requests and returns it. A server error is not stored, so that a repeated
+    /// request retries.
     ///
     /// # Errors
     ///

@@ -35,7 +35,7 @@ impl IfMatch {
     ///
     /// # Errors
     ///
-    /// 412 when `If-Match` names no present version, or `If-None-Match: *` asks that there be no job.
+    /// 412 if `If-Match` does not name the present version, or if `If-None-Match: *` is given and the job exists.
     pub(super) fn check(&self, job: &StoredJob) -> Result<(), Problem> {
         let stale = |reason: String| Err(Problem::new(ProblemType::Stale, reason));
         if self.accepted.as_ref().is_some_and(|tags| !tags.iter().any(|tag| Tag::names_version(tag, job))) {

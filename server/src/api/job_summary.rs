@@ -15,14 +15,14 @@ use super::problem::WrongField;
 #[cfg(test)]
 mod tests;
 
-/// The parts of a job that are needed to show it.
+/// The parts of a job that a response needs.
 #[derive(Debug)]
 pub(super) struct JobSummary {
-    /// The zone in which its moments are shown.
+    /// The time zone of the moments in the response.
     pub(super) zone: TimeZone,
     /// Its ticks; none when the stored document is not a valid job.
     pub(super) ticks: Option<Schedule>,
-    /// Whether the document leaves `taskCount` out, so that 1 is implied.
+    /// Whether the document has no `taskCount`, which means 1.
     pub(super) lacks_count: bool,
     /// The reason why the stored document is not a valid job. The job is never evaluated.
     pub(super) invalid: Vec<WrongField>,

@@ -14,12 +14,12 @@ use super::job_summary::JobSummary;
 #[cfg(test)]
 mod tests;
 
-/// How many jobs' summaries are kept for reading; more jobs than this are parsed when they are read.
+/// The maximum number of cached summaries; other jobs are parsed at each read.
 const MAX_CACHED_SUMMARIES: NonZeroUsize = NonZeroUsize::new(16_384).expect("it is not zero");
-/// How many distinct schedules are shared between those summaries.
+/// The maximum number of distinct schedules that these summaries share.
 const MAX_CACHED_SCHEDULES: usize = 16_384;
 
-/// The summaries of the jobs that were read last.
+/// The summaries of the most recently read jobs.
 #[derive(Debug)]
 pub(super) struct JobSummaryCache {
     summaries: Mutex<LruCache<(JobUid, Revision), Arc<JobSummary>>>,

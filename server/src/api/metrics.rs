@@ -1,7 +1,7 @@
 //! `/metrics`: counts and gauges in the text format of Prometheus.
 //!
-//! The engine counts where things happen; this only writes the numbers down, so a scrape takes no lock of the engine's
-//! for longer than a look at its status. A metrics crate was not taken: there is nothing to register.
+//! The engine counts events where they happen; this module only prints the counters, so a scrape holds locks of the
+//! engine only while it reads the status. A metrics crate was rejected: there is nothing to register.
 
 use std::fmt::{self, Write};
 use std::sync::Arc;
@@ -52,7 +52,7 @@ pub(super) async fn metrics(
     ([(header::CONTENT_TYPE, media)], text.0).into_response()
 }
 
-/// Writes all that the engine has counted.
+/// Writes the counters of the engine.
 fn write_counts(text: &mut MetricsText, counters: &Counters, status: &EngineStatus) -> fmt::Result {
     text.head(
         "ecs_scheduler_ticks_total",
@@ -98,7 +98,7 @@ fn write_counts(text: &mut MetricsText, counters: &Counters, status: &EngineStat
     write_lateness(text, counters)
 }
 
-/// Writes how the engine is now.
+/// Writes the present state of the engine.
 fn write_state(text: &mut MetricsText, status: &EngineStatus, evaluating: usize) -> fmt::Result {
     let gauges = [
         ("jobs", "Jobs known.", status.jobs),
@@ -165,7 +165,7 @@ fn write_server(text: &mut MetricsText, answered: &ResponseCounters, streams: us
     writeln!(text.0, "ecs_scheduler_build_info{{version=\"{}\"}} 1", env!("CARGO_PKG_VERSION"))
 }
 
-/// 1 when something is there.
+/// Returns 1 for a value and 0 for none.
 fn flag<T>(something: &Option<T>) -> usize {
     usize::from(something.is_some())
 }

@@ -1,4 +1,5 @@
-//! Middleware of all requests: request id, origin, query parameters, body, limits on concurrency and time, conditional responses,
+//! Middleware of all requests: request id, origin, query parameters, body, limits on concurrency and time, conditional
+//! responses,
 //! `OPTIONS` and 405.
 
 use std::any::Any;
@@ -24,7 +25,7 @@ use super::respond;
 use super::state::{App, AppState};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-/// The most characters of a request id that a client chose.
+/// The maximum length of a client's request id, in characters.
 const MAX_ID: usize = 128;
 
 /// Processes a request within the limits, or answers 503.

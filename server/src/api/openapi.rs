@@ -1,4 +1,5 @@
-//! The OpenAPI document: derived from the handlers, completed by what holds for all of them and by what is installed.
+//! The OpenAPI document: derived from the handlers, and completed by the parts that all operations share and by the
+//! installed plugins.
 
 use std::collections::HashMap;
 use std::num::NonZeroU32;
@@ -74,7 +75,7 @@ fn problems() -> impl Iterator<Item = (String, Value)> {
     known.into_iter().map(|(name, schema)| (name, serde_json::to_value(schema).expect("a schema is JSON")))
 }
 
-/// The document as it is served, and the resources that it names.
+/// The served document, and the resources that it describes.
 #[derive(Debug)]
 pub(super) struct ServedDocument {
     /// The document as JSON.
@@ -92,13 +93,13 @@ impl ServedDocument {
         Self { body: respond::encode(document).into(), allow, parameters }
     }
 
-    /// Returns the methods of a resource; what is not documented can only be read.
+    /// Returns the methods of a resource; an undocumented resource can only be read.
     pub(super) fn allow(&self, path: &str) -> HeaderValue {
         self.allow.get(path).cloned().unwrap_or(HeaderValue::from_static("GET, HEAD, OPTIONS"))
     }
 
-    /// Returns the parameters of an operation, none for a resource that is not documented; nothing where the viewer of the
-    /// document has its own, or where there is no such operation.
+    /// Returns the parameters of an operation, none for a resource that is not documented; nothing where the viewer of
+    /// the document has its own, or where there is no such operation.
     pub(super) fn parameters(&self, method: &Method, path: &str) -> Option<&[String]> {
         let method = if method == Method::HEAD { &Method::GET } else { method };
         match self.parameters.get(&format!("{method} {path}")) {

@@ -7,15 +7,15 @@ use super::request::Query;
 mod tests;
 
 const DEFAULT_COUNT: u64 = 10;
-/// The most jobs of one page. Larger counts are answered with as many and a link to the rest.
+/// The maximum number of jobs of one page. The answer to a larger count has this many, and a link to the rest.
 pub(super) const MAX_COUNT: u64 = 10_000;
 
-/// The part of a list that a client asked for.
+/// The requested part of a list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct PageRequest {
-    /// How many entries to leave out.
+    /// The number of entries to skip.
     pub(super) skip: u64,
-    /// How many to return at most, as asked for.
+    /// The requested maximum of entries.
     pub(super) count: u64,
 }
 
@@ -34,22 +34,22 @@ impl PageRequest {
         Ok(Self { skip, count })
     }
 
-    /// Returns how many entries the page holds at most.
+    /// Returns the maximum number of entries of the page.
     pub(super) fn size(&self) -> usize {
         usize::try_from(self.count.min(MAX_COUNT)).unwrap_or(usize::MAX)
     }
 
-    /// Links to the page before: there is one wherever something was left out of a list that is not empty.
+    /// Links to the previous page: there is one if entries of a list that is not empty were skipped.
     pub(super) fn prev(&self, total: u64) -> Option<String> {
         if self.skip == 0 || total == 0 {
             return None;
         }
-        // Far behind the end, the page before is the last one.
+        // Beyond the end, the previous page is the last page.
         let end = if self.skip.saturating_sub(self.count) >= total { total } else { self.skip };
         Some(self.link(end.saturating_sub(self.count)))
     }
 
-    /// Links to the page behind, if there is one; `shown` entries are on this one.
+    /// Links to the next page, if there is one; this page has `shown` entries.
     pub(super) fn next(&self, shown: usize, total: u64) -> Option<String> {
         let skip = self.skip.saturating_add(u64::try_from(shown).unwrap_or(u64::MAX));
         (shown > 0 && skip < total).then(|| self.link(skip))

@@ -1,4 +1,5 @@
-//! Pages of lists, written entry by entry. A page ends at 4 MiB, independent of the requested count, and `next` links to the rest.
+//! Pages of lists, written entry by entry. A page ends at 4 MiB, independent of the requested count, and `next` links
+//! to the rest.
 
 use std::num::NonZeroUsize;
 use std::sync::Arc;
@@ -13,11 +14,12 @@ use super::problem::{Problem, ProblemType};
 use super::respond;
 use super::state::AppState;
 
-/// The most bytes of a page, unless one entry alone has more.
+/// The maximum size of a page, in bytes, unless a single entry is larger.
 const MAX_PAGE_SIZE: usize = 4 * 1024 * 1024;
-/// How many entries are read first. How large they are says how many to read next, so that little more than a page is read.
+/// The number of entries of the first read. Their size determines the number of the next read, so that little more than
+/// a page is read.
 const FIRST_READ: usize = 16;
-/// The most bytes of a small page, which needs no permit while it is sent.
+/// The maximum size of a small page, in bytes; a small page needs no permit while it is sent.
 const SMALL_PAGE_SIZE: usize = 64 * 1024;
 
 /// A page that is being written.
@@ -27,7 +29,7 @@ pub(super) struct PageWriter {
     /// Whether entries were left out because the page was full.
     is_cut: bool,
     pages: Arc<Semaphore>,
-    /// Taken at once where one is free, else when the page is no longer small.
+    /// Acquired at once if one is free, otherwise when the page is no longer small.
     permit: Option<OwnedSemaphorePermit>,
 }
 
@@ -39,8 +41,8 @@ impl PageWriter {
         Self { body: format!("{{\"{name}\":[").into_bytes(), count: 0, is_cut: false, pages, permit }
     }
 
-    /// Returns how many entries to read next; nothing when the page is full or has `limit` entries. A page that is no longer
-    /// small waits for its permit.
+    /// Returns how many entries to read next; nothing when the page is full or has `limit` entries. A page that is no
+    /// longer small waits for its permit.
     ///
     /// # Errors
     ///
@@ -57,7 +59,7 @@ impl PageWriter {
             );
         }
         let fitting = match self.count {
-            // Little is held while it may have to wait.
+            // The page is still small while it waits.
             _ if self.permit.is_none() => 1,
             0 => FIRST_READ,
             count => MAX_PAGE_SIZE.saturating_sub(self.body.len()) / self.body.len().div_ceil(count),
@@ -89,7 +91,7 @@ impl PageWriter {
         true
     }
 
-    /// Returns how many entries there are.
+    /// Returns the number of entries.
     pub(super) fn count(&self) -> usize {
         self.count
     }

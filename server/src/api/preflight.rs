@@ -12,7 +12,7 @@ use super::state::App;
 /// The time limit of the checks, shorter than that of a request.
 const VALIDATION_TIMEOUT: Duration = Duration::from_secs(8);
 
-/// How much of a job is checked before it is written.
+/// The extent of the checks before a job is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum ValidationLevel {
     /// The document.
@@ -43,7 +43,7 @@ impl ValidationLevel {
     ///
     /// # Errors
     ///
-    /// 400 with what would keep the job from running, 503 when that cannot be learnt now.
+    /// 400 with the problems that would prevent the job from running, 503 if the checks cannot run now.
     pub(super) async fn check(self, app: &App, job: &Job) -> Result<(), Problem> {
         if self == Self::Document {
             return Ok(());

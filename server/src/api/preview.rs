@@ -17,7 +17,7 @@ use super::request::{self, Name, Query};
 use super::respond;
 use super::state::App;
 
-/// The most ticks that one preview lists, and how many it lists when it is not said.
+/// The maximum and the default number of ticks of a preview.
 const MAX_TICKS: u64 = 1_000;
 const DEFAULT_TICKS: u64 = 10;
 /// The members that a preview shares with a job.
@@ -45,7 +45,7 @@ pub(super) async fn preview(
         given.into_iter().filter(|(name, _)| OF_A_JOB.contains(&name.as_str())).collect();
     // `?` resolves by the job's name.
     document.entry("id").or_insert_with(|| PLACEHOLDER_JOB.into());
-    // Whether a tick is left is asked at the moment from which the preview looks.
+    // A schedule is over if it has no tick after the start of the preview.
     let cx = JobContext { launcher: None, ..app.context(Strictness::Strict) };
     let prepared = prepare_create(document.into(), &cx, after).map_err(|errors| refusal(&errors))?;
     let written = prepared.document.get("schedule").cloned().unwrap_or(Value::Null);

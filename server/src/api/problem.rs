@@ -1,6 +1,6 @@
 //! Problem documents: one shape for all errors (RFC 9457).
 //!
-//! They carry `message` or `messages` as the Python version's bodies did, and a JSON pointer per wrong field.
+//! They contain `message` or `messages` like the Python version's bodies, and a JSON pointer per invalid field.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -93,18 +93,18 @@ impl Problem {
         Self { kind, detail: detail.into(), messages: None, errors: Vec::new() }
     }
 
-    /// Says that no job has this name.
+    /// Makes the problem of an unknown job.
     pub(super) fn no_job(name: &str) -> Self {
         Self::new(ProblemType::NotFound, format!("Job {name} does not exist."))
     }
 
-    /// Says which fields are wrong; `messages` is the Python version's nesting of their texts.
+    /// Makes the problem of invalid fields; `messages` has the Python version's nesting of their texts.
     pub(super) fn invalid(messages: Value, errors: Vec<WrongField>) -> Self {
         let wrong: Vec<String> = errors.iter().map(WrongField::to_string).collect();
         Self { messages: Some(messages), errors, ..Self::new(ProblemType::Invalid, wrong.join("; ")) }
     }
 
-    /// Says that one member at the top of the body, or one parameter, is wrong.
+    /// Makes the problem of one invalid member at the top of the body, or of one invalid parameter.
     pub(super) fn field(pointer: &str, message: impl Into<String>) -> Self {
         let message = message.into();
         let key = pointer.trim_start_matches(['/', '?']).to_owned();
@@ -161,7 +161,7 @@ pub(super) fn fault_kind(kind: FaultKind) -> ProblemType {
     }
 }
 
-/// Gives a problem the media type of RFC 9457 for a client that asks for it.
+/// Sets the media type of RFC 9457 for a client that accepts it by name.
 pub(super) fn finish(response: &mut Response, wants_problem: bool) {
     if wants_problem && response.extensions().get::<IsProblem>().is_some() {
         let media = HeaderValue::from_static("application/problem+json");

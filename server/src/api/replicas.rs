@@ -1,4 +1,4 @@
-//! `/replicas`: who shares the work, and who owns what.
+//! `/replicas`: the replicas and their shards.
 
 use std::sync::Arc;
 

@@ -22,7 +22,7 @@ use super::problem::Problem;
 mod tests;
 
 /// The second segment of the path: a job's or a firing's name, decoded. Bytes that are not UTF-8 become `U+FFFD`, so it
-/// names nothing.
+/// never matches a name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Name(pub(super) String);
 
@@ -36,7 +36,7 @@ impl Name {
     ///
     /// # Errors
     ///
-    /// 404 when no job can have this name.
+    /// 404 if the name is not valid for a job.
     pub(super) fn job(&self) -> Result<JobId, Problem> {
         JobId::new(&self.0).map_err(|_| Problem::no_job(&self.0))
     }

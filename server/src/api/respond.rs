@@ -19,14 +19,14 @@ pub(super) fn json(status: StatusCode, value: &impl Serialize) -> Response {
     bytes(status, body, &tag)
 }
 
-/// Answers with JSON that was written already.
+/// Answers with JSON text.
 pub(super) fn bytes(status: StatusCode, body: Vec<u8>, tag: &Tag) -> Response {
     let mut response = cached(body.into(), tag.header());
     *response.status_mut() = status;
     response
 }
 
-/// Answers with JSON that was answered with before.
+/// Answers with a cached response.
 pub(super) fn cached(body: Bytes, tag: HeaderValue) -> Response {
     let mut response = Response::new(Body::from(body));
     let headers = response.headers_mut();

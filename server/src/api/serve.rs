@@ -6,11 +6,11 @@
 //!               └───────────────────────────────────────────────────────────────────────────────────────────────┘
 //! ```
 //!
-//! An answer as a whole has 30 s and one second for each 8 KiB, so that a client that reads steadily but slowly holds neither
-//! its place among the requests nor its page for long. A stream of events has no length and no such limit.
+//! An answer as a whole has 30 s and one second for each 8 KiB, so that a client that reads steadily but slowly holds
+//! neither its place among the requests nor its page for long. A stream of events has no length and no such limit.
 //!
-//! A client that exceeds a time-out is disconnected. When the maximum number of connections is open, a new connection evicts
-//! the one that has waited longest for its client, so that a probe or an operator can always connect.
+//! A client that exceeds a time-out is disconnected. When the maximum number of connections is open, a new connection
+//! evicts the one that has waited longest for its client, so that a probe or an operator can always connect.
 //!
 //! `axum::serve` was rejected, because it has no such limits. hyper's own time-out of the head includes the idle time, so that
 //! one number would have to fit both.
@@ -40,13 +40,13 @@ pub use limits::ConnectionLimits;
 use io::{MonitoredStream, RequestBody, ResponseBody};
 use monitor::{ConnHandle, ConnTable};
 
-/// The largest head of a request, and the largest write buffer of an answer.
+/// The maximum size of a request's head, and of the write buffer of an answer.
 const MAX_BUFFER: usize = 64 * 1024;
 /// The wait before the next accept when the system has no descriptor for a connection.
 const ACCEPT_RETRY_DELAY: Duration = Duration::from_millis(100);
 
-/// The bytes that the system holds for a client. It says that there is room again when a third is free: with a buffer that grows
-/// to 4 MiB, a slow client would seem to take nothing for longer than it may.
+/// The size of the system's send buffer for a client. The system reports room again when a third is free: with a buffer
+/// that grows to 4 MiB, a slow client would seem to take nothing for longer than the limit.
 const SEND_BUFFER: usize = 128 * 1024;
 
 /// Serves until `closing`, then lets requests in progress end.

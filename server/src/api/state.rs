@@ -27,13 +27,13 @@ use super::problem::Problem;
 use super::request::Name;
 use super::stats::AwsCalls;
 
-/// How many requests for `/readyz` and `/metrics` are answered at once.
+/// The maximum number of concurrent requests for `/readyz` and `/metrics`.
 const MAX_PROBES: usize = 32;
 
 /// The parts that the API needs.
 #[derive(Debug, Clone)]
 pub struct ApiState {
-    /// Where jobs and history are.
+    /// The store of jobs and history.
     pub store: Arc<dyn Store>,
     /// The engine, or this replica of it.
     pub engine: SchedulerNode,
@@ -49,7 +49,8 @@ pub struct ApiState {
     pub stores: Vec<PluginInfo>,
     /// Counts of the calls to AWS.
     pub aws: Option<Arc<dyn CallMeter>>,
-    /// The names under which clients reach this server, beside IP addresses and `localhost`; [`ANY_HOST`](crate::config::ANY_HOST) for all.
+    /// The names under which clients reach this server, beside IP addresses and `localhost`;
+    /// [`ANY_HOST`](crate::config::ANY_HOST) for all.
     pub hosts: Vec<String>,
     /// The limits of this server.
     pub limits: Limits,
@@ -60,13 +61,13 @@ pub struct ApiState {
 /// Limits beyond which clients get 503.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// Requests under way at once, until their answers are sent; 256.
+    /// The maximum number of concurrent requests, until their answers are sent; 256.
     pub requests: usize,
-    /// Large pages being made or sent at once; 8. Further ones wait.
+    /// The maximum number of large pages that are written or sent at once; 8. Further ones wait.
     pub pages: usize,
-    /// Live streams open at once; 64.
+    /// The maximum number of open event streams; 64.
     pub streams: usize,
-    /// How long one request may take; 10 s.
+    /// The time limit of one request; 10 s.
     pub deadline: Duration,
 }
 
@@ -101,7 +102,7 @@ pub(super) struct AppState {
     summaries: JobSummaryCache,
 }
 
-/// The state as handlers receive it. A handler that needs one or two parts takes these: `State<SchedulerNode>`.
+/// The state that handlers receive. A handler that needs one or two parts takes only these: `State<SchedulerNode>`.
 #[derive(Debug, Clone)]
 pub(super) struct App(Arc<AppState>);
 
@@ -188,7 +189,7 @@ impl AppState {
         }
     }
 
-    /// Returns what is worth a warning in a job that was written.
+    /// Returns the warnings about a written job.
     pub(super) fn warnings(&self, job: &Job, now: Timestamp) -> Vec<String> {
         let mut warnings = job.warnings(now);
         warnings.extend(self.engine.launcher().review(&job.task).unwrap_or_default());
@@ -199,14 +200,14 @@ impl AppState {
     ///
     /// # Errors
     ///
-    /// 404 when there is none, or what the store's fault becomes.
+    /// 404 for an unknown job, or the problem for the store's fault.
     pub(super) async fn job(&self, name: &Name) -> Result<StoredJob, Problem> {
         let id = name.job()?;
         let found = self.store.get(std::slice::from_ref(&id)).await?;
         found.into_iter().next().ok_or_else(|| Problem::no_job(&name.0))
     }
 
-    /// Returns what is needed to show a job, parsed now or earlier.
+    /// Returns the summary of a job, parsed now or earlier.
     pub(super) fn job_summary(&self, job: &StoredJob) -> Arc<JobSummary> {
         self.summaries.get(job, &self.context(Strictness::Lenient), &*self.clock)
     }

@@ -80,7 +80,7 @@ fn prepare_suspension(
     prepare_update(id, document, change, cx, now).map_err(|errors| errors.into_iter().map(inner).collect())
 }
 
-/// Puts an error about the stored `suspension` where the body has it.
+/// Changes the pointer of an error about the stored `suspension` to its place in the body.
 fn inner(mut error: FieldError) -> FieldError {
     if let Some(pointer) = error.pointer.strip_prefix("/suspension/") {
         error.pointer = format!("/{pointer}");

@@ -1,4 +1,4 @@
-//! Jobs as the API shows them: the document's own text, with what is known about the job put around it.
+//! Jobs in responses: the text of the document, with the state of the job around it.
 
 use axum::http::StatusCode;
 use axum::response::Response;
@@ -12,7 +12,7 @@ use super::job_summary::JobSummary;
 use super::respond;
 use super::state::AppState;
 
-/// The most bytes of an answer that is kept, so that the answers of all jobs take 64 MiB at most.
+/// The maximum size of a cached answer, in bytes, so that the answers of all jobs take at most 64 MiB.
 const MAX_CACHED_BODY: usize = 4_096;
 
 /// Writes a job without parsing its document: the text is copied between the braces.
@@ -61,7 +61,7 @@ fn next(summary: &JobSummary, job: &StoredJob, now: Timestamp) -> Option<Timesta
     summary.next(job.progress.settled.map_or(now, |settled| settled.max(now)))
 }
 
-/// Copies the fields of a document, less what an edit kept of earlier versions.
+/// Copies the fields of a document, except the schedules of earlier versions.
 fn write_fields(fields: &str, job: &StoredJob, out: &mut Vec<u8>) {
     if !fields.contains(EARLIER_SCHEDULES) {
         return out.extend_from_slice(fields.as_bytes());

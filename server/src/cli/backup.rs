@@ -42,7 +42,8 @@ pub struct RestoreArgs {
     /// The store, as `sqlite:FILE`; the configured one by default. No scheduler may be using it
     #[arg(long, value_name = "STORE", conflicts_with = "verify")]
     to: Option<StoreUri>,
-    /// Rename an existing file first, and print its new name; without this flag a restore over an existing file is refused
+    /// Rename an existing file first, and print its new name; without this flag a restore over an existing file is
+    /// refused
     #[arg(long, conflicts_with = "verify")]
     move_aside: bool,
     /// Print a summary as JSON
@@ -56,8 +57,8 @@ pub struct RestoreArgs {
 ///
 /// # Errors
 ///
-/// Fails when the store is no SQLite file or cannot be read, when the file exists or cannot be written, and when the copy is
-/// not sound.
+/// Fails if the store is not a SQLite file or cannot be read, if the target exists or cannot be written, and if the
+/// copy is invalid.
 pub(crate) async fn run(args: BackupArgs, values: &Values) -> Result<String, CommandError> {
     let source = file_of(args.from.as_ref(), values)?;
     let target = args.file.clone();
@@ -83,8 +84,8 @@ pub(crate) async fn run(args: BackupArgs, values: &Values) -> Result<String, Com
 ///
 /// # Errors
 ///
-/// Fails when the backup is not sound, when a scheduler has the store, when its file exists and is not to be moved aside,
-/// and when it cannot be written.
+/// Fails if the backup is invalid, if a scheduler uses the store, if the target exists without `--move-aside`, and if
+/// it cannot be written.
 pub(crate) async fn restore(
     args: RestoreArgs,
     values: &Values,

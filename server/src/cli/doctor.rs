@@ -23,7 +23,7 @@ const MAX_CONCURRENT_CHECKS: usize = 64;
 /// The time limit of one check.
 const CHECK_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Which jobs, and how to print.
+/// The selection of jobs, and the form of the output.
 #[derive(Debug, Clone, Args)]
 pub struct DoctorArgs {
     #[command(flatten)]

@@ -1,7 +1,7 @@
 //! `ecs-scheduler evaluate`: dry-runs the decision for a job document with the API of this process.
 //!
-//! The same handler answers as for `POST /evaluate`, over an empty store, so that the text is the same to the letter and
-//! there is no second implementation of the decision. The configured launcher checks the job and starts nothing.
+//! The same handler answers as for `POST /evaluate`, over an empty store, so the text is identical and there is no
+//! second implementation of the decision. The configured launcher checks the job and starts nothing.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -31,7 +31,7 @@ use crate::input::{Documents, read_documents};
 use crate::output::{print, printable};
 use crate::server::{ServerBuilder, Services, start_services};
 
-/// The longest answer that is read, in bytes.
+/// The maximum size of an answer, in bytes.
 const MAX_ANSWER: usize = 16 * 1024 * 1024;
 
 /// Job documents and assumed values.
@@ -39,8 +39,9 @@ const MAX_ANSWER: usize = 16 * 1024 * 1024;
 pub struct EvaluateArgs {
     /// The job's document, or an array of documents as `import keda` prints it; `-` reads standard input
     file: PathBuf,
-    /// Assumed values, repeated or separated by commas: `visible=40,inFlight=8`, the messages of the queue; `demand=12`, the
-    /// number of tasks that the trigger asks for; `busy=4`, the number of pending and running tasks (default 0)
+    /// Assumed values, repeated or separated by commas: `visible=40,inFlight=8`, the messages of the queue;
+    /// `demand=12`, the number of tasks that the trigger asks for; `busy=4`, the number of pending and running tasks
+    /// (default 0)
     #[arg(long, value_name = "NAME=COUNT", value_delimiter = ',', value_parser = assumption)]
     given: Vec<Assumption>,
     /// Print the answer as JSON; an array when the file is one
@@ -88,7 +89,8 @@ fn given_json(assumptions: &[Assumption]) -> Value {
 ///
 /// # Errors
 ///
-/// Fails when the file cannot be read or a document in it is not a valid job; the decisions about the others are printed.
+/// Fails when the file cannot be read or a document in it is not a valid job; the decisions about the others are
+/// printed.
 pub(crate) async fn run(
     args: &EvaluateArgs,
     builder: &ServerBuilder,
@@ -162,10 +164,10 @@ async fn answer(router: &Router, name: &str, body: &Value) -> Result<Value, Comm
     Err(CommandError::failed(refusal(&attempt, status, &answer, "")))
 }
 
-/// A launcher that starts nothing. The population is always assumed, so it is never asked.
+/// A launcher that starts nothing. The population is always assumed, so the launcher is never called.
 #[derive(Debug)]
 struct NoLauncher {
-    /// The configured launcher, which checks jobs; without one, `launch` is taken as it is.
+    /// The configured launcher, which checks jobs; without one, `launch` is not checked.
     checks: Option<Arc<dyn Launcher>>,
 }
 

@@ -13,7 +13,7 @@ mod tests;
 /// The name of the group that marks the commands with [`SettingFlags`].
 const MARKER: &str = "settings";
 
-/// The flags of settings that were given. `add_setting_flags` adds the flags to the command.
+/// The given flags of settings. `add_setting_flags` adds the flags to the command.
 #[derive(Debug, Clone, Default)]
 pub struct SettingFlags(pub Flags);
 

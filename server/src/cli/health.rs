@@ -15,7 +15,7 @@ mod tests;
 ///
 /// # Errors
 ///
-/// Fails when the address is wrong, or when the server does not answer that it lives.
+/// Fails if the address is invalid, or if the server is not healthy.
 pub async fn run(values: &Values) -> Result<String, CommandError> {
     let server = match values.get(&SERVER) {
         Some(server) => server.text.clone(),

@@ -16,7 +16,7 @@ use crate::wiring;
 #[cfg(test)]
 mod tests;
 
-/// Which jobs, and where they run.
+/// The selection of jobs, and their account and region.
 #[derive(Debug, Clone, Args)]
 pub struct PolicyArgs {
     #[command(flatten)]
@@ -74,8 +74,8 @@ pub(crate) async fn run(
 }
 
 impl PolicyArgs {
-    /// Puts the region and the account where an ARN leaves them open, also in conditions, and the partition of its region, or
-    /// of the home region where it names none.
+    /// Fills in the region and the account of incomplete ARNs, also in conditions, and the partition of the region, or
+    /// of the home region if an ARN names none.
     fn fill(&self, mut permission: Permission, home: Option<&str>) -> Permission {
         permission.resource = self.fill_arn(&permission.resource, home);
         for value in permission.conditions.values_mut().flat_map(BTreeMap::values_mut) {

@@ -38,8 +38,8 @@ pub struct ImportArgs {
 ///
 /// # Errors
 ///
-/// Fails when the dump is not whole, when the store holds anything else or cannot be written, and when it is found to
-/// differ at the end.
+/// Fails if the dump is incomplete, if the store has other content or cannot be written, and if the verification finds
+/// a difference.
 pub(crate) async fn run(
     args: &ImportArgs,
     builder: &ServerBuilder,

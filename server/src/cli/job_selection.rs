@@ -1,4 +1,5 @@
-//! The selection of jobs for a command: documents in files, the jobs of a running server, or those of the configured store.
+//! The selection of jobs for a command: documents in files, the jobs of a running server, or those of the configured
+//! store.
 
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::PathBuf;
@@ -19,10 +20,10 @@ use crate::error::CommandError;
 use crate::input::read_documents;
 use crate::server::ServerBuilder;
 
-/// How many jobs are read from the store at once.
+/// The number of jobs of one page that is read from the store.
 const PAGE_SIZE: NonZeroUsize = NonZeroUsize::new(1_000).expect("it is not zero");
 
-/// Which jobs to select.
+/// The selected jobs.
 #[derive(Debug, Clone, Default, Args)]
 pub struct JobSelectionArgs {
     /// Job documents, or arrays of them as `import keda` prints them; without any, the jobs of the configured store
@@ -40,12 +41,13 @@ pub(crate) struct JobSelection {
     pub(crate) invalid: Vec<(String, String)>,
     /// The health of the store, if the jobs were read from it.
     pub(crate) store: Option<CheckResult>,
-    /// Why the store could not be opened.
+    /// The reason why the store could not be opened.
     pub(crate) open_error: Option<CommandError>,
 }
 
 impl JobSelection {
-    /// Loads the jobs. A store that cannot be opened is recorded in `open_error`, so that the caller can report other findings too.
+    /// Loads the jobs. A store that cannot be opened is recorded in `open_error`, so that the caller can report other
+    /// findings too.
     ///
     /// # Errors
     ///

@@ -14,7 +14,7 @@ use crate::transfer::reader::changed_while_read;
 use crate::transfer::store_uri::{self, Role};
 use crate::transfer::{StoreReader, StoreUri, TransferReport, TransferSource, copy_items};
 
-/// TransferSource and target of a migration.
+/// The source and the target of a migration.
 #[derive(Debug, Clone, Args)]
 pub struct MigrateArgs {
     /// The store to read: `sqlite:FILE`, `postgres://USER@HOST/DATABASE`, `dynamodb:TABLE`, `s3:BUCKET/PREFIX` or
@@ -46,8 +46,8 @@ pub struct TransferArgs {
 ///
 /// # Errors
 ///
-/// Fails when a store cannot be opened, when the target holds anything else, when the source is changed meanwhile, and
-/// when the target is found to differ at the end.
+/// Fails if a store cannot be opened, if the target has other content, if the source changes meanwhile, and if the
+/// verification finds a difference.
 pub(crate) async fn run(
     args: &MigrateArgs,
     builder: &ServerBuilder,

@@ -14,7 +14,7 @@ use crate::output::table::{cell, table};
 #[cfg(test)]
 mod tests;
 
-/// Where the server is and how to print.
+/// The server, and the form of the output.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct ClientArgs {
     /// Server URL; default `ECSS_SERVER`, then `http://127.0.0.1:5000`

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-/// A bar on standard error, which goes when it is dropped.
+/// A bar on standard error, which is removed when it is dropped.
 #[derive(Debug)]
 pub(super) struct Bar(ProgressBar);
 
@@ -24,12 +24,12 @@ impl Bar {
         Self(bar)
     }
 
-    /// Notes steps.
+    /// Advances the bar by a number of steps.
     pub(super) fn advance(&self, steps: u64) {
         self.0.inc(steps);
     }
 
-    /// Shows how far it has come, where the number of steps is known late.
+    /// Sets the position and the number of steps, if the number becomes known late.
     pub(super) fn set(&self, done: u64, steps: u64) {
         self.0.set_length(steps);
         self.0.set_position(done);

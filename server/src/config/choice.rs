@@ -89,7 +89,7 @@ pub(super) fn choose_store(values: &Values) -> Result<StoreConfig, String> {
     Ok(Chosen { kind, provider: Arc::clone(provider), settings })
 }
 
-/// Lets each store that needs a setting to be chosen report its other settings, if they are set without that one.
+/// Checks stores that are not chosen: a store reports settings that are set without the setting that chooses it.
 fn refuse_stray_settings(values: &Values) -> Result<(), SettingError> {
     for provider in values.providers().stores() {
         let descriptor = provider.descriptor();

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 #[cfg(test)]
 mod tests;
 
-/// Why a value could not be expanded.
+/// The reason why a value could not be expanded.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum FormatError {
     /// A brace without its partner.

@@ -1,6 +1,6 @@
 //! The nearest known name.
 
-/// Says which of the `known` is nearest to what was written, as a remark in parentheses; empty when none is near.
+/// Returns the nearest of the `known` names as a suggestion in parentheses; empty if none is near.
 pub(crate) fn nearest<'a>(written: &str, known: impl Iterator<Item = &'a str>) -> String {
     known
         .map(|name| (strsim::jaro_winkler(name, written), name))

@@ -1,4 +1,5 @@
-//! The installed stores and launchers, and the one table of settings: those of the scheduler and those of each provider.
+//! The installed stores and launchers, and the one table of settings: those of the scheduler and those of each
+//! provider.
 
 use std::sync::Arc;
 
@@ -45,7 +46,7 @@ impl Providers {
         self.add_launcher_as(Part::Launcher, provider)
     }
 
-    /// Makes the settings of a store known that this build does not contain.
+    /// Adds the settings of a store that this build does not contain.
     ///
     /// # Errors
     ///
@@ -54,7 +55,7 @@ impl Providers {
         self.add_store_as(store.part(), store)
     }
 
-    /// Makes the settings of a launcher known that this build does not contain.
+    /// Adds the settings of a launcher that this build does not contain.
     ///
     /// # Errors
     ///

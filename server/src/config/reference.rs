@@ -32,7 +32,7 @@ log of `serve`. It is not an error, because other programs may use such names.
 hides secrets, and reports all errors at once.
 ";
 
-/// A heading, and which parts stand under it.
+/// A heading, and the parts below it.
 type Section = (&'static str, fn(Part) -> bool);
 
 const SECTIONS: [Section; 7] = [

@@ -1,22 +1,22 @@
-//! The effective configuration, for `config check`: each setting, its value, where it came from. Secrets stay hidden.
+//! The effective configuration, for `config check`: each setting with its value and its source. Secrets stay hidden.
 
 use serde::Serialize;
 
 use super::setting::{LAUNCHER, ListedSetting, Part};
 use super::values::{Origin, Values};
 
-/// One setting as it holds.
+/// One effective setting.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct SettingRow {
-    /// Its environment variable, or its key where it has none.
+    /// Its environment variable, or its key if it has none.
     pub name: &'static str,
     /// Its value, `(hidden)` for a secret, or the default.
     pub value: String,
-    /// Where the value came from.
+    /// The source of the value.
     pub origin: String,
 }
 
-/// Lists the settings of this build, and those of absent parts that somebody set.
+/// Lists the settings of this build, and those of absent parts that are set.
 #[must_use]
 pub fn effective(values: &Values) -> Vec<SettingRow> {
     values.providers().settings().iter().filter_map(|setting| row(setting, values)).collect()

@@ -1,4 +1,4 @@
-//! From raw values to a configuration: what is out of bounds, contradicts itself or is missing.
+//! Resolves raw values to a configuration, and finds values that are out of bounds, contradictory or missing.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::num::NonZeroU32;
@@ -20,16 +20,16 @@ use super::values::Values;
 
 /// The kind of the launcher that checks jobs offline if none is chosen, and imported jobs always.
 const ECS: &str = "ecs";
-/// Its cluster, which is not called.
+/// The cluster of that launcher; it is never called.
 const OFFLINE_CLUSTER: &str = "default";
 
 impl Config {
-    /// Gives the settings their meaning.
+    /// Resolves all settings.
     ///
     /// # Errors
     ///
-    /// Fails with every problem at once: values out of bounds, settings that contradict each other, parts that this
-    /// build does not contain, a choice that is missing.
+    /// Fails with all problems at once: values out of bounds, contradictory settings, parts that this build does not
+    /// contain, a missing choice.
     pub fn resolve(values: &Values) -> Result<Self, ConfigRejected> {
         let mut problems = absent_parts(values, &|_| true);
         let parts_missing = !problems.is_empty();
@@ -85,12 +85,12 @@ impl Config {
     }
 }
 
-/// Gives those settings their meaning that a job is checked and decided by, for a command without a server: what is about
-/// ports, logs and stores is left out. Where no launcher is chosen, it is that of ECS.
+/// Resolves the settings that check and decide jobs, for a command without a server: settings of ports, logs and stores
+/// are ignored. The default launcher is that of ECS.
 ///
 /// # Errors
 ///
-/// Fails with every problem of these settings.
+/// Fails with all problems of these settings.
 pub(crate) fn offline(values: &Values) -> Result<Config, ConfigRejected> {
     let of_a_server = [LISTEN.key, AUTH.key, REPLICA.key, ADVERTISE.key];
     let mut values = values.keeping(|setting| {

@@ -1,7 +1,7 @@
 //! The settings of the scheduler itself: environment variable, key in the file, flag, default and meaning of each.
 //!
-//! Stores and launchers bring their own settings ([`Providers`](super::Providers)). The command line's flags, the keys that the
-//! configuration file may have and `doc/configuration.md` all come from the two together.
+//! Stores and launchers bring their own settings ([`Providers`](super::Providers)). The command line's flags, the keys
+//! that the configuration file may have and `doc/configuration.md` all come from the two together.
 
 use std::ops::Deref;
 
@@ -22,14 +22,14 @@ pub enum Part {
     Aws,
     /// The commands that talk to a running server.
     Client,
-    /// Something that this build does not contain: what it is, and what to do instead.
+    /// A part that this build does not contain: its name, and the remedy.
     Absent(&'static str, &'static str),
 }
 
 /// A setting and the part that it belongs to.
 #[derive(Debug, Clone, Copy)]
 pub struct ListedSetting {
-    /// Where it belongs.
+    /// The part of the product.
     pub part: Part,
     /// The setting.
     pub setting: Setting,
@@ -62,7 +62,7 @@ const fn listed(part: Part, setting: Setting) -> ListedSetting {
 
 const AWS: Part = if cfg!(feature = "aws") { Part::Aws } else { Part::Absent("AWS", "unset it") };
 
-/// The file that the others may be in.
+/// The configuration file.
 pub const CONFIG_FILE: Setting = Setting::new(
     "ECSS_CONFIG_FILE",
     "configFile",
@@ -99,7 +99,7 @@ pub const AUTH: Setting = Setting::new(
      it: put an authenticating proxy in front",
 )
 .without_default("not set");
-/// The names of the host.
+/// The host names of the server.
 pub const ALLOWED_HOSTS: Setting = Setting::new(
     "ECSS_ALLOWED_HOSTS",
     "allowedHosts",
@@ -129,7 +129,7 @@ pub const ADVERTISE: Setting = Setting::new(
      forward requests that only the owner of a job can answer. Required if `ECSS_LISTEN` is `0.0.0.0`",
 )
 .without_default("the address of ECSS_LISTEN");
-/// The bound of every job.
+/// The maximum number of tasks of each job.
 pub const MAX_TASKS: Setting = Setting::new(
     "ECSS_MAX_TASKS",
     "maxTasks",
@@ -137,7 +137,7 @@ pub const MAX_TASKS: Setting = Setting::new(
     "The maximum number of pending and running tasks of one job, also without `maxCount`; 1 to 10000",
 )
 .with_default("50");
-/// How long history is kept.
+/// The age up to which history is kept.
 pub const HISTORY_DAYS: Setting = Setting::new(
     "ECSS_HISTORY_DAYS",
     "historyDays",
@@ -146,7 +146,7 @@ pub const HISTORY_DAYS: Setting = Setting::new(
      and unfinished firings are kept at any age",
 )
 .with_default("30");
-/// The folder of everything that is kept.
+/// The data folder.
 pub const DATA_DIR: Setting = Setting::new(
     "ECSS_DATA_DIR",
     "dataDir",
@@ -154,7 +154,7 @@ pub const DATA_DIR: Setting = Setting::new(
     "The folder for the scheduler's data: the default store, and the files of the local launcher. Created if missing",
 )
 .with_default("data");
-/// How much is logged.
+/// The log level.
 pub const LOG_LEVEL: Setting = Setting::new(
     "ECSS_LOG_LEVEL",
     "log.level",
@@ -163,7 +163,7 @@ pub const LOG_LEVEL: Setting = Setting::new(
 )
 .with_default("INFO")
 .inherited();
-/// Where the log is kept.
+/// The log folder.
 pub const LOG_FOLDER: Setting = Setting::new(
     "ECSS_LOG_FOLDER",
     "log.folder",
@@ -173,7 +173,7 @@ pub const LOG_FOLDER: Setting = Setting::new(
 )
 .without_default("none: standard error only")
 .inherited();
-/// Which store.
+/// The choice of a store.
 pub const STORE: Setting = Setting::new(
     "ECSS_STORE",
     "store",
@@ -181,7 +181,7 @@ pub const STORE: Setting = Setting::new(
     "The store of jobs and history: `sqlite`, or `memory`, which loses everything when the process ends",
 )
 .with_default("sqlite");
-/// Which launcher.
+/// The choice of a launcher.
 pub const LAUNCHER: Setting = Setting::new(
     "ECSS_LAUNCHER",
     "launcher",

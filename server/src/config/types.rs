@@ -1,4 +1,4 @@
-//! The configuration as the server uses it.
+//! The resolved configuration.
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -17,32 +17,32 @@ pub const MAX_TASKS_LIMIT: u32 = 10_000;
 /// The highest value of `ECSS_HISTORY_DAYS`: a hundred years.
 pub const HISTORY_DAYS_LIMIT: u32 = 36_500;
 
-/// The value of `ECSS_ALLOWED_HOSTS` that lets every name in.
+/// The value of `ECSS_ALLOWED_HOSTS` that allows every name.
 pub const ANY_HOST: &str = "*";
 
-/// The most characters of a scheduler's name.
+/// The maximum length of a scheduler's name, in characters.
 ///
-/// Tasks are started by `<name>/<job id>`, for which ECS has 128 characters.
+/// `startedBy` of a task is `<name>/<job id>`, which ECS limits to 128 characters.
 pub const NAME_LIMIT: usize = 64;
 
-/// Everything that a server needs to know before it starts.
+/// The configuration of a server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Config {
     /// The name of this scheduler.
     pub name: String,
-    /// Where the API listens.
+    /// The address of the API.
     pub listen: SocketAddr,
     /// The names of the host that clients may use, beside IP addresses and `localhost`.
     pub allowed_hosts: Vec<String>,
-    /// The bound of every job.
+    /// The maximum number of tasks of each job.
     pub max_tasks: NonZeroU32,
-    /// For how many days history is kept.
+    /// The number of days for which history is kept.
     pub history_days: NonZeroU32,
-    /// The folder of everything that is kept.
+    /// The data folder.
     pub data_dir: PathBuf,
     /// The log level and the log folder.
     pub log: LogConfig,
-    /// Where jobs and history are kept.
+    /// The store of jobs and history.
     pub store: StoreConfig,
     /// The launcher.
     pub launcher: LauncherConfig,
@@ -50,7 +50,7 @@ pub struct Config {
     pub task_variables: bool,
     /// Access to AWS.
     pub aws: AwsConfig,
-    /// Who this process is among others on the same store.
+    /// The identity of this process among the replicas on the same store.
     pub replica: ReplicaConfig,
 }
 
@@ -63,34 +63,34 @@ impl Config {
     }
 }
 
-/// Who a process is among others on the same store.
+/// The identity of a process among the replicas on the same store.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ReplicaConfig {
     /// Its name; a random one when absent.
     pub id: Option<ReplicaId>,
-    /// Where the others reach its API, `http://10.0.0.7:5000`; where it listens when absent.
+    /// The URL at which the others reach its API, `http://10.0.0.7:5000`; by default the address of the API.
     pub advertise: Option<String>,
 }
 
-/// Access to AWS, beside what the SDK finds by itself.
+/// Access to AWS, in addition to the SDK's own configuration.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct AwsConfig {
     /// The role for other accounts, with `{account}` in place of the number.
     pub assume_role: Option<String>,
-    /// The external id that the role asks for.
+    /// The external id that the role requires.
     pub external_id: Option<String>,
 }
 
 /// The log level and the log folder.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LogConfig {
-    /// How much.
+    /// The level.
     pub level: LogLevel,
-    /// The folder of `app.log`, if it is to be written.
+    /// The folder of `app.log`; none writes no file.
     pub folder: Option<PathBuf>,
 }
 
-/// How much is logged; the names are Python's, and `TRACE`.
+/// The log level; the names are Python's, and `TRACE`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LogLevel {
     /// `CRITICAL`, `FATAL` and `ERROR`.
@@ -101,7 +101,7 @@ pub enum LogLevel {
     Info,
     /// `DEBUG`.
     Debug,
-    /// `TRACE` and `NOTSET`: also what the libraries say.
+    /// `TRACE` and `NOTSET`: also the libraries' events.
     Trace,
 }
 
@@ -122,7 +122,7 @@ impl FromStr for LogLevel {
     }
 }
 
-/// Why a configuration is refused: one line per problem, all that were found.
+/// The problems of an invalid configuration, one line each.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub struct ConfigRejected(pub Vec<String>);
 

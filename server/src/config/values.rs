@@ -1,4 +1,4 @@
-//! Raw values of the settings, from flags, environment and file, each with where it came from.
+//! Raw values of the settings from flags, environment and file, each with its source.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -12,7 +12,7 @@ use super::providers::Providers;
 use super::setting::{CONFIG_FILE, DATA_DIR, ListedSetting, STORE, Setting};
 use super::{file, format};
 
-/// Where a value came from; a later one in this list wins.
+/// The source of a value; a later one in this list wins.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Origin {
     /// The default: the setting is not set.
@@ -36,12 +36,12 @@ impl fmt::Display for Origin {
     }
 }
 
-/// A value that was set.
+/// A set value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Value {
     /// Its text, expanded.
     pub text: String,
-    /// Where it was set.
+    /// The source of the value.
     pub origin: Origin,
 }
 
@@ -51,7 +51,7 @@ pub type Flags = BTreeMap<&'static str, String>;
 /// The process's environment variables that are text.
 pub type Environment = BTreeMap<String, String>;
 
-/// All values that were set, before they are resolved.
+/// All set values, before they are resolved.
 #[derive(Debug, Clone)]
 pub struct Values {
     providers: Arc<Providers>,
@@ -70,11 +70,12 @@ pub fn environment() -> Environment {
 }
 
 impl Values {
-    /// Gathers what was set: a flag wins over the environment, the environment over the file. Empty is not set.
+    /// Collects the set values: a flag wins over the environment, the environment over the file. An empty value counts
+    /// as not set.
     ///
     /// # Errors
     ///
-    /// Fails with one line for each variable that cannot be expanded and each key of the file that is wrong.
+    /// Fails with one line for each variable that cannot be expanded and each invalid key of the file.
     pub fn gather(
         providers: &Arc<Providers>,
         flags: &Flags,
@@ -115,8 +116,8 @@ impl Values {
         self.found.get(setting.key)
     }
 
-    /// Returns these values with another choice of a store: with these settings in the place of those that choose one, and
-    /// without those that are about another one. Other settings of the chosen store stay.
+    /// Returns these values with another choice of a store: replaces the settings that choose a store by these, and
+    /// removes settings of other stores. Other settings of the chosen store stay.
     #[must_use]
     pub fn choosing_store(&self, settings: &[(&'static str, String)]) -> Self {
         let mut values = self.clone();
@@ -141,7 +142,7 @@ impl Values {
         values
     }
 
-    /// Returns what was set, else the default value; empty when there is none.
+    /// Returns the set value, else the default; empty if there is none.
     #[must_use]
     pub fn text_or_default(&self, setting: &Setting) -> &str {
         match (self.get(setting), setting.default) {

@@ -13,7 +13,7 @@ pub(crate) fn table(header: &[&str], rows: impl IntoIterator<Item = Vec<String>>
     for row in rows {
         table.add_row(row.iter().map(|cell| printable(cell)));
     }
-    // Every cell is padded by a blank on each side; the outer ones go.
+    // Every cell is padded by a blank on each side; the outer ones are removed.
     table.lines().map(|line| line.strip_prefix(' ').unwrap_or(&line).trim_end().to_owned() + "\n").collect()
 }
 

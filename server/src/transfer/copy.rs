@@ -1,9 +1,9 @@
-//! Putting items into a store: what is there already is compared, what is missing is added, and all is read back.
+//! Copies items into a store: compares existing items, adds missing ones, and reads all back.
 //!
-//! A store takes over in order and never half a thing, so an interrupted transfer leaves a beginning of the source in the
-//! target. Run again, it finds that beginning equal line by line and goes on behind it; no note of how far it came is
-//! needed, and nothing can be there twice. Any other content of the target is refused before anything is written: the
-//! first difference shows before the end of the target is reached.
+//! A store imports in order, and each item as a whole, so an interrupted transfer leaves the first part of the source
+//! in the target. The next run finds that part equal, line by line, and continues after it. It needs no record of its
+//! progress, and copies nothing twice. Any other content of the target is refused before anything is written, because
+//! the first difference is found before the end of the target.
 
 use ecs_scheduler_core::store::MAX_PAGE;
 use ecs_scheduler_core::{ImportBatch, JournalEntry, Store, StoreError, StoredJob};
@@ -20,9 +20,9 @@ use crate::error::CommandError;
 pub struct TransferReport {
     /// The content of the source.
     pub source: Counts,
-    /// The part that the target had already.
+    /// The part that the target already had.
     pub present: Counts,
-    /// The part that was added, or, in a dry run, would be.
+    /// The added part; in a dry run, the missing part.
     pub added: Counts,
     /// The SHA-256 of all lines.
     pub sha256: String,
@@ -36,7 +36,7 @@ pub struct TransferOptions<'a> {
     pub target: &'a str,
     /// Compares, and writes nothing.
     pub dry_run: bool,
-    /// Called with the number of items, as they are dealt with.
+    /// Called with the number of processed items.
     pub progress: &'a dyn Fn(Stage, u64),
 }
 
@@ -49,12 +49,12 @@ pub enum Stage {
     Verifying,
 }
 
-/// Brings a store to hold what the source gives.
+/// Copies the content of the source into the target.
 ///
 /// # Errors
 ///
-/// Fails when either cannot be read, when the target holds anything else (nothing is written then), when it cannot be
-/// written, and when it holds something else at the end.
+/// Fails if source or target cannot be read, if the target has other content (then nothing is written), if it cannot be
+/// written, and if the verification finds a difference.
 pub async fn copy_items(
     source: &mut dyn TransferSource,
     target: &dyn Store,

@@ -8,8 +8,8 @@
 //! {"trailer":{"jobs":1,"decisions":1,"firings":1,"registers":1,"sha256":"…"}}
 //! ```
 //!
-//! The hash is over every byte before the trailer's line. Line by line, so that it can be read by other tools and written
-//! without holding it all; not a copy of one store's tables, so that it opens in any store.
+//! The hash is over every byte before the trailer's line. The format is lines, so that other tools can read it and it
+//! is written as a stream. It is not a copy of a store's tables, so that every store can import it.
 
 use std::fs::File;
 use std::io::{BufRead as _, BufReader, Read, Seek as _, Write};
@@ -29,7 +29,7 @@ use crate::input;
 
 /// The format that is written, and the newest that is read.
 pub const FORMAT: u32 = 1;
-/// How the last line begins.
+/// The beginning of the last line.
 const TRAILER_PREFIX: &str = r#"{"trailer":"#;
 
 /// The header of a dump.
@@ -38,13 +38,13 @@ const TRAILER_PREFIX: &str = r#"{"trailer":"#;
 pub struct Header {
     /// The format of the lines.
     pub format: u32,
-    /// The kind of store that it was made of.
+    /// The kind of the exported store.
     pub store: String,
     /// The scheduler's name.
     pub name: String,
-    /// When it was made.
+    /// The time of the export.
     pub at: Timestamp,
-    /// The version of the program that made it.
+    /// The version of the program that wrote it.
     pub version: String,
 }
 
@@ -93,13 +93,13 @@ impl<W: Write> DumpWriter<W> {
         self.put(&line)
     }
 
-    /// Returns what was written so far.
+    /// Returns the counts of the written items.
     #[must_use]
     pub fn checksum(&self) -> &Checksum {
         &self.checksum
     }
 
-    /// Writes the trailer; returns what was written before it.
+    /// Writes the trailer; returns the counts of the written items.
     ///
     /// # Errors
     ///
@@ -137,12 +137,12 @@ pub struct DumpReader {
 }
 
 impl DumpReader {
-    /// Opens a dump, and reads it once to see that nothing is missing or changed. `None` reads standard input, which is
-    /// kept in a temporary file, as a pipe is.
+    /// Opens a dump, and verifies it by a first read. `None` reads standard input. Standard input and pipes are copied
+    /// into a temporary file.
     ///
     /// # Errors
     ///
-    /// Fails when it cannot be read, is no dump, is of a newer format, is cut off, or is not what was written.
+    /// Fails if it cannot be read, is not a dump, has a newer format, is incomplete, or was changed.
     pub fn open(path: Option<&Path>) -> Result<Self, CommandError> {
         let name = path.map_or_else(|| "standard input".to_owned(), |path| path.display().to_string());
         let unreadable = |error| CommandError::caused(format!("could not read {name}"), error);
@@ -268,8 +268,8 @@ impl TransferSource for DumpReader {
     }
 }
 
-/// Puts what can be read once into a file without a name, so that it can be read twice. A file that does not begin as a dump may
-/// have no end, and is refused before that.
+/// Copies an input that can be read only once into a file without a name, so that it can be read twice. An input that
+/// does not begin like a dump is refused first, because it may have no end.
 fn spool(name: &str, source: impl Read) -> Result<File, CommandError> {
     let unreadable = |error| CommandError::caused(format!("could not read {name}"), error);
     let (mut source, mut first) = (BufReader::new(source), Vec::new());

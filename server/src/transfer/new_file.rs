@@ -10,7 +10,7 @@ use crate::error::CommandError;
 #[cfg(test)]
 mod tests;
 
-/// A file that is being written beside where it is to be. Dropped before it is [published](Self::publish), it goes.
+/// A file that is written beside its target. It is removed if it is dropped before it is [published](Self::publish).
 #[derive(Debug)]
 pub struct NewFile {
     target: PathBuf,
@@ -46,11 +46,11 @@ impl NewFile {
         &self.temporary
     }
 
-    /// Makes what was written durable, and gives it its name.
+    /// Makes the file durable, and gives it its name.
     ///
     /// # Errors
     ///
-    /// Fails when the name was taken meanwhile, or when the disk fails.
+    /// Fails if another file of the name was created meanwhile, or if the disk fails.
     pub fn publish(self) -> Result<(), CommandError> {
         let published = File::open(&self.temporary)
             .and_then(|file| file.sync_all())
@@ -72,12 +72,12 @@ impl Drop for NewFile {
     }
 }
 
-/// Gives a file its name, unless another has it: renaming would replace that one.
+/// Gives a file its name, unless another file has it: a rename would replace that one.
 fn name(temporary: &Path, target: &Path) -> io::Result<()> {
     match fs::hard_link(temporary, target) {
         Ok(()) => Ok(()),
         Err(error) if error.kind() == ErrorKind::AlreadyExists => Err(error),
-        // A file system without hard links: the name is taken first, by an empty file.
+        // On a file system without hard links, an empty file reserves the name first.
         Err(_) => private().open(target).and_then(|_| fs::rename(temporary, target)),
     }
 }

@@ -26,14 +26,14 @@ pub trait TransferSource: Send {
     /// Fails when it cannot be read.
     async fn next(&mut self) -> Result<Option<TransferItem>, CommandError>;
 
-    /// Returns how many items there are in all, as far as is known.
+    /// Returns the number of all items, as far as it is known.
     fn expected(&self) -> u64;
 }
 
 /// Reads a store.
 ///
-/// The journal can be read from its newest end only. So it is walked through once to note where its pages are, about
-/// 40 bytes for every thousand decisions, and the pages are read again from the oldest.
+/// The journal can be read from its newest end only. So the reader walks through it once and remembers the
+/// positions of its pages, about 40 bytes per thousand decisions; then it reads the pages again from the oldest.
 #[derive(Debug)]
 pub struct StoreReader<'s> {
     store: &'s dyn Store,
@@ -56,17 +56,17 @@ enum JobCursor {
 /// The position of a page of the journal.
 #[derive(Debug)]
 struct JournalPage {
-    /// The decision behind its newest one.
+    /// The decision after its newest one.
     before: Option<DecisionId>,
     /// Its oldest decision.
     oldest: DecisionId,
-    /// The firing behind its newest one.
+    /// The firing after its newest one.
     firing: Option<FiringId>,
     rows: NonZeroUsize,
 }
 
 impl<'s> StoreReader<'s> {
-    /// Finds out how much there is to read.
+    /// Counts the items to read.
     ///
     /// # Errors
     ///

@@ -11,7 +11,7 @@ use crate::error::CommandError;
 /// A job, journal entry or register of a store.
 #[derive(Debug, Clone)]
 pub enum TransferItem {
-    /// A job with everything that is known of it.
+    /// A job with its state.
     Job(StoredJob),
     /// A decision with its firing.
     Entry(Box<JournalEntry>),
@@ -42,7 +42,7 @@ struct JobRecord {
     created: Timestamp,
     changed: Timestamp,
     progress: Progress,
-    /// The text of the document as a string, so that it stays what it is to the letter and has no line breaks.
+    /// The text of the document as a string, so that it stays exact and has no line breaks.
     document: String,
 }
 
@@ -62,8 +62,8 @@ struct RegisterRecord {
 }
 
 impl TransferItem {
-    /// Writes the item as a line, without its end. `number` is its place among the journal's entries, from 1: it takes
-    /// the place of the decision's id, which is each store's own.
+    /// Writes the item as a line, without its end. `number` is its position among the journal's entries, from 1; it
+    /// replaces the decision's id, which is specific to each store.
     ///
     /// # Errors
     ///
@@ -120,7 +120,7 @@ impl TransferItem {
         })
     }
 
-    /// Names the item for a person.
+    /// Returns the name of the item for messages.
     #[must_use]
     pub fn name(&self) -> String {
         match self {

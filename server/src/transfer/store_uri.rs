@@ -20,9 +20,9 @@ mod tests;
 /// `elasticsearch:INDEX@URL`. Other settings come from the configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoreUri {
-    /// As it is shown: without a password.
+    /// The form for messages: without a password.
     shown: String,
-    /// The settings that it stands for.
+    /// The settings that the URI stands for.
     settings: Vec<(&'static str, String)>,
 }
 
@@ -55,7 +55,7 @@ impl FromStr for StoreUri {
     }
 }
 
-/// Splits what two settings share. A part that is missing is unset when it belongs to the other, as a prefix does.
+/// Splits a part that stands for two settings. A missing second part, such as a prefix, unsets its setting.
 fn pair(
     text: &str,
     between: char,
@@ -128,7 +128,7 @@ pub fn resolve(uri: Option<&StoreUri>, values: &Values) -> Result<StoreConfig, C
 ///
 /// # Errors
 ///
-/// Fails when it cannot be opened, and when a source is not there.
+/// Fails if it cannot be opened, and if a source does not exist.
 pub async fn open(
     uri: Option<&StoreUri>,
     config: &StoreConfig,
@@ -165,7 +165,7 @@ impl OpenStore {
     ///
     /// # Errors
     ///
-    /// Fails when what is pending could not be written.
+    /// Fails if pending changes could not be written.
     pub async fn close(self) -> Result<(), CommandError> {
         let closed = self.store.close().await;
         closed.map_err(|error| CommandError::caused(format!("could not close {}", self.name), error))

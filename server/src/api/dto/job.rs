@@ -1,5 +1,5 @@
-//! Jobs as clients see them. Their schema is a file of its own, because a document is kept as text and read by the
-//! core, which names every wrong field: there is no type here that could be derived from.
+//! Jobs as clients see them. Their schema is a file of its own, because a document is kept as text and
+//! parsed by the core, which names every invalid field: no type here could be the source of a schema.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
@@ -19,7 +19,7 @@ named_schema!(
     JobChange
 );
 named_schema!(
-    /// A job as it is shown.
+    /// A job in a response.
     JobView
 );
 named_schema!(

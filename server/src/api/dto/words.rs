@@ -1,4 +1,4 @@
-//! Words of the wire: sets of names that the core defines.
+//! Enums of the API: sets of names that the core defines.
 
 use std::borrow::Cow;
 
@@ -6,7 +6,7 @@ use ecs_scheduler_core::{FiringState, Rule, TickOutcome};
 use utoipa::openapi::{ObjectBuilder, RefOr, Schema, Type};
 use utoipa::{PartialSchema, ToSchema};
 
-/// Names the schema of a set of words; it is a component of the OpenAPI document.
+/// Defines the schema of a set of names, as a component of the OpenAPI document.
 macro_rules! words {
     ($(#[doc = $doc:literal])+ $name:ident as $component:literal: $words:expr) => {
         $(#[doc = $doc])+

@@ -11,15 +11,15 @@ use crate::api::problem::{Problem, ProblemType};
 use crate::api::request::Name;
 use crate::api::state::AppState;
 
-/// How often an edit is retried after a concurrent edit of the same job.
+/// The number of retries of an edit after concurrent edits of the same job.
 const MAX_EDIT_ATTEMPTS: usize = 5;
 
 /// Applies a change of a client to a job's document.
 pub(in crate::api) type Prepare =
     fn(&JobId, &Map<String, Value>, Value, &JobContext<'_>, Timestamp) -> Result<Prepared, Vec<FieldError>>;
 
-/// Replaces a job's document by the changed one, which is checked as strictly as a new one, and retries after a concurrent
-/// edit. A change without effect creates no new version.
+/// Replaces a job's document by the changed one, which is checked as strictly as a new one, and retries after a
+/// concurrent edit. A change without effect creates no new version.
 ///
 /// # Errors
 ///

@@ -1,4 +1,4 @@
-//! Puts right what the generators of schemas write and validators and generators of clients refuse.
+//! Corrects generated schemas that validators and client generators refuse.
 
 use serde_json::{Map, Value, json};
 
@@ -23,7 +23,7 @@ fn required(schema: &mut Value) {
     }
 }
 
-/// Goes through all schemas: a default of null is no default, and an array says what it holds.
+/// Visits all schemas: removes a default of null, and gives each array the type of its items.
 pub(super) fn schemas(value: &mut Value) {
     match value {
         Value::Object(fields) => {

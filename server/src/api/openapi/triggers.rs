@@ -3,7 +3,7 @@
 use ecs_scheduler_core::TriggerRegistry;
 use serde_json::{Map, Value, json};
 
-/// Returns `Trigger`, a choice of the installed kinds, and what they refer to.
+/// Returns `Trigger`, a choice of the installed kinds, and the schemas that they refer to.
 pub(super) fn schemas(registry: &TriggerRegistry) -> Map<String, Value> {
     let mut schemas = Map::new();
     let mut choices = vec![noop()];
@@ -14,7 +14,7 @@ pub(super) fn schemas(registry: &TriggerRegistry) -> Map<String, Value> {
         adopt(&mut schema, kind, &mut schemas);
         if let Some(object) = schema.as_object_mut() {
             object.remove("$schema");
-            // A client that is made from the document names a type by it: `any` alone would hide a type of the language.
+            // A generated client names a type after it: `any` alone would hide a type of the language.
             object.insert("title".to_owned(), format!("{kind} trigger").into());
             object.insert("description".to_owned(), factory.summary().into());
             object.insert("type".to_owned(), "object".into());

@@ -5,7 +5,7 @@ use axum::http::StatusCode;
 /// A kind of problem (RFC 9457 problem type).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::api) enum ProblemType {
-    /// The body, or a parameter, is not what the operation takes.
+    /// The body or a parameter is invalid.
     Invalid,
     /// The body is not JSON.
     Syntax,
@@ -21,13 +21,13 @@ pub(in crate::api) enum ProblemType {
     Stale,
     /// The body is too large.
     TooLarge,
-    /// The body is announced as something else than JSON.
+    /// The body has another media type than JSON.
     MediaType,
     /// The body did not arrive in time.
     Slow,
-    /// There is not exactly one host, or it is none.
+    /// The request does not have exactly one valid host.
     Host,
-    /// The host that is named is not this server.
+    /// The request is for another host.
     ForeignHost,
     /// A page of another site sends the request.
     ForeignSite,
@@ -107,7 +107,7 @@ impl ProblemType {
         self.row().2
     }
 
-    /// Says what to do about it.
+    /// Returns the remedy.
     pub(in crate::api) const fn remedy(self) -> &'static str {
         match self {
             Self::Invalid => "`errors` lists each invalid field by its JSON pointer. Nothing was changed.",
@@ -146,7 +146,7 @@ impl ProblemType {
         }
     }
 
-    /// Returns after how many seconds the same request may succeed.
+    /// Returns the number of seconds after which the same request may succeed.
     pub(in crate::api) const fn retry_after(self) -> Option<u16> {
         match self {
             Self::Unavailable | Self::KeyPending => Some(1),

@@ -12,17 +12,17 @@ use crate::json;
 /// The largest body that is read, in bytes.
 pub(in crate::api) const MAX_BODY: usize = 256 * 1024;
 
-/// A body as far as it was read.
+/// The part of a body that was read.
 #[derive(Debug)]
 pub(in crate::api) struct BufferedBody {
-    /// All of it, or more than a body may have.
+    /// The whole body, or more bytes than the limit.
     pub(in crate::api) bytes: Bytes,
-    /// Whether nothing of it is left.
+    /// Whether the whole body was read.
     pub(in crate::api) is_read: bool,
 }
 
 impl BufferedBody {
-    /// Reads a body, unless it has more bytes than one may have: the operation refuses that, if it takes a body at all.
+    /// Reads a body up to the limit. The operation refuses a longer one, if it takes a body.
     ///
     /// # Errors
     ///
@@ -61,14 +61,14 @@ fn unreadable(error: &dyn std::fmt::Display) -> Problem {
 ///
 /// # Errors
 ///
-/// 415 when the body is announced as something else, 413 when it is too large, 400 when it is not a JSON object.
+/// 415 for another media type, 413 if the body is too large, 400 if it is not a JSON object.
 pub(in crate::api) async fn object(headers: &HeaderMap, body: Body) -> Result<Map<String, Value>, Problem> {
     ensure_json(headers)?;
     let bytes = read(headers, body).await?;
     parse(&bytes)
 }
 
-/// Reads a JSON object where the body may be left out.
+/// Reads a JSON object if there is a body; the body is optional.
 ///
 /// # Errors
 ///
@@ -85,7 +85,7 @@ pub(in crate::api) async fn optional_object(
     parse(&bytes)
 }
 
-/// Checks that an operation without parameters in its body is given none: an empty body, or an empty JSON object.
+/// Checks the body of an operation without parameters: it must be empty, or an empty JSON object.
 ///
 /// # Errors
 ///
@@ -94,7 +94,7 @@ pub(in crate::api) async fn nothing(headers: &HeaderMap, body: Body) -> Result<(
     ensure_known(&optional_object(headers, body).await?, &[])
 }
 
-/// Checks that the body is announced as JSON, `application/json` or `application/*+json` in any case, as it is and in UTF-8.
+/// Checks the media type of a body: `application/json` or `application/*+json` in any case, without encoding, in UTF-8.
 ///
 /// # Errors
 ///
@@ -133,7 +133,7 @@ fn ensure_utf8(content_type: &str) -> Result<(), Problem> {
     Err(Problem::new(ProblemType::MediaType, "The charset of JSON is UTF-8; remove `charset`."))
 }
 
-/// Refuses members that the operation does not know.
+/// Refuses unknown members.
 ///
 /// # Errors
 ///
@@ -161,7 +161,7 @@ pub(in crate::api) fn ensure_known(object: &Map<String, Value>, known: &[&str]) 
 ///
 /// # Errors
 ///
-/// 400 with the place of the first wrong member.
+/// 400 with the place of the first invalid member.
 pub(in crate::api) fn member<T: DeserializeOwned>(pointer: &str, value: Value) -> Result<T, Problem> {
     if !value.is_object() {
         return Err(Problem::field(pointer, "Invalid input type."));
@@ -174,7 +174,7 @@ pub(in crate::api) fn member<T: DeserializeOwned>(pointer: &str, value: Value) -
     })
 }
 
-/// Reads a body as it is.
+/// Reads the bytes of a body.
 ///
 /// # Errors
 ///

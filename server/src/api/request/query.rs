@@ -1,4 +1,5 @@
-//! Parameters of the query: the first of a name counts, as in the Python version, and every wrong or unknown one is reported.
+//! Parameters of the query: the first value of a name counts, as in the Python version; every invalid or unknown
+//! parameter is reported.
 
 use std::collections::BTreeSet;
 use std::convert::Infallible;
@@ -15,7 +16,7 @@ use serde_json::{Map, Value};
 use crate::api::problem::{Problem, WrongField};
 use crate::config::nearest;
 
-/// The most entries of one page of history, and how many there are when none is asked for.
+/// The maximum and the default number of entries of a page of history.
 const MAX_LIMIT: u64 = 1_000;
 const DEFAULT_LIMIT: u64 = 100;
 
@@ -113,7 +114,7 @@ impl Query {
         self.finish().map(drop)
     }
 
-    /// Notes that a parameter is wrong.
+    /// Records an invalid parameter.
     pub(in crate::api) fn refuse(&mut self, name: &str, message: impl Into<String>) {
         self.wrong.push(WrongField { pointer: format!("?{name}"), message: message.into() });
     }
@@ -122,7 +123,7 @@ impl Query {
     ///
     /// # Errors
     ///
-    /// 400 with every wrong parameter.
+    /// 400 with every invalid parameter.
     pub(in crate::api) fn finish(self) -> Result<ValidQuery, Problem> {
         if self.wrong.is_empty() {
             return Ok(ValidQuery(self.pairs));
@@ -142,12 +143,12 @@ pub(in crate::api) fn moment(text: &str) -> Option<Timestamp> {
     text.parse().ok().or_else(|| Offset::UTC.to_timestamp(local()?).ok())
 }
 
-/// The parameters of a query in which nothing was wrong.
+/// The parameters of a valid query.
 #[derive(Debug, Default)]
 pub(in crate::api) struct ValidQuery(Vec<(String, String)>);
 
 impl ValidQuery {
-    /// Links to the page behind the entry `last`, under the same filters.
+    /// Links to the page after the entry `last`, with the same filters.
     pub(in crate::api) fn next_link(&self, path: &str, last: &str) -> String {
         const KEPT_PARAMETERS: [&str; 3] = ["outcome", "state", "limit"];
         let mut query = form_urlencoded::Serializer::new(String::new());

@@ -12,10 +12,10 @@ use tokio::net::TcpStream;
 
 use super::monitor::ConnMonitor;
 
-/// How much of an answer is handed on at once: what is held for it is held until all but this is sent.
+/// The size of the pieces of an answer. Resources of an answer are released when all but the last piece is sent.
 const MAX_CHUNK: usize = 64 * 1024;
 
-/// A stream that notes when the client sends and when it takes what was written.
+/// A stream that records when the client sends and when it receives.
 pub(super) struct MonitoredStream {
     stream: TcpStream,
     monitor: Arc<ConnMonitor>,
@@ -72,7 +72,7 @@ impl AsyncWrite for MonitoredStream {
     }
 }
 
-/// The body of a request, which notes when more of it is awaited.
+/// The body of a request, which records when the server waits for more of it.
 pub(super) struct RequestBody {
     inner: Incoming,
     monitor: Arc<ConnMonitor>,
@@ -111,13 +111,13 @@ impl HttpBody for RequestBody {
 }
 
 impl Drop for RequestBody {
-    /// Nothing more of it is awaited.
+    /// The body is complete.
     fn drop(&mut self) {
         self.monitor.on_processing();
     }
 }
 
-/// The body of an answer, handed on in pieces.
+/// The body of an answer, sent in pieces.
 pub(super) struct ResponseBody {
     inner: Body,
     rest: Bytes,

@@ -14,12 +14,12 @@ use super::limits::ConnectionLimits;
 #[cfg(test)]
 mod tests;
 
-/// The connections that are open.
+/// The open connections.
 #[derive(Debug)]
 pub(super) struct ConnTable {
     limits: ConnectionLimits,
     inner: Mutex<Table>,
-    /// Tells that a connection was closed.
+    /// Signals that a connection was closed.
     closed: Notify,
 }
 
@@ -39,8 +39,8 @@ impl ConnTable {
         Self { limits, inner: Mutex::default(), closed: Notify::new() }
     }
 
-    /// Registers a connection. At the maximum, the connection that has waited longest for its client is evicted; if none
-    /// waits, the new one is refused.
+    /// Registers a connection. At the maximum, the connection that has waited longest for its client is evicted; if
+    /// none waits, the new one is refused.
     pub(super) fn register(self: &Arc<Self>) -> Option<ConnHandle> {
         let mut table = self.inner.lock();
         if table.monitors.len() >= self.limits.connections {
@@ -63,7 +63,8 @@ impl ConnTable {
         Some(ConnHandle { id, monitor, table: Arc::clone(self) })
     }
 
-    /// Waits until the evicted connections are closed, so that no more descriptors are in use than connections are allowed.
+    /// Waits until the evicted connections are closed, so that the descriptors in use stay within the maximum of
+    /// connections.
     pub(super) async fn wait_for_evicted(&self) {
         while self.inner.lock().alive > self.limits.connections {
             self.closed.notified().await;
@@ -129,20 +130,20 @@ impl Drop for ConnHandle {
     }
 }
 
-/// The step of its client that a connection waits for.
+/// The action of the client that a connection waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum ClientWait {
-    /// To send the rest of a head.
+    /// The client must send the rest of a head.
     Head,
-    /// To send more of a body.
+    /// The client must send more of a body.
     Body,
-    /// To take more of an answer.
+    /// The client must receive more of an answer.
     Response,
-    /// To ask for something.
+    /// The client may send the next request.
     Idle,
 }
 
-/// The step that a connection waits for, and since when.
+/// The awaited action of the client, and the start of the wait.
 #[derive(Debug)]
 pub(super) struct ConnMonitor {
     limits: ConnectionLimits,
@@ -152,11 +153,11 @@ pub(super) struct ConnMonitor {
 
 #[derive(Debug)]
 struct State {
-    /// The awaited step of the client; none while a handler is at work.
+    /// The awaited action of the client; none while a handler runs.
     reading: Option<(Instant, ClientWait)>,
-    /// Since when the client has taken nothing of what was written.
+    /// The time since which the client has received nothing of the written bytes.
     unread: Option<Instant>,
-    /// When the client must have taken the newest answer as a whole.
+    /// The deadline by which the client must have received the newest answer.
     response_deadline: Option<Instant>,
 }
 
@@ -167,13 +168,13 @@ impl ConnMonitor {
         Self { limits, state, close: CancellationToken::new() }
     }
 
-    /// Returns since when the connection has waited for its client, and for what.
+    /// Returns the awaited action of the client, and the start of the wait.
     fn waiting_since(&self) -> Option<(Instant, ClientWait)> {
         let state = self.state.lock();
         state.unread.map(|since| (since, ClientWait::Response)).or(state.reading)
     }
 
-    /// Tells whether the client takes its answer more slowly than it may. The end of an answer waits for the client after the
+    /// Tells whether the client receives its answer too slowly. The end of an answer waits for the client after the
     /// answer itself was written.
     fn is_slow_reader(&self, now: Instant) -> bool {
         let state = self.state.lock();
@@ -186,7 +187,7 @@ impl ConnMonitor {
         self.close.cancelled().await;
     }
 
-    /// Notes that bytes came.
+    /// Records that bytes arrived.
     pub(super) fn on_received(&self) {
         let mut state = self.state.lock();
         if let Some((_, ClientWait::Idle)) = state.reading {
@@ -194,34 +195,34 @@ impl ConnMonitor {
         }
     }
 
-    /// Notes that a request came.
+    /// Records that a request arrived.
     pub(super) fn on_request(&self) {
         let mut state = self.state.lock();
         state.reading = None;
         state.response_deadline = None;
     }
 
-    /// Notes that an answer of this many bytes begins.
+    /// Records the start of an answer of this many bytes.
     pub(super) fn on_response_start(&self, length: u64) {
         self.state.lock().response_deadline = Instant::now().checked_add(self.limits.response_time(length));
     }
 
-    /// Notes that a request is being answered, or goes on to be after more of its body came.
+    /// Records that the handler runs, or continues after more of the body arrived.
     pub(super) fn on_processing(&self) {
         self.state.lock().reading = None;
     }
 
-    /// Notes that more of a body is awaited.
+    /// Records that the server waits for more of a body.
     pub(super) fn on_body_wait(&self) {
         self.state.lock().reading.get_or_insert_with(|| (Instant::now(), ClientWait::Body));
     }
 
-    /// Notes that an answer was written.
+    /// Records that an answer was written.
     pub(super) fn on_response_end(&self) {
         self.state.lock().reading = Some((Instant::now(), ClientWait::Idle));
     }
 
-    /// Notes whether the client took what was written.
+    /// Records whether the client has received the written bytes.
     pub(super) fn on_write(&self, taken: bool) {
         let mut state = self.state.lock();
         if taken {

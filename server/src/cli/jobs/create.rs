@@ -16,9 +16,9 @@ use crate::output::print;
 pub(in crate::cli) struct CreateResults {
     /// The responses for the accepted documents, in order.
     pub(in crate::cli) answers: Vec<Value>,
-    /// Why documents were refused.
+    /// The reasons for refused documents.
     refused: Vec<String>,
-    /// Why the remaining documents were not sent.
+    /// The reason why the remaining documents were not sent.
     unreachable: Option<CommandError>,
 }
 
@@ -50,7 +50,7 @@ pub(super) async fn run(
 ) -> Result<String, CommandError> {
     let Documents { mut items, many } = read_documents(file)?;
     if !many {
-        // The server's words say enough about the only one.
+        // The server's message is enough for a single document.
         items.iter_mut().for_each(|(name, _)| name.clear());
     }
     let created = create_all(&items, validate, client).await;
@@ -62,7 +62,7 @@ pub(super) async fn run(
     created.into_output(text)
 }
 
-/// Creates jobs one after the other, each with what to call it. One that is refused does not stop the others.
+/// Creates jobs one after the other, each with its name in messages. A refused job does not stop the others.
 pub(in crate::cli) async fn create_all(
     jobs: &[(String, Value)],
     validate: Option<&str>,

@@ -18,10 +18,10 @@ mod tests;
 /// The time between two polls of a firing.
 const POLL_INTERVAL: Duration = Duration::from_millis(250);
 
-/// How many polls in a row may fail: a restart or a failover takes some seconds.
+/// The maximum number of consecutive failed polls: a restart or a failover takes some seconds.
 const MAX_POLL_FAILURES: u32 = 60;
 
-/// Which job, and how to fire it.
+/// The job, and the options of the firing.
 #[derive(Debug, Clone, Args)]
 pub struct FireArgs {
     /// The job
@@ -64,7 +64,7 @@ pub(super) async fn run(args: &FireArgs, client: &Client, as_json: bool) -> Resu
     }
 }
 
-/// Tells whether it is not known yet how a firing's launch ends.
+/// Tells whether the launch of a firing is still in progress.
 fn is_open(answer: &Value) -> bool {
     matches!(answer["state"].as_str(), Some("planned" | "launching"))
 }
@@ -108,7 +108,7 @@ fn describe_result(answer: &Value) -> Result<String, CommandError> {
     }
 }
 
-/// Says why a firing did not simply launch: its note, else what the newest failed call was answered.
+/// Returns the reason why a firing did not launch as requested: its note, else the answer of the newest failed call.
 fn reason(firing: &Value) -> String {
     let of_attempt = |attempt: &Value| {
         let answer = &attempt["answer"];

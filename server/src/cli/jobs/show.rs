@@ -1,4 +1,4 @@
-//! Answers of the API as people read them.
+//! Formats answers of the API for people.
 
 use std::fmt::Write as _;
 
@@ -64,7 +64,7 @@ pub(super) fn resumed(answer: &Value) -> String {
     format!("resumed {}\n", cell(&answer["id"]))
 }
 
-/// Shows a preview of a schedule: what it means, its ticks, what is odd about it.
+/// Shows a preview of a schedule: its description, its ticks and warnings.
 pub(in crate::cli) fn preview(answer: &Value) -> String {
     let mut text = String::new();
     if let Some(description) = answer["description"].as_str() {
@@ -115,7 +115,7 @@ fn failing(failing: &Value) -> String {
     )
 }
 
-/// Shows a tick that is tried again.
+/// Shows a tick that is retried.
 fn retrying(retrying: &Value) -> String {
     let shown = |name: &str| cell(&retrying[name]);
     format!(
@@ -129,7 +129,7 @@ fn retrying(retrying: &Value) -> String {
     )
 }
 
-/// Shows one decision with its ledger.
+/// Shows one decision with its steps.
 pub(in crate::cli) fn decision(decision: &Value) -> String {
     let when = [&decision["nominal"], &decision["tick"], &decision["observed"]];
     let when = when.iter().find(|when| when.is_string()).map_or_else(String::new, |when| cell(when) + "  ");
@@ -160,7 +160,7 @@ pub(in crate::cli) fn decision(decision: &Value) -> String {
     }
     for seen in list(decision, "observations") {
         let place = format!("{} of {}", cell(&seen["name"]), cell(&seen["subject"]));
-        // CloudWatch calls the unit of a plain number so.
+        // CloudWatch's name for no unit.
         let unit = seen["unit"].as_str().filter(|unit| !unit.eq_ignore_ascii_case("none"));
         let unit = unit.map(|unit| format!(" {}", printable(unit))).unwrap_or_default();
         let _ = writeln!(text, "  saw {place}: {}{unit}", cell(&seen["value"]));
@@ -187,7 +187,7 @@ pub(super) fn firings(answer: &Value) -> String {
     table(&["TICK", "STATE", "STARTED", "TASKS", "FIRING", "REASON"], firings.iter().map(row))
 }
 
-/// Says why a firing or the first of its tasks that did not succeed ended as it did.
+/// Returns the reason of a firing, or of its first task that did not succeed.
 fn reason(firing: &Value) -> String {
     let mut ended = list(firing, "tasks").iter().filter(|task| task["outcome"] != "succeeded");
     let of_task = || ended.find_map(|task| task["reason"].as_str()).map(str::to_owned);

@@ -5,8 +5,8 @@ use ecs_scheduler_core::Timestamp;
 /// The context of a conversion.
 #[derive(Debug, Clone, Copy)]
 pub struct ConversionContext {
-    /// The bound of every job.
+    /// The maximum number of tasks of each job.
     pub max_tasks: u32,
-    /// The present moment, from which windows of time are measured.
+    /// The current time; windows are compared from here.
     pub now: Timestamp,
 }
