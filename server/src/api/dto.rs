@@ -2,21 +2,21 @@
 
 mod aws_stats;
 mod decision;
+mod enums;
 mod firing;
 mod job;
 mod named_schema;
 mod requests;
-mod words;
 
 pub(super) use aws_stats::AwsStats;
 pub(super) use decision::{DecisionPage, DecisionView, EvaluationView};
+pub(super) use enums::{FiringStateName, OutcomeName};
 pub(super) use firing::{FiringPage, FiringView};
 pub(super) use job::{JobChange, JobDocument, JobPage, JobView, Link, Reference, Removed};
 pub(super) use requests::{
     BrakeRequest, BrakeView, EvaluateJobRequest, EvaluateRequest, FireBody, GivenBody, GivenObservations,
     Preview, PreviewRequest, SuspendRequest,
 };
-pub(super) use words::{FiringStateName, OutcomeName};
 
 use serde_json::{Map, Value};
 

@@ -6,7 +6,7 @@ use ecs_scheduler_core::{
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::words::{OutcomeName, RuleName};
+use super::enums::{OutcomeName, RuleName};
 
 /// A recorded decision: the outcome of one tick, or of a run of equal ticks.
 #[derive(Debug, Clone, Serialize, ToSchema)]

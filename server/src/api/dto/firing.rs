@@ -7,7 +7,7 @@ use ecs_scheduler_core::{
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::words::FiringStateName;
+use super::enums::FiringStateName;
 
 /// Firings, newest first.
 #[derive(Debug, Serialize, ToSchema)]
