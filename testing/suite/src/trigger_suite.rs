@@ -5,7 +5,7 @@
 //!
 //! ```
 //! use std::sync::Arc;
-//! use ecs_scheduler_testing::trigger_suite::{Example, TriggerFixture, InvalidConfig};
+//! use ecs_scheduler_testing::trigger_suite::{Example, InvalidConfig, TriggerFixture};
 //! use ecs_scheduler_core::{
 //!     BuildContext, ConfigError, Demand, EvalContext, Evaluation, Trigger, TriggerError, TriggerRegistry,
 //!     TriggerType, async_trait,
