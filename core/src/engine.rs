@@ -36,7 +36,6 @@ mod options;
 mod process;
 mod recall;
 mod recover;
-mod retry;
 mod round;
 mod scheduler_loop;
 mod settle;
@@ -46,6 +45,7 @@ mod stop_requests;
 mod store_calls;
 mod task_monitor;
 mod task_tracker;
+mod tick_retry;
 
 pub use crate::clock::is_ahead;
 pub use evaluate::EvalOverrides;
@@ -57,8 +57,8 @@ pub use message::FireError;
 pub use options::EngineOptions;
 pub use process::BRAKE_REGISTER;
 pub(crate) use process::ProcessState;
-pub use retry::Retrying;
 pub use status::{Brake, Counters, EngineStatus, LATENESS_BOUNDS_MS};
+pub use tick_retry::Retrying;
 
 use std::sync::Arc;
 

@@ -4,8 +4,8 @@
 //! remembers the token, and never after that. A refused call that may succeed later gets a new attempt number, and so a
 //! new token, for the missing tasks only.
 
-mod attempt;
 mod definition;
+mod launch_attempt;
 mod replace;
 
 use std::ops::ControlFlow::{Break, Continue};
@@ -27,7 +27,7 @@ use crate::event::Event;
 use crate::fault;
 use crate::firing::{Firing, FiringState, Origin};
 use crate::store::StoreError;
-use attempt::{AttemptFlow, Interruption};
+use launch_attempt::{AttemptFlow, Interruption};
 
 /// The first wait before a retry; doubled each time.
 const MIN_BACKOFF: Duration = Duration::from_millis(250);

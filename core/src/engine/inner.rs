@@ -18,10 +18,10 @@ use tracing::Instrument as _;
 
 use super::job_cache::JobCache;
 use super::process::ProcessState;
-use super::retry::Retries;
 use super::stop_requests::StopRequests;
 use super::store_calls::StoreCalls;
 use super::task_tracker::TaskTracker;
+use super::tick_retry::Retries;
 use super::{Engine, EngineOptions};
 use crate::clock::Clock;
 use crate::event::Event;

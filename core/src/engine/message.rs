@@ -15,8 +15,8 @@ use tracing::Span;
 
 use super::agenda::{AgendaEntry, SlotId};
 use super::job_cache::CachedJob;
-use super::retry::Retrying;
 use super::spans::job_span;
+use super::tick_retry::Retrying;
 use crate::decide::DecisionRecord;
 use crate::id::{JobId, JobUid, Revision};
 use crate::store::Settlement;

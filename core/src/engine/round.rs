@@ -14,8 +14,8 @@ use super::evaluate::{EvalOverrides, EvalRequest, TickEvaluation, TriggerSource}
 use super::inner::EngineInner;
 use super::job_cache::CachedJob;
 use super::message::{DueJob, EvaluatedJob, FireError, FireOrder, JobProgress, ReportSender};
-use super::retry::Retrying;
 use super::spans::job_span;
+use super::tick_retry::Retrying;
 use crate::decide::{DecisionDraft, TickOutcome, TickSpan};
 use crate::id::{JobId, JobUid};
 use crate::job::Job;

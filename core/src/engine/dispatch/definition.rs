@@ -3,7 +3,7 @@
 use std::ops::ControlFlow::{Break, Continue};
 
 use super::FiringDriver;
-use super::attempt::{AttemptFlow, Interruption, record_answer};
+use super::launch_attempt::{AttemptFlow, Interruption, record_answer};
 use crate::fault::{self, FaultKind};
 use crate::firing::{Answer, Attempt};
 use crate::launcher::{LaunchError, LaunchReport};
