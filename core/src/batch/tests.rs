@@ -82,7 +82,7 @@ async fn more_keys_than_a_call_takes_are_split() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_full_batch_goes_before_the_window_closes() {
+async fn full_batch_is_read_before_the_window_closes() {
     let (batcher, _) = batcher::<2>();
     let start = Instant::now();
     join_all([batcher.read(1), batcher.read(2)]).await;

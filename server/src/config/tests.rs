@@ -305,7 +305,7 @@ fn a_variable_that_is_almost_a_setting_is_a_warning() {
 }
 
 #[test]
-fn the_report_hides_secrets_and_tells_origins() {
+fn report_hides_secrets_and_shows_origins() {
     let pairs = [("ECSS_POSTGRES_URL", "postgres://me:secret@db"), ("ECSS_DATA_DIR", "d")];
     let values = gather(&Flags::new(), &environment(&pairs)).unwrap();
     let lines = report::effective(&values);

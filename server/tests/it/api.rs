@@ -67,7 +67,7 @@ async fn a_representation_that_the_client_has_is_answered_with_304() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_merge_patch_changes_what_is_inside_an_object() {
+async fn merge_patch_changes_members_of_an_object() {
     let server = Server::start().await;
     let mut document = daily("report");
     document["labels"] = json!({"team": "finance", "tier": "gold"});

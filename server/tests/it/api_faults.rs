@@ -20,7 +20,7 @@ async fn with_job(document: Value) -> Server {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_launch_that_fails_says_why_in_the_job_its_decisions_its_firings_and_the_metrics() {
+async fn reason_of_a_failed_launch_is_in_job_decisions_firings_and_metrics() {
     let server = with_job(json!({"taskDefinition": "no-such-task", "schedule": "*/5"})).await;
     seconds(12).await;
     let why = "task definition \"no-such-task\" does not exist";

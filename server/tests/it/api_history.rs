@@ -105,7 +105,7 @@ async fn a_repeated_key_whose_response_was_lost_finds_the_firing_and_launches_no
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_brake_stops_launches_and_says_why() {
+async fn brake_stops_launches_and_shows_its_reason() {
     let server = with_job(every_second()).await;
     let pulled = server.json("POST", "/brake", json!({"reason": "runaway queue"})).await.json();
     assert_eq!((&pulled["on"], &pulled["reason"]), (&json!(true), &json!("runaway queue")));
@@ -150,7 +150,7 @@ async fn an_evaluation_decides_and_launches_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_evaluation_of_a_suspended_job_says_that_it_is_suspended() {
+async fn evaluation_of_a_suspended_job_is_suspended() {
     let server = with_job(json!({"taskDefinition": "report", "schedule": "0 0 0"})).await;
     server.json("POST", "/jobs/report/suspend", json!({"reason": "lunch"})).await;
     let stored = server.call("POST", "/jobs/report/evaluate", &[], "").await.json();
@@ -194,7 +194,7 @@ async fn events_are_numbered_named_and_end_with_the_server() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn health_and_metrics_tell_what_happened() {
+async fn health_and_metrics_show_events() {
     let server = with_job(every_second()).await;
     seconds(4).await;
     assert_eq!(server.get("/healthz").await.json(), json!({"status": "ok"}));

@@ -40,7 +40,7 @@ async fn a_request_whose_body_never_ends_times_out() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_body_beyond_the_bound_is_refused_also_when_its_length_is_not_told() {
+async fn body_over_the_limit_is_refused_also_without_content_length() {
     let server = Server::start().await;
     let json = ("content-type", "application/json");
     let large = || vec![b' '; 256 * 1024 + 1];

@@ -135,7 +135,7 @@ async fn an_unknown_parameter_is_refused_on_every_route_with_the_nearest_name() 
 }
 
 #[test]
-fn no_schema_has_what_generators_of_clients_refuse() {
+fn schemas_are_accepted_by_client_generators() {
     let document = document();
     let mut wrong = Vec::new();
     collect_faults(&document, String::new(), &mut wrong);
@@ -149,7 +149,7 @@ fn no_schema_has_what_generators_of_clients_refuse() {
 }
 
 #[test]
-fn sets_of_words_list_exactly_what_the_core_produces() {
+fn enums_of_the_api_list_exactly_the_names_of_the_core() {
     let document = document();
     let words = |name: &str| document["components"]["schemas"][name]["enum"].clone();
     let names = |names: Vec<&'static str>| Value::from(names);

@@ -53,7 +53,7 @@ async fn frame(body: &mut Body) -> Bytes {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_event_reader_that_falls_behind_is_told_to_refetch_and_little_is_kept_for_it() {
+async fn slow_event_reader_gets_refetch_and_a_bounded_buffer() {
     let server = Server::start().await;
     let request = Request::get("/events").header("host", "localhost").body(Body::empty()).unwrap();
     let mut stream = server.router.clone().oneshot(request).await.unwrap().into_body();

@@ -240,7 +240,7 @@ fn a_configuration_that_is_refused_ends_with_its_own_code() {
 // The available and missing settings depend on the build.
 #[cfg(feature = "aws")]
 #[test]
-fn config_check_shows_what_holds_and_where_it_came_from() {
+fn config_check_shows_effective_values_and_their_sources() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("settings.yaml"), "maxTasks: 7\nlauncher: local\n").unwrap();
     let environment = [("ECSS_CONFIG_FILE", "settings.yaml"), ("ECSS_NAME", "on-{HOST}"), ("HOST", "box")];
@@ -284,7 +284,7 @@ fn schedules_are_explained_without_a_server() {
 }
 
 #[test]
-fn question_marks_of_a_schedule_show_what_the_job_would_get() {
+fn preview_resolves_question_marks_like_the_job() {
     let folder = tempfile::tempdir().unwrap();
     let next = |id: &[&str]| {
         let arguments = [&["schedule", "next", "? ? 4", "--count", "1", "--json"][..], id].concat();
@@ -298,7 +298,7 @@ fn question_marks_of_a_schedule_show_what_the_job_would_get() {
 }
 
 #[test]
-fn an_import_lists_what_it_cannot_read_and_prints_json_also_when_no_job_results() {
+fn import_lists_unreadable_files_and_prints_json_also_without_jobs() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("chart.yaml"), "kind: {{ .Values.kind }}").unwrap();
     std::fs::write(folder.path().join("web.yaml"), "kind: ScaledObject\nmetadata: {name: web}").unwrap();

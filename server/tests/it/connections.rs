@@ -284,7 +284,7 @@ async fn a_client_that_reads_steadily_but_too_slowly_is_closed_and_a_stream_of_e
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_refusal_closes_the_connection_only_where_a_large_body_is_unread_and_says_so() {
+async fn refusal_closes_the_connection_only_after_a_large_unread_body() {
     let listening = Listening::start(LIMITS, Limits::default()).await;
     let head = |path: &str, length: usize| {
         format!(

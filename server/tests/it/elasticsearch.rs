@@ -78,7 +78,7 @@ async fn jobs_and_history_in_an_index_outlive_the_process_and_a_second_one_makes
 }
 
 #[tokio::test]
-async fn doctor_says_what_is_wrong_with_the_cluster_and_changes_nothing() {
+async fn doctor_reports_faults_of_the_cluster_and_changes_nothing() {
     let fake = Fake::start().await;
     let site = site(fake.hosts());
     let problem = async || {
@@ -103,7 +103,7 @@ async fn doctor_says_what_is_wrong_with_the_cluster_and_changes_nothing() {
 }
 
 #[tokio::test]
-async fn config_check_finds_what_is_wrong_without_asking_the_cluster_and_hides_passwords() {
+async fn config_check_finds_errors_without_calling_the_cluster_and_hides_passwords() {
     let mut site = site("https://elastic:hush@es1:9243, es2".to_owned());
     let output = run(&site, &["config", "check"]).await;
     let text = String::from_utf8(output.stdout).unwrap();

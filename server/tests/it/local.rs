@@ -36,7 +36,7 @@ fn job(overrides: &Value) -> Value {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_job_that_gives_its_container_no_command_is_refused_and_told_where_to_give_one() {
+async fn job_without_a_command_is_refused_with_the_places_to_set_one() {
     let folder = DefinitionFolder::new();
     let server = folder.serve().await;
     let refused = server.json("POST", "/jobs", job(&json!([]))).await;
@@ -71,7 +71,7 @@ async fn a_stored_job_can_be_changed_although_its_definition_lost_the_command() 
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_job_for_ecs_is_taken_with_a_warning_for_what_a_local_process_cannot_have() {
+async fn job_for_ecs_is_accepted_with_a_warning_about_ignored_fields() {
     let folder = DefinitionFolder::new();
     let server = folder.serve().await;
     let mut document = job(&json!([{"containerName": "main", "command": ["true"], "cpu": 256}]));

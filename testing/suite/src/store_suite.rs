@@ -146,7 +146,7 @@ macro_rules! store_durability_suite {
             history_survives_a_restart
             open_firings_survive_a_restart
             ids_keep_growing_after_a_restart
-            folding_goes_on_after_a_restart
+            folding_continues_after_a_restart
             registers_survive_a_restart
             removals_survive_a_restart
             imported_data_survives_a_restart

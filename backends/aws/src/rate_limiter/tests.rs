@@ -65,7 +65,7 @@ async fn ten_thousand_launches_use_the_quota_and_are_not_throttled() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn earliest_deadline_goes_first_then_earliest_arrival() {
+async fn earliest_deadline_is_first_then_earliest_arrival() {
     let limiter = RateLimiter::new(Quota { name: "test", burst: 1.0, per_second: 1.0 }, WHOLE);
     limiter.acquire(later(1), 1).await;
     let order = Mutex::new(Vec::new());

@@ -144,7 +144,7 @@ async fn concurrent_opens_create_the_tables_once() {
 }
 
 #[tokio::test]
-async fn certificates_are_verified_as_sslmode_says() {
+async fn sslmode_determines_the_verification_of_certificates() {
     let server = server();
     let root = server.folder.join("server.crt");
     let root = root.display();

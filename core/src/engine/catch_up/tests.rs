@@ -40,7 +40,7 @@ fn punctual_tick_is_a_range_of_one() {
 }
 
 #[test]
-fn nothing_is_planned_before_the_next_tick() {
+fn plan_is_empty_before_the_next_tick() {
     let every_minute = schedule("0 *");
     assert_eq!(ticks(&every_minute, "10:00:00").plan(at("10:00:59"), CatchUp::default(), None), None);
 }

@@ -232,7 +232,7 @@ async fn settlement_that_the_store_leaves_out_of_its_answer_is_a_fault_and_is_la
 }
 
 #[tokio::test(start_paused = true)]
-async fn nothing_is_launched_while_running_tasks_cannot_be_counted() {
+async fn uncountable_tasks_prevent_launches() {
     let stage = staged(1).await;
     *stage.launcher.population_fails.lock() = true;
     let _life = stage.world.boot(StoreFaults::default(), 0).await.unwrap();

@@ -63,7 +63,7 @@ async fn restart_while_the_token_is_valid_launches_exactly_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn restart_after_the_token_adopts_what_is_found_and_launches_nothing() {
+async fn restart_after_the_token_adopts_found_tasks_and_launches_nothing() {
     let mut adopted = 0;
     for seed in 0..8 {
         let after = restarted_after(51, seed).await;

@@ -20,7 +20,7 @@ async fn join_two(jobs: usize) -> (Cluster, Member, Member) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_killed_replicas_shards_are_taken_over_within_ten_seconds() {
+async fn shards_of_a_killed_replica_have_new_owners_within_ten_seconds() {
     for moment in [0.0, 0.4, 0.8, 1.2, 1.45] {
         let (cluster, a, b) = join_two(80).await;
         cluster.pass(moment).await;

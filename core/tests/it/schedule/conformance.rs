@@ -171,7 +171,7 @@ fn only_lenient_names_are_rejected_when_written() {
 }
 
 #[test]
-fn wildcards_resolve_to_what_the_python_version_would_have_stored() {
+fn wildcards_resolve_as_in_the_python_version() {
     let wildcards = recorded().into_iter().filter(|case| case["wildcard"] == true);
     for case in wildcards {
         let schedule = text(&case, "schedule").unwrap();

@@ -5,7 +5,7 @@ fn page(skip: u64, count: u64) -> PageRequest {
 }
 
 #[test]
-fn links_leave_out_what_is_the_default() {
+fn links_omit_default_values() {
     assert_eq!(page(20, 10).prev(100).unwrap(), "/jobs?skip=10");
     assert_eq!(page(10, 10).prev(100).unwrap(), "/jobs");
     assert_eq!(page(10, 5).prev(100).unwrap(), "/jobs?count=5&skip=5");
@@ -13,7 +13,7 @@ fn links_leave_out_what_is_the_default() {
 }
 
 #[test]
-fn there_is_no_link_where_there_is_no_page() {
+fn missing_page_gets_no_link() {
     assert_eq!(page(0, 10).prev(100), None);
     assert_eq!(page(5, 10).prev(0), None);
     assert_eq!(page(0, 10).next(10, 10), None);

@@ -41,7 +41,7 @@ fn a_moment_without_an_offset_is_utc() {
 }
 
 #[test]
-fn names_are_decoded_and_what_is_not_utf_8_names_nothing() {
+fn names_are_decoded_and_invalid_utf_8_matches_nothing() {
     let name = |path: &str| Name::from_uri(&path.parse().unwrap()).0;
     assert_eq!(name("/jobs/a%20b/next"), "a b");
     assert_eq!(name("/jobs/%FF"), "\u{fffd}");

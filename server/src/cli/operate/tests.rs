@@ -4,7 +4,7 @@ use serde_json::json;
 use super::{brake, decisions, replicas, stats};
 
 #[test]
-fn the_brake_says_since_when_and_why() {
+fn brake_shows_its_start_and_reason() {
     assert_eq!(brake(&json!({"on": false})), "the brake is off\n");
     let on = json!({"on": true, "reason": "runaway\nqueue", "since": "2027-01-01T02:00:00Z"});
     assert_eq!(brake(&on), "the brake is on since 2027-01-01T02:00:00Z: runaway\\u{a}queue\n");

@@ -49,7 +49,7 @@ fn placeholders_that_str_format_refuses_are_refused() {
 }
 
 #[test]
-fn an_error_says_what_to_write_instead() {
+fn error_suggests_a_correct_spelling() {
     let text = |value| expand(value, &environment()).unwrap_err().to_string();
     assert_eq!(text("{NOPE}"), "{NOPE} names an environment variable that is not set");
     assert_eq!(text("a{"), "a lone \"{\"; write \"{{\" for the character itself");

@@ -11,7 +11,7 @@ const DEPTHS: &str =
     "SEARCH('{AWS/SQS,QueueName} MetricName=\"ApproximateNumberOfMessagesVisible\"', 'Maximum', 60)";
 
 #[tokio::test]
-async fn a_search_that_finds_three_queues_launches_nothing_and_says_what_to_do() {
+async fn search_with_three_results_launches_nothing_and_names_the_remedy() {
     let cloud = Cloud::start(Kind::Fake).await;
     let stage = Stage::set(&cloud, "several").await;
     for (queue, depth) in [("images", 0.0), ("mail", 10.0), ("orders", 20.0)] {

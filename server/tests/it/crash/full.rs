@@ -12,7 +12,7 @@ use super::site::{Site, until};
 const KIBIBYTES: u32 = 2_048;
 
 #[tokio::test]
-async fn a_scheduler_on_a_full_disk_answers_and_launches_only_what_it_has_journalled() {
+async fn full_disk_scheduler_answers_and_launches_only_journalled_firings() {
     let site = Site::new();
     site.define("work", "");
     let scheduler = Scheduler::start_bounded(&site, KIBIBYTES).await;
@@ -44,7 +44,7 @@ async fn a_scheduler_on_a_full_disk_answers_and_launches_only_what_it_has_journa
 }
 
 #[tokio::test]
-async fn a_scheduler_whose_file_is_moved_away_launches_nothing_and_goes_on_when_it_is_back() {
+async fn scheduler_launches_nothing_while_its_file_is_moved_away() {
     let site = Site::new();
     site.define("work", "");
     let scheduler = Scheduler::start(&site).await;

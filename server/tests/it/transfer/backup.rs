@@ -74,7 +74,7 @@ async fn backups_made_while_jobs_are_written_are_each_of_one_moment() {
 }
 
 #[tokio::test]
-async fn a_backup_brings_back_what_was_lost() {
+async fn restored_backup_has_the_lost_jobs() {
     let site = Site::new();
     let scheduler = Scheduler::start(&site).await;
     for number in 0..20 {

@@ -76,7 +76,7 @@ fn the_python_versions_jobs_come_through_export_import_and_migrate_unchanged() {
 }
 
 #[tokio::test]
-async fn everything_that_a_store_holds_is_moved_by_the_commands() {
+async fn commands_transfer_the_whole_content_of_a_store() {
     let folder = Folder::new();
     let store = sqlite(&folder.path("a.db")).await;
     dump(&store_of(30).await, &folder.path("first.jsonl")).await;
@@ -151,7 +151,7 @@ async fn a_store_that_a_scheduler_uses_is_refused_at_both_ends() {
 
 /// Kills an import as soon as it has written something, again and again, and lets the last one finish.
 #[tokio::test]
-async fn an_import_that_is_killed_goes_on_and_doubles_nothing() {
+async fn killed_import_resumes_without_duplicates() {
     let folder = Folder::new();
     let from = store_of(1_200).await;
     let file = folder.path("dump.jsonl");
@@ -187,7 +187,7 @@ fn held(file: &Path) -> u64 {
 
 #[cfg(feature = "aws")]
 #[test]
-fn jobs_of_other_schedulers_are_printed_and_what_does_not_map_is_listed() {
+fn jobs_of_other_schedulers_are_printed_and_unmapped_fields_are_listed() {
     let folder = Folder::new();
     let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/convert");
     let file = |name: &str| fixtures.join(name).display().to_string();

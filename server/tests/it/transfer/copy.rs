@@ -51,7 +51,7 @@ async fn refusal(from: &dyn Store, to: &dyn Store) -> String {
 }
 
 #[tokio::test]
-async fn everything_is_moved_to_the_letter_and_read_back() {
+async fn transfer_copies_every_byte_and_verifies_it() {
     let folder = tempfile::tempdir().unwrap();
     let (from, to) = (store_of(1_200).await, sqlite(&folder.path().join("jobs.db")).await);
     let steps = Cell::new((0, 0));
@@ -71,7 +71,7 @@ async fn everything_is_moved_to_the_letter_and_read_back() {
 }
 
 #[tokio::test]
-async fn an_interrupted_transfer_goes_on_where_it_stopped() {
+async fn interrupted_transfer_resumes() {
     let from = store_of(1_100).await;
     let expected = lines(&from).await;
     for breaks in [999, 1_201, 3_000] {
@@ -125,7 +125,7 @@ async fn a_target_that_holds_anything_else_is_refused_and_left_alone() {
 }
 
 #[tokio::test]
-async fn a_dry_run_says_what_would_be_added_and_writes_nothing() {
+async fn dry_run_reports_missing_items_and_writes_nothing() {
     let (from, to) = (store_of(3).await, MemoryStore::default());
     let mut reader = StoreReader::open(&from).await.unwrap();
     let would = copy_items(&mut reader, &to, &TransferOptions { dry_run: true, ..options() }).await.unwrap();

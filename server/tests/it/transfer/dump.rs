@@ -84,7 +84,7 @@ async fn a_file_that_is_no_dump_or_of_a_newer_format_is_refused() {
 }
 
 #[tokio::test]
-async fn a_dump_can_come_through_a_pipe_and_what_has_no_end_is_refused() {
+async fn dump_is_read_from_a_pipe_and_an_endless_input_is_refused() {
     let (folder, file, text) = dumped().await;
     let pipe = folder.path().join("pipe");
     mknodat(CWD, &pipe, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();

@@ -121,7 +121,7 @@ async fn statistics_are_returned_per_period() {
 }
 
 #[tokio::test]
-async fn newest_comes_first_by_default_and_start_is_rounded_down() {
+async fn newest_is_first_by_default_and_start_is_rounded_down() {
     let rig = with_data().await;
     let start = ("StartTime", moment(beginning() + minutes(1) + SignedDuration::from_secs(59)));
     let told = rig

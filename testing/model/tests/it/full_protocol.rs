@@ -25,7 +25,7 @@ fn every_tick_that_is_caught_up_has_one_outcome_when_all_of_them_are() {
 }
 
 #[test]
-fn nothing_is_doubled_by_messages_that_arrive_after_a_take_over() {
+fn late_messages_after_a_failover_launch_nothing_twice() {
     holds(Config::REPLICAS.until(3).with_edits(false, false).with_faults(Faults::ALL), 45_000);
 }
 
@@ -35,6 +35,6 @@ fn every_tick_has_one_outcome_when_the_only_process_restarts_between_two_edits()
 }
 
 #[test]
-fn nothing_is_doubled_by_calls_that_arrive_after_a_restart() {
+fn late_calls_after_a_restart_launch_nothing_twice() {
     holds(Config::ALONE.until(3).with_faults(Faults::ALL), 150_000);
 }

@@ -126,7 +126,7 @@ fn a_launch_has_no_intent_when_attempts_are_noted_after_the_call() {
 }
 
 #[test]
-fn a_settlement_that_arrives_late_leaves_its_firing_to_nobody_unless_its_owner_looks_again() {
+fn late_settlement_leaves_a_firing_without_an_owner_unless_the_owner_searches_again() {
     let trusting = Safeguards { resume_when_moved: false, ..Safeguards::ALL };
     let late = Faults { late_messages: true, ..Faults::NONE };
     let actions = breaks(one_tick(Config::ALONE, late, trusting), property::COMPLETE, 6);
@@ -135,8 +135,7 @@ fn a_settlement_that_arrives_late_leaves_its_firing_to_nobody_unless_its_owner_l
 }
 
 #[test]
-fn a_settlement_of_the_last_term_leaves_its_firing_to_nobody_when_the_shard_is_taken_up_under_the_old_fence()
-{
+fn late_settlement_under_the_old_fence_leaves_a_firing_without_an_owner() {
     let same_fence = Safeguards { new_fence: false, ..Safeguards::ALL };
     let late = Faults { late_messages: true, ..FREEZES };
     let actions = breaks(one_tick(Config::REPLICAS, late, same_fence), property::COMPLETE, 9);

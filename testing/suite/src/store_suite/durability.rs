@@ -95,7 +95,7 @@ pub async fn ids_keep_growing_after_a_restart(subject: &dyn StoreFixture) {
 }
 
 /// Outcomes fold into a row that was written before a restart.
-pub async fn folding_goes_on_after_a_restart(subject: &dyn StoreFixture) {
+pub async fn folding_continues_after_a_restart(subject: &dyn StoreFixture) {
     let store = subject.open().await;
     create(&*store, "nightly").await;
     let first = record(&*store, "nightly", vec![draft(TickOutcome::Idle, 1)]).await;

@@ -185,7 +185,7 @@ async fn http_requests_are_passed_changed_answered_or_cut_by_the_rule() {
 }
 
 #[tokio::test]
-async fn cut_http_proxy_serves_nobody_until_it_is_mended() {
+async fn cut_http_proxy_refuses_requests_until_it_is_restored() {
     let server = http_server().await;
     server.cut(true);
     assert_eq!(post(&server, "/").await, "");

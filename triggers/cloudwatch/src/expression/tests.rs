@@ -79,7 +79,7 @@ proptest! {
     }
 
     #[test]
-    fn a_text_without_the_names_stays_what_it_is(text in ".{0,80}") {
+    fn text_without_known_names_is_unchanged(text in ".{0,80}") {
         prop_assert_eq!(Expression::new(&text).renamed("q_", &[]), text);
     }
 

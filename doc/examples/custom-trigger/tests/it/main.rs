@@ -140,7 +140,7 @@ async fn evaluate(subject: &dyn TriggerFixture, mut spec: Value) -> Result<Evalu
 }
 
 #[tokio::test]
-async fn it_says_what_it_counted() {
+async fn reason_has_the_counts() {
     let inbox = Inbox::new();
     let config = inbox.config(json!({"suffix": ".csv", "valuePerTask": 5}));
     let evaluation = evaluate(&inbox, config).await.unwrap();

@@ -22,7 +22,7 @@ fn refusal(answer: &Value) -> String {
 }
 
 #[test]
-fn a_firing_says_how_far_it_has_come() {
+fn firing_shows_its_progress() {
     let none = json!({});
     assert_eq!(
         text(&firing("planned", 0, &none)),

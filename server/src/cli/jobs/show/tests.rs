@@ -20,7 +20,7 @@ fn jobs_are_a_table() {
 }
 
 #[test]
-fn a_decision_shows_its_ledger_and_what_was_seen() {
+fn decision_shows_its_steps_and_observations() {
     let answer = json!({"decisions": [{
         "nominal": "2027-01-01T02:00:00Z", "outcome": "launched", "launch": 6,
         "ticks": 1, "explanation": "12, at most 10, less 4",
@@ -73,7 +73,7 @@ fn a_preview_ends_with_its_warnings() {
 }
 
 #[test]
-fn a_run_of_equal_ticks_says_since_when() {
+fn run_of_equal_ticks_shows_its_start() {
     let answer = json!({
         "nominal": "2027-01-01T02:00:00Z", "since": "2027-01-01T01:00:00Z", "ticks": 61, "outcome": "idle",
         "explanation": "the window is closed → 0",
@@ -97,7 +97,7 @@ fn created_and_changed_jobs_are_shown_with_their_warnings() {
 }
 
 #[test]
-fn a_launch_that_failed_says_why_in_explain() {
+fn explain_shows_the_reason_of_a_failed_launch() {
     let answer = json!({
         "failing": {"outcome": "launch_failed", "reason": "denied; allow ecs:RunTask", "ticks": 7,
             "since": "2027-01-01T01:00:00Z"},
