@@ -31,7 +31,8 @@ pub struct DecisionInput<'a> {
     pub scaling: Scaling,
     /// How demand becomes a number of tasks.
     pub mode: Mode,
-    /// The state of the queue. Without it (a manual firing, an assumed demand after errors) every mode counts as `total`.
+    /// The state of the queue. Without it (a manual firing, an assumed demand after errors) every mode counts as
+    /// `total`.
     pub queue: Option<&'a QueueFacts>,
     /// The policy for tasks that still run.
     pub overlap: Overlap,
@@ -41,7 +42,7 @@ pub struct DecisionInput<'a> {
     pub cooldown: Option<Duration>,
 }
 
-/// How many tasks to launch, why, and what the tick's outcome is if all goes well.
+/// The number of tasks to launch, its reasons, and the tick's outcome if all tasks start.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Decision {
@@ -147,9 +148,9 @@ impl fmt::Display for Decision {
 
 /// Decides how many tasks to launch: the only place that computes this number.
 ///
-/// The rules are applied in the order demand, floor, cap, mode, overlap, cooldown. `busy` counts the
-/// job's own tasks only. The modes `oneShot` and `drain` compute the number from the queue's counts and the job's own tasks;
-/// floor and cap limit it afterwards, the floor only while the job has no busy task.
+/// The rules are applied in the order demand, floor, cap, mode, overlap, cooldown. `busy` counts the job's own tasks
+/// only. The modes `oneShot` and `drain` compute the number from the queue's counts and the job's own tasks; floor and
+/// cap limit it afterwards, the floor only while the job has no busy task.
 ///
 /// # Example
 ///
@@ -219,8 +220,8 @@ impl DecisionBuilder {
         }
     }
 
-    /// Applies floor, cap and overlap, without the queue. Returns the outcome in case no task is left, and whether running
-    /// tasks are replaced.
+    /// Applies floor, cap and overlap, without the queue. Returns the outcome in case no task is left, and whether
+    /// running tasks are replaced.
     fn apply_total(&mut self, input: &DecisionInput<'_>) -> (TickOutcome, bool) {
         self.apply_floor(input.scaling.floor);
         let limit = input.scaling.limit();

@@ -9,11 +9,11 @@
 //!                                                          journal ◀── task monitor ◀── launcher
 //! ```
 //!
-//! One task, the scheduler loop, owns the agenda: the next tick of every job. Due jobs leave the agenda in rounds. A job
-//! is in at most one round at a time, and firings by hand go through the loop too, so no two parts of the engine work on
-//! the same job at once. A round evaluates, decides and settles: the outcome of every tick, and the intent to launch, are
-//! durable before the launcher is called. Dispatch drives each intent to its end; the task monitor follows the tasks
-//! to theirs. After a crash, [`recover`](self) finds the open firings in the journal and resumes them.
+//! One task, the scheduler loop, owns the agenda: the next tick of every job. Due jobs leave the agenda in rounds. A
+//! job is in at most one round at a time, and firings by hand go through the loop too, so no two parts of the engine
+//! work on the same job at once. A round evaluates, decides and settles: the outcome of every tick, and the intent to
+//! launch, are durable before the launcher is called. Dispatch drives each intent to its end; the task monitor follows
+//! the tasks to theirs. After a crash, [`recover`](self) finds the open firings in the journal and resumes them.
 //!
 //! Rejected: a task and a timer per job (a million timers, no rounds to batch reads in); nudges that carry the new
 //! document (two code paths for the same change, and a lost message loses an edit); evaluation inside the scheduler
@@ -72,7 +72,7 @@ use crate::store::{Store, StoreError};
 pub struct Engine {
     /// Numbers and names.
     pub options: EngineOptions,
-    /// Where jobs and journal are.
+    /// The store of jobs and journal.
     pub store: Arc<dyn Store>,
     /// Starts tasks.
     pub launcher: Arc<dyn Launcher>,

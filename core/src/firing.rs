@@ -60,7 +60,8 @@ impl FiringState {
         Self::Cancelled,
     ];
 
-    /// Tells whether a firing may move from this state to `next`. A state may follow itself where attempts or tasks change.
+    /// Tells whether a firing may move from this state to `next`. A state may follow itself where attempts or tasks
+    /// change.
     #[must_use]
     pub const fn can_transition_to(self, next: Self) -> bool {
         match self {
@@ -171,8 +172,8 @@ pub struct Firing {
     pub definition: String,
     /// No attempt is started after this moment.
     pub deadline: Timestamp,
-    /// Whether it replaces all earlier firings of the job (`overlap: replace`): they end and their tasks stop before anything
-    /// is launched.
+    /// Whether it replaces all earlier firings of the job (`overlap: replace`): they end and their tasks stop before
+    /// anything is launched.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub replace: bool,
     /// The tasks that were known when it was decided; all of them are stopped first.
@@ -192,7 +193,7 @@ pub struct Firing {
     pub tasks: Vec<TaskState>,
     /// The decision's steps in one line.
     pub explanation: String,
-    /// Why it ended differently than by a plain launch.
+    /// The reason why it did not simply launch.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
 }
@@ -204,8 +205,8 @@ impl Firing {
         u32::try_from(self.tasks.len()).unwrap_or(u32::MAX)
     }
 
-    /// Tells whether it replaces all earlier firings of the job. In firings stored by older versions, a list of tasks to
-    /// replace means the same.
+    /// Tells whether it replaces all earlier firings of the job. In firings stored by older versions, a list of tasks
+    /// to replace means the same.
     #[must_use]
     pub fn is_replacement(&self) -> bool {
         self.replace || !self.replaces.is_empty()
@@ -223,8 +224,8 @@ impl Firing {
         self.attempts.iter().find(|attempt| attempt.answer.is_none())
     }
 
-    /// Returns why it ended differently than by a plain launch or, during the launch, why its newest call started fewer tasks
-    /// than requested.
+    /// Returns why it ended differently than by a plain launch or, during the launch, why its newest call started fewer
+    /// tasks than requested.
     #[must_use]
     pub fn reason(&self) -> Option<String> {
         if self.note.is_some() || self.state != FiringState::Launching {

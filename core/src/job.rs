@@ -93,7 +93,7 @@ impl Progress {
 pub struct LastRunTask {
     /// The task's name.
     pub task_id: TaskId,
-    /// Where it runs; absent on Fargate.
+    /// The host of the task; absent on Fargate.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub host_id: Option<String>,
 }
@@ -125,7 +125,7 @@ pub struct Job {
     remarks: BuildRemarks,
 }
 
-/// Why and until when a job is suspended.
+/// The suspension of a job: its reason and its end.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Suspension {

@@ -68,7 +68,7 @@ impl LaunchRequest {
 pub struct StartedTask {
     /// Its name.
     pub task_id: TaskId,
-    /// Where it runs, if known.
+    /// The host of the task, if known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub host_id: Option<String>,
 }
@@ -199,7 +199,7 @@ impl Finding {
     }
 }
 
-/// Why a call to a launcher failed as a whole.
+/// The error of a call to a launcher that failed as a whole.
 #[derive(Debug, Clone)]
 pub struct LaunchError {
     failure: Failure,
@@ -251,8 +251,8 @@ pub struct LaunchLimits {
     pub per_observation: usize,
     /// The interval at which the engine polls live tasks.
     pub observe_every: Duration,
-    /// How long the launcher remembers a token after its first use; a call without an answer is retried within this time and
-    /// never after it.
+    /// How long the launcher remembers a token after its first use; a call without an answer is retried within this
+    /// time and never after it.
     pub token_life: Duration,
 }
 
@@ -271,8 +271,8 @@ impl LaunchLimits {
 
 /// Starts, counts, observes and stops tasks.
 ///
-/// Its supertraits have a default for every method: a launcher without options, diagnosis, quotas or a lookup of lost calls
-/// implements them with an empty body.
+/// Its supertraits have a default for every method: a launcher without options, diagnosis, quotas or a lookup of lost
+/// calls implements them with an empty body.
 #[async_trait]
 pub trait Launcher:
     TaskValidation + LaunchDiagnosis + LaunchRecovery + fmt::Debug + Send + Sync + 'static
@@ -282,8 +282,8 @@ pub trait Launcher:
 
     /// Returns the pending and running tasks of this job, from all pages of the listing.
     ///
-    /// Called for every evaluation that demands tasks, so a launcher with a slow listing answers from a cache: the engine
-    /// itself tracks the newest launches and ends.
+    /// Called for every evaluation that demands tasks, so a launcher with a slow listing answers from a cache: the
+    /// engine itself tracks the newest launches and ends.
     ///
     /// # Errors
     ///
@@ -353,8 +353,8 @@ pub trait TaskValidation: Send + Sync {
     }
 }
 
-/// Checks and lists the permissions and resources that a launcher needs. Every method has a default, for launchers that need
-/// none.
+/// Checks and lists the permissions and resources that a launcher needs. Every method has a default, for launchers that
+/// need none.
 #[async_trait]
 pub trait LaunchDiagnosis: Send + Sync {
     /// Checks permissions and resources that starting, observing and stopping these tasks needs, with read-only calls.
@@ -374,8 +374,8 @@ pub trait LaunchDiagnosis: Send + Sync {
     }
 }
 
-/// Bounds the rate of calls, and finds the tasks of calls whose answer was lost. Every method has a default, for launchers
-/// without quotas or a lookup.
+/// Bounds the rate of calls, and finds the tasks of calls whose answer was lost. Every method has a default, for
+/// launchers without quotas or a lookup.
 #[async_trait]
 pub trait LaunchRecovery: Send + Sync {
     /// Waits until a quota allows this call, which then follows at once. The earliest deadline goes first.

@@ -20,8 +20,8 @@ pub enum Mode {
 }
 
 impl Mode {
-    /// Returns the default of `settle`, the maximum age of a queue's counts: a minute for the modes that depend on it, because
-    /// tasks for an empty queue cost more than waiting for its counts.
+    /// Returns the default of `settle`, the maximum age of a queue's counts: a minute for the modes that depend on it,
+    /// because tasks for an empty queue cost more than waiting for its counts.
     ///
     /// # Source
     ///
@@ -68,7 +68,7 @@ pub enum CatchUpPolicy {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct CatchUp {
-    /// Which of the missed ticks fire.
+    /// The policy for missed ticks.
     pub policy: CatchUpPolicy,
     /// The maximum lateness of a tick that fires; 1 h by default.
     pub window: SignedDuration,
@@ -129,7 +129,8 @@ pub struct Policy {
     pub cooldown: Option<Duration>,
     /// The maximum delay of a tick, which is a stable pseudo-random offset; none by default.
     pub jitter: Option<Duration>,
-    /// The maximum age of a queue's counts, for the modes `oneShot` and `drain`; [by default](Mode::default_settle) a minute.
+    /// The maximum age of a queue's counts, for the modes `oneShot` and `drain`; [by default](Mode::default_settle) a
+    /// minute.
     pub settle: Duration,
     /// How long a launch is retried; 10 m by default (`retry.launch.maxAge`).
     pub launch_max_age: Duration,

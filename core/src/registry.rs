@@ -48,7 +48,7 @@ pub fn read_config<T: DeserializeOwned>(config: Map<String, Value>) -> Result<T,
 pub(crate) struct BuildRemarks {
     /// Schedules that a trigger consults and that are not among the job's ticks.
     pub(crate) consulted: Vec<Schedule>,
-    /// Why a mode that counts a queue is probably a mistake.
+    /// The reason why a mode that counts a queue is probably a mistake.
     pub(crate) against_queue_modes: Vec<String>,
 }
 
@@ -76,16 +76,16 @@ impl<'a> BuildContext<'a> {
         Self { remarks: Some(remarks), ..self }
     }
 
-    /// Registers a schedule that the trigger consults beside its [ticks](Trigger::schedule), so that the schedule's warnings
-    /// are shown when the job is written.
+    /// Registers a schedule that the trigger consults beside its [ticks](Trigger::schedule), so that the schedule's
+    /// warnings are shown when the job is written.
     pub fn add_consulted_schedule(&self, schedule: &Schedule) {
         if let Some(remarks) = self.remarks {
             remarks.lock().consulted.push(schedule.clone());
         }
     }
 
-    /// Registers a reason why the modes `oneShot` and `drain` are probably a mistake with this trigger: a warning if the job
-    /// uses one of them.
+    /// Registers a reason why the modes `oneShot` and `drain` are probably a mistake with this trigger: a warning if
+    /// the job uses one of them.
     pub fn warn_against_queue_modes(&self, why: impl Into<String>) {
         if let Some(remarks) = self.remarks {
             remarks.lock().against_queue_modes.push(why.into());
@@ -205,8 +205,8 @@ impl TriggerRegistry {
     ///
     /// # Errors
     ///
-    /// Fails when `type` is missing or unknown, naming the installed types and the nearest one, and when the configuration is
-    /// invalid.
+    /// Fails when `type` is missing or unknown, naming the installed types and the nearest one, and when the
+    /// configuration is invalid.
     pub fn build(&self, spec: &Value, cx: &BuildContext<'_>) -> Result<Arc<dyn Trigger>, ConfigError> {
         let Value::Object(fields) = spec else {
             return Err(ConfigError::new("a trigger is an object with a `type`"));

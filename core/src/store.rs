@@ -46,7 +46,7 @@ pub struct NewJob {
     pub at: Timestamp,
 }
 
-/// Where a list of jobs begins. Jobs are listed in the order of their creation.
+/// The start of a list of jobs. Jobs are listed in the order of their creation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ListFrom {
     /// At this offset, counted from 0.
@@ -167,7 +167,7 @@ impl Advance {
 /// The maximum number of rows that one query returns.
 pub const MAX_PAGE: NonZeroUsize = NonZeroUsize::new(1_000).expect("1,000 is not zero");
 
-/// Which decisions to read; newest first. The default reads the newest [`MAX_PAGE`] of all jobs.
+/// A query for decisions; newest first. The default reads the newest [`MAX_PAGE`] of all jobs.
 #[derive(Debug, Clone)]
 pub struct DecisionQuery {
     /// Only decisions of this job; of all jobs when absent.
@@ -186,7 +186,7 @@ impl Default for DecisionQuery {
     }
 }
 
-/// Which firings to read; newest first, in the order in which they were settled.
+/// A query for firings; newest first, in the order in which they were settled.
 #[derive(Debug, Clone)]
 pub struct FiringQuery {
     /// Only this firing.
@@ -315,7 +315,7 @@ pub trait Store: JobStore + Journal + Registers + fmt::Debug + Send + Sync + 'st
     /// Returns the kind for lists and logs: `memory`, `sqlite`.
     fn kind(&self) -> &'static str;
 
-    /// Checks that the store can be written, without changing what it holds.
+    /// Checks that the store can be written, without a change of its content.
     ///
     /// # Errors
     ///
@@ -348,7 +348,7 @@ pub trait Store: JobStore + Journal + Registers + fmt::Debug + Send + Sync + 'st
         Err(StoreError::fault(FaultKind::Config, message))
     }
 
-    /// Writes what is pending and releases the store; later calls fail.
+    /// Writes pending changes and releases the store; later calls fail.
     ///
     /// # Errors
     ///

@@ -136,7 +136,7 @@ const STOPPED_BY_REQUEST: [&str; 2] = ["UserInitiated", "ServiceSchedulerInitiat
 pub struct TaskState {
     /// The task's id.
     pub task_id: TaskId,
-    /// Where it runs: a container instance on ECS, absent on Fargate.
+    /// The host of the task: a container instance on ECS, absent on Fargate.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub host_id: Option<String>,
     /// Its phase.
@@ -144,12 +144,12 @@ pub struct TaskState {
     /// The first failing exit code among the containers that count, else that of the essential container.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub exit_code: Option<i32>,
-    /// How its containers ended, if their exit codes decide how the task ended. Empty for a task that runs, that failed to
-    /// start, or whose machine was lost.
+    /// How its containers ended, if their exit codes decide how the task ended. Empty for a task that runs, that failed
+    /// to start, or whose machine was lost.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub containers: Vec<ContainerEnd>,
-    /// Why the platform stopped it: ECS's `stopCode`, for example `EssentialContainerExited`. `UserInitiated` says that
-    /// [`Launcher::stop`](crate::Launcher::stop) was called.
+    /// The reason of the stop by the platform: ECS's `stopCode`, for example `EssentialContainerExited`.
+    /// `UserInitiated` says that [`Launcher::stop`](crate::Launcher::stop) was called.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stop_code: Option<String>,
     /// The reason in words.
@@ -210,8 +210,8 @@ impl TaskState {
         self.end() == Some(TaskEnd::Succeeded)
     }
 
-    /// Takes this container's exit code as the task's, if exit codes of containers decide. A container that the task did not
-    /// have counts as one without an exit code.
+    /// Takes this container's exit code as the task's, if exit codes of containers decide. A container that the task
+    /// did not have counts as one without an exit code.
     #[must_use]
     pub(crate) fn with_deciding_container(mut self, container: Option<&str>) -> Self {
         if let Some(name) = container.filter(|_| !self.containers.is_empty()) {
@@ -234,9 +234,8 @@ impl TaskState {
 pub struct Population {
     /// The tasks, in no particular order.
     pub tasks: Vec<TaskId>,
-    /// The exact task definition that a launch would start now, when the launcher resolves one
-    /// (on ECS the newest active revision of a family). It is journalled with the firing, so that a retry sends the same
-    /// request.
+    /// The exact task definition that a launch would start now, when the launcher resolves one (on ECS the newest
+    /// active revision of a family). It is journalled with the firing, so that a retry sends the same request.
     pub definition: Option<String>,
 }
 

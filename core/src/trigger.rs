@@ -102,15 +102,16 @@ pub struct QueueReading {
     pub visible: u64,
     /// Messages that a consumer has received and not yet deleted.
     pub in_flight: u64,
-    /// How long a received message stays invisible, in whole seconds; then the messages of a failed task become visible.
+    /// How long a received message stays invisible, in whole seconds; then the messages of a failed task become
+    /// visible.
     pub visibility_timeout: Duration,
     /// How many messages one task takes; `messagesPerTask`.
     pub per_task: NonZeroU32,
 }
 
 impl QueueReading {
-    /// Makes the counts of one queue. A received message stays invisible for `visibility_timeout`; one task takes `per_task`
-    /// messages.
+    /// Makes the counts of one queue. A received message stays invisible for `visibility_timeout`; one task takes
+    /// `per_task` messages.
     #[must_use]
     pub const fn new(
         visible: u64,
@@ -179,7 +180,7 @@ impl Evaluation {
     }
 }
 
-/// Why a trigger could not be evaluated. An unreadable source is an error, never a demand of zero.
+/// The error of a trigger that could not be evaluated. An unreadable source is an error, never a demand of zero.
 #[derive(Debug, Clone)]
 pub struct TriggerError {
     failure: Failure,
@@ -203,8 +204,8 @@ impl From<Failure> for TriggerError {
 
 /// A condition that determines how many tasks are demanded.
 ///
-/// A trigger only measures. It never launches, clamps, retries or reads the clock: the given tick carries the time. It may
-/// be called for several jobs at once and must be cheap to keep.
+/// A trigger only measures. It never launches, clamps, retries or reads the clock: the given tick carries the time. It
+/// may be called for several jobs at once and must be cheap to keep.
 #[async_trait]
 pub trait Trigger: fmt::Debug + Send + Sync + 'static {
     /// Returns the schedule that this trigger provides for jobs without a schedule of their own.

@@ -24,7 +24,7 @@ pub struct DemoArgs {
     /// The folder for the database, the task definitions and the tasks' output
     #[arg(long, value_name = "FOLDER", default_value = "./data")]
     data_dir: PathBuf,
-    /// Where the API listens; loopback only
+    /// Address of the API; loopback only
     #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:5000")]
     listen: String,
 }

@@ -19,14 +19,14 @@ use crate::keys::{ItemKey, StoreTable};
 pub(crate) use commit::Committed;
 pub(crate) use query::{BY_AGE, BY_OUTCOME, BY_STATE, Index, PartitionQuery, RECENT};
 
-/// The most items of one BatchGetItem.
+/// The maximum number of items of one BatchGetItem.
 ///
 /// # Source
 ///
 /// <https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchGetItem.html>
 const MAX_BATCH_GET: usize = 100;
 
-/// The most reads of one call that are sent at the same time.
+/// The maximum number of reads of one call that are sent concurrently.
 pub(crate) const CONCURRENT_READS: usize = 8;
 
 /// Returns the remedy when the text is DynamoDB's message that an item is too large.

@@ -18,7 +18,7 @@ use crate::row::{DecisionRow, row_key};
 
 const ACTION: &str = "read the history";
 
-/// The most index entries whose rows are read at the same time.
+/// The maximum number of index entries whose rows are read concurrently.
 const MAX_INDEX_ENTRIES: usize = 100;
 
 /// Reads decisions, newest first.

@@ -1,18 +1,19 @@
 //! Limits of DynamoDB's calls.
 
-/// The most writes of one transaction.
+/// The maximum number of writes of one transaction.
 ///
 /// # Source
 ///
 /// <https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TransactWriteItems.html>
 pub(crate) const MAX_WRITES: usize = 100;
 
-/// The most bytes that are put into one transaction: half of the 4 MB that DynamoDB accepts, since names and quotes count too.
+/// The maximum size of one transaction in bytes: half of the 4 MB that DynamoDB accepts, since names and quotes count
+/// too.
 ///
 /// # Source
 ///
 /// <https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TransactWriteItems.html>
 pub(crate) const MAX_BYTES: usize = 2_000_000;
 
-/// The most transactions of one call that are sent at the same time.
+/// The maximum number of concurrent transactions of one call.
 pub(crate) const CONCURRENT_COMMITS: usize = 8;

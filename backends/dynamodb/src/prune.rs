@@ -1,7 +1,8 @@
-//! Pruning: finds old items by an index of their age, and removes them under the condition that they are as they were read.
+//! Pruning: finds old items by an index of their age, and removes them under the condition that they are as they were
+//! read.
 //!
-//! The newest decisions of a job stay in the index whatever their age, and reading them costs money. So a sweep continues where
-//! the previous call ended, and a sweep that found many of them is not repeated within a day.
+//! The newest decisions of a job stay in the index whatever their age, and reading them costs money. So a sweep
+//! continues where the previous call ended, and a sweep that found many of them is not repeated within a day.
 
 use std::collections::HashMap;
 
@@ -24,7 +25,7 @@ const ACTION: &str = "remove old history";
 const REMOVALS_PER_TRANSACTION: usize = MAX_WRITES / 2;
 /// A sweep that found more old rows that are kept is not repeated within a day.
 const MANY_KEPT_ROWS: usize = 1_000;
-/// The most jobs whose oldest kept decision is cached during a sweep.
+/// The maximum number of jobs whose oldest kept decision is cached during a sweep.
 const MAX_CACHED_JOBS: usize = 16_384;
 /// The pause after a sweep that found many kept rows.
 const PAUSE: SignedDuration = SignedDuration::from_hours(24);
@@ -210,7 +211,8 @@ async fn remove_items(
             removed += batch.len();
             continue;
         }
-        // One of the items was written meanwhile. The others are removed one by one, and that one stays until the next sweep.
+        // One of the items was written meanwhile. The others are removed one by one, and that one stays until the next
+        // sweep.
         for writes in batch {
             removed += usize::from(db.commit(ACTION, writes.clone()).await? == Committed::Done);
         }

@@ -9,7 +9,7 @@ use crate::expression::Condition;
 use crate::keys::{self, ItemKey};
 use crate::write::Write;
 
-/// The most bytes of a name: one less than those of a sort key.
+/// The maximum number of bytes of a name: one less than those of a sort key.
 ///
 /// # Source
 ///

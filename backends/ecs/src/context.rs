@@ -31,10 +31,10 @@ pub struct EcsOptions {
     pub tags: bool,
     /// Whether every container gets the variables of its firing, and not only those that a job overrides; true.
     pub variables: bool,
-    /// The SQS queue that "ECS Task State Change" events go to, by name or URL: `ECSS_ECS_EVENTS_QUEUE`. The scheduler's own:
-    /// every message is deleted.
+    /// The SQS queue that "ECS Task State Change" events go to, by name or URL: `ECSS_ECS_EVENTS_QUEUE`. The
+    /// scheduler's own: every message is deleted.
     pub events_queue: Option<String>,
-    /// Interval at which a cluster is listed, and at which ECS is asked about a task although events arrive; 5 m.
+    /// Interval at which a cluster is listed, and at which tasks are polled although events arrive; 5 m.
     pub reconcile_every: Duration,
     /// The share of AWS's quotas that is used.
     pub share: Share,

@@ -28,9 +28,9 @@ pub struct LaunchOptions {
     pub region: Option<String>,
     /// The cluster, by name or ARN; `ECSS_ECS_CLUSTER` by default.
     pub cluster: Option<String>,
-    /// Where tasks run. Excludes `capacityProviderStrategy`.
+    /// The launch type of tasks. Excludes `capacityProviderStrategy`.
     pub launch_type: Option<LaunchType>,
-    /// Which capacity providers tasks run on, at most 20. Excludes `launchType`.
+    /// The capacity providers of tasks, at most 20. Excludes `launchType`.
     #[schemars(length(max = 20))]
     pub capacity_provider_strategy: Vec<ProviderShare>,
     /// Capacity for tasks that were refused for lack of capacity: the first entry at the second attempt, and so on.
@@ -119,7 +119,7 @@ pub struct Capacity {
     pub capacity_provider_strategy: Vec<ProviderShare>,
 }
 
-/// Which of Fargate's own quotas a launch uses.
+/// The quota of Fargate that a launch uses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Fargate {
     OnDemand,
@@ -153,7 +153,8 @@ pub struct Network {
     #[serde(default)]
     #[schemars(length(max = 5))]
     pub security_groups: Vec<String>,
-    /// Whether tasks get a public address; false by default. Images are pulled through it where there is no NAT gateway.
+    /// Whether tasks get a public address; false by default. Images are pulled through it where there is no NAT
+    /// gateway.
     #[serde(default)]
     pub assign_public_ip: bool,
 }

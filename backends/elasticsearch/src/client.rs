@@ -29,7 +29,7 @@ pub(crate) use indices::{IndexDescription, ProductVersion};
 
 /// The characters of a path segment that are percent-encoded.
 const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
-/// The most documents that one request removes or lists.
+/// The maximum number of documents that one request removes or lists.
 pub(crate) const MAX_BATCH: usize = 1_000;
 
 /// The position of a document's last change in the history of its shard; compare-and-set compares it.

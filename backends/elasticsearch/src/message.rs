@@ -5,7 +5,7 @@ use std::fmt;
 use http::{Method, StatusCode};
 use serde::Deserialize;
 
-/// The most characters of an error's reason that are kept.
+/// The maximum number of characters of an error's reason that are kept.
 const MAX_REASON_LENGTH: usize = 500;
 
 /// A request to the cluster.

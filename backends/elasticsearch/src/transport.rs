@@ -26,7 +26,7 @@ const MAX_BACKOFF_FACTOR: u32 = 32;
 /// How long an idle connection is kept: many firewalls silently drop idle connections after 60 s.
 const POOL_IDLE_TIMEOUT: Duration = Duration::from_secs(50);
 
-/// Why an attempt failed and is retried.
+/// The reason why an attempt failed and is retried.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum AttemptError {
     #[error("no connection to {0}")]
@@ -87,7 +87,8 @@ impl Transport {
         Ok(Self { client, nodes, current: AtomicUsize::new(0), timeouts })
     }
 
-    /// Sends a request until a node gives a final response. After 429 and 5xx the request is retried, in turn on each node.
+    /// Sends a request until a node gives a final response. After 429 and 5xx the request is retried, in turn on each
+    /// node.
     ///
     /// # Errors
     ///

@@ -33,7 +33,7 @@ pub(crate) struct Supervisor {
     stop_requests: watch::Receiver<Option<StopRequest>>,
     containers: Vec<ContainerState>,
     exits: JoinSet<(usize, ContainerExit)>,
-    /// Why the task stops, once it does; the first reason counts.
+    /// The reason of the stop, once the task stops; the first reason counts.
     stopping: Option<StopRequest>,
     /// The exit code that the task will report.
     exit_code: Option<i32>,
@@ -323,7 +323,8 @@ impl Supervisor {
         Ok(())
     }
 
-    /// Adds an exit that happened while no launcher was running; all of them are recorded in order once the last is known.
+    /// Adds an exit that happened while no launcher was running; all of them are recorded in order once the last is
+    /// known.
     fn add_past_exit(
         &self,
         index: usize,

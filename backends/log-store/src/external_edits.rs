@@ -9,11 +9,11 @@ use crate::documents::{Document, Documents};
 use crate::log_op::LogOp;
 use crate::materialized_state::MaterializedState;
 
-/// The most documents that are read at the same time.
+/// The maximum number of documents that are read concurrently.
 const CONCURRENT_READS: usize = 32;
 
-/// Compares the versions of all documents with the recorded ones, and returns the operations that record the differences.
-/// Documents of the recorded version are not read.
+/// Compares the versions of all documents with the recorded ones, and returns the operations that record the
+/// differences. Documents of the recorded version are not read.
 ///
 /// # Errors
 ///

@@ -1,8 +1,8 @@
 //! Import of another store's jobs and history.
 //!
-//! The log records an imported job before its document is written, unlike a job that is created. A crash in between leaves jobs
-//! whose documents are not written yet, in their order and with their metadata, and the next opening writes the documents.
-//! Documents without jobs would be mistaken for those of another program, and their jobs for new ones.
+//! The log records an imported job before its document is written, unlike a job that is created. A crash in between
+//! leaves jobs whose documents are not written yet, in their order and with their metadata, and the next opening writes
+//! the documents. Documents without jobs would be mistaken for those of another program, and their jobs for new ones.
 
 use ecs_scheduler_core::{ImportBatch, JobStore as _, JournalEntry, StoreError, StoredJob};
 use futures::StreamExt as _;
@@ -11,10 +11,10 @@ use crate::documents::DocumentVersion;
 use crate::jobs::{JobEditor, PutResult};
 use crate::log_op::LogOp;
 
-/// The most documents that are written at the same time.
+/// The maximum number of documents that are written concurrently.
 const CONCURRENT_WRITES: usize = 32;
 
-/// The most jobs or entries of one operation, which bounds the size of a segment.
+/// The maximum number of jobs or entries of one operation, which bounds the size of a segment.
 const ITEMS_PER_OP: usize = 100;
 
 /// Imports jobs or entries in their order.
@@ -73,8 +73,8 @@ async fn import_batch(editor: &JobEditor, jobs: Vec<StoredJob>) -> Result<(), St
                 written.push(LogOp::RecordVersion { id: job.id, version });
             }
             (Ok(PutResult::Written(version)), Some(_)) => {
-                // The job comes after the one that failed, so it is not imported. If its document cannot be removed, the next
-                // opening imports it as another program's.
+                // The job comes after the one that failed, so it is not imported. If its document cannot be removed,
+                // the next opening imports it as another program's.
                 drop(editor.documents.remove(&job.id, &version).await);
                 removed.push(LogOp::Remove { id: job.id, expected: None });
             }

@@ -1,6 +1,7 @@
 //! Edits of jobs: first the document, under compare-and-set of its version, then an operation in the log.
 //!
-//! After a crash between the two, the next opening finds a document of another version than the recorded one, and repairs it.
+//! After a crash between the two, the next opening finds a document of another version than the recorded one, and
+//! repairs it.
 
 use std::collections::hash_map::DefaultHasher;
 use std::hash::{Hash as _, Hasher as _};
@@ -201,7 +202,7 @@ pub(crate) enum PutResult {
 
 /// The document that a read found after a failed write.
 enum CurrentDocument {
-    /// The document that the write wanted.
+    /// The document that the write expected.
     Wanted(DocumentVersion),
     /// Another document.
     Other(Document),

@@ -11,13 +11,14 @@ use crate::materialized_state::MaterializedState;
 use crate::segment::{decode, encode, segment_name, segment_position};
 use crate::snapshot;
 
-/// The most segments that are read at the same time.
+/// The maximum number of segments that are read concurrently.
 const CONCURRENT_READS: usize = 32;
 
-/// The most replays. Another process may remove segments during a replay, after it has written a newer snapshot.
+/// The maximum number of replays. Another process may remove segments during a replay, after it has written a newer
+/// snapshot.
 const MAX_REPLAYS: usize = 5;
 
-/// The most positions that another process may occupy before this process gives up.
+/// The maximum number of positions that another process may occupy before this process stops with an error.
 const MAX_CLAIM_ATTEMPTS: usize = 100;
 
 /// A log that was replayed.
@@ -37,8 +38,8 @@ pub(crate) struct ReplayedLog {
 ///
 /// # Errors
 ///
-/// Fails when the log cannot be read or written, when an object is damaged, missing or of a newer format, or when another
-/// process keeps occupying the positions.
+/// Fails when the log cannot be read or written, when an object is damaged, missing or of a newer format, or when
+/// another process keeps occupying the positions.
 pub(crate) async fn claim_log(
     log: &dyn ObjectLog,
     location: &Location,

@@ -19,7 +19,7 @@ use crate::segment::{describe_writer, encode, segment_name};
 /// A segment of this size in bytes takes no further operations.
 const MAX_SEGMENT_BYTES: usize = 2 << 20;
 
-/// The most attempts at one segment before its operations fail.
+/// The maximum number of attempts at one segment before its operations fail.
 const MAX_ATTEMPTS: u32 = 4;
 
 /// The delay before the second attempt. It doubles with each further attempt.
@@ -64,15 +64,15 @@ pub(crate) struct SegmentWriter {
     pub(crate) compactor: Compactor,
 }
 
-/// A segment that may or may not be durable. The writer writes it again, byte by byte the same, before any other segment: its
-/// position holds this segment or one of another process, never another segment of this process.
+/// A segment that may or may not be durable. The writer writes it again, byte by byte the same, before any other
+/// segment: its position holds this segment or one of another process, never another segment of this process.
 #[derive(Debug)]
 pub(crate) struct UncertainWrite {
     bytes: Vec<u8>,
     ops: Vec<LogOp>,
 }
 
-/// Why a segment is not known to be durable.
+/// The reason why a segment is not known to be durable.
 enum WriteError {
     /// The segment was not written.
     NotWritten(StoreError),
@@ -106,7 +106,8 @@ impl BatchWriter for SegmentWriter {
         }
     }
 
-    /// The cause of an error is the log and not an operation, and an operation that may be durable must not be written twice.
+    /// The cause of an error is the log and not an operation, and an operation that may be durable must not be written
+    /// twice.
     fn splits(&self, _: &StoreError) -> bool {
         false
     }

@@ -1,7 +1,8 @@
 //! Snapshots: the whole state at a position, in parts, with a manifest that is written last.
 //!
-//! A snapshot without a manifest is ignored. Segments are removed only after the manifest is durable, so the state can be restored at
-//! every moment. The names of parts contain their writer, so the parts of a process that crashed do not block another one.
+//! A snapshot without a manifest is ignored. Segments are removed only after the manifest is durable, so the state can
+//! be restored at every moment. The names of parts contain their writer, so the parts of a process that crashed do not
+//! block another one.
 
 use std::io::{Read, Write};
 
@@ -25,7 +26,7 @@ const SNAPSHOT: &str = "snapshot-";
 /// A part of this size in bytes, before compression, takes no further records.
 const MAX_PART_BYTES: usize = 4 << 20;
 
-/// The most parts that are read or written at the same time.
+/// The maximum number of parts that are read or written concurrently.
 const CONCURRENT_PARTS: usize = 8;
 
 /// Returns the name of the manifest of the snapshot at a position.

@@ -16,10 +16,11 @@ use crate::lifecycle::Lifecycle;
 use crate::log::ObjectLog;
 use crate::log_op::{LogOp, OpResult};
 
-/// The most settlements of one operation, which bounds the size of a segment.
+/// The maximum number of settlements of one operation, which bounds the size of a segment.
 const SETTLEMENTS_PER_OP: usize = 200;
 
-/// A store that keeps its state as a log of segments, with the jobs' documents beside it. One process at a time may use it.
+/// A store that keeps its state as a log of segments, with the jobs' documents beside it. One process at a time may use
+/// it.
 ///
 /// Readers see only durable changes: an operation is applied to the state in memory after its segment is durable.
 #[derive(Debug)]
@@ -45,8 +46,8 @@ impl LogStore {
         Ok(&self.editor.state.memory)
     }
 
-    /// Runs an edit in a task of its own, so that it completes even when the caller is cancelled: a written document must be recorded
-    /// in the log.
+    /// Runs an edit in a task of its own, so that it completes even when the caller is cancelled: a written document
+    /// must be recorded in the log.
     async fn edit<T: Send + 'static, F>(
         &self,
         edit: impl FnOnce(Arc<JobEditor>) -> F,
@@ -147,7 +148,8 @@ impl Store for LogStore {
         self.kind
     }
 
-    /// Checks that the log can be read and that no other process writes to it. The next write shows whether it can be written.
+    /// Checks that the log can be read and that no other process writes to it. The next write shows whether it can be
+    /// written.
     async fn health_check(&self) -> Result<(), StoreError> {
         self.editor.writer.check(&*self.log).await
     }

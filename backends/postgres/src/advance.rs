@@ -13,8 +13,8 @@ use crate::error::corrupt_row;
 use crate::history::has_zero_byte;
 use crate::pool::{Param, Pool};
 
-/// Updates the firings that are in the expected state and whose fence holds. A firing with more tasks than before becomes
-/// the last run of its job; among several firings of a job, the one of the latest tick.
+/// Updates the firings that are in the expected state and whose fence holds. A firing with more tasks than before
+/// becomes the last run of its job; among several firings of a job, the one of the latest tick.
 ///
 /// Rows are locked in the order fences, firings, jobs, each sorted by name, as in every other statement, so that no
 /// deadlock can occur. Fences are locked until the commit.
@@ -67,7 +67,8 @@ impl FiringUpdate {
         })
     }
 
-    /// Returns the firing's id. An id with a zero byte, which the server refuses, becomes an empty one, which no firing has.
+    /// Returns the firing's id. An id with a zero byte, which the server refuses, becomes an empty one, which no firing
+    /// has.
     fn id(&self) -> &str {
         if has_zero_byte(&self.advance.to.id) { "" } else { self.advance.to.id.as_str() }
     }
@@ -96,7 +97,7 @@ impl FiringUpdate {
     }
 }
 
-/// The most updates of one batch: a few MiB.
+/// The maximum number of updates of one batch: a few MiB.
 const MAX_UPDATES: usize = 1_000;
 
 impl BatchRequest for FiringUpdate {

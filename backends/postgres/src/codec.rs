@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use crate::error::corrupt_row;
 
-/// Why a value of a row cannot be decoded.
+/// The reason why a value of a row cannot be decoded.
 type DecodeError = Box<dyn std::error::Error + Send + Sync>;
 
 /// Encodes a count or a version; one out of range becomes the greatest value.

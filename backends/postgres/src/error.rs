@@ -9,7 +9,7 @@ use tokio_postgres::error::SqlState;
 #[cfg(test)]
 mod tests;
 
-/// Why a transaction failed: the server reported an error, or what it had stored makes the transaction impossible.
+/// The reason for a failed transaction: an error of the server, or stored data that make the transaction impossible.
 pub(crate) enum TxError {
     Server(tokio_postgres::Error),
     Store(StoreError),

@@ -12,9 +12,9 @@ use crate::settle::LOCK_JOURNAL;
 /// How many rows of the journal one statement scans.
 const SCAN_BATCH: i64 = 2_000;
 
-/// Scans a part of the journal for expired rows: last observed before `$3`, not open, and not among the newest `$4` of a job
-/// that exists. A row that was born later than `$3`, but not after `$5`, ends the scan: the rows behind it were born later
-/// still.
+/// Scans a part of the journal for expired rows: last observed before `$3`, not open, and not among the newest `$4` of
+/// a job that exists. A row that was born later than `$3`, but not after `$5`, ends the scan: the rows behind it were
+/// born later still.
 const FIND_EXPIRED: &str = "\
 WITH looked AS MATERIALIZED \
 (SELECT seq, job, born, observed, state FROM ecss_journal WHERE seq > $1 ORDER BY seq LIMIT $2), \
@@ -36,13 +36,13 @@ const DELETE_EXPIRED_REGISTERS: &str = "DELETE FROM ecss_registers WHERE name IN
 struct ExpiredScan {
     /// The expired rows, ascending.
     expired: Vec<i64>,
-    /// Where the next scan begins; absent when nothing behind it is expired.
+    /// The start of the next scan; absent if nothing after it is expired.
     next: Option<i64>,
 }
 
 impl Pool {
-    /// Removes at most a batch of history behind `cursor`, and expired registers. Returns how many rows were removed and
-    /// the next cursor.
+    /// Removes at most a batch of history behind `cursor`, and expired registers. Returns how many rows were removed
+    /// and the next cursor.
     pub(crate) async fn prune(&self, cursor: i64, retention: Retention) -> Result<(usize, i64), StoreError> {
         let (mut removed, mut next) = (0, Some(cursor));
         while let Some(cursor) = next.filter(|_| removed < retention.batch) {

@@ -37,7 +37,7 @@ impl BatchRequest for SettleRequest {
     }
 }
 
-/// The most settlements of one transaction: a few MiB.
+/// The maximum number of settlements of one transaction: a few MiB.
 const MAX_ROWS: usize = 4_000;
 
 /// The statements of a settlement, prepared once for each connection.
@@ -52,8 +52,8 @@ struct Statements {
     update_jobs: Statement,
 }
 
-/// The lock is held to the end of the transaction, so that numbers grow in the order of the commits, and that no row which
-/// a settlement folds into is pruned meanwhile.
+/// The lock is held to the end of the transaction, so that numbers grow in the order of the commits, and that no row
+/// which a settlement folds into is pruned meanwhile.
 pub(crate) const LOCK_JOURNAL: &str = "SELECT pg_advisory_xact_lock($1, 'ecss_journal'::regclass::oid::int)";
 /// The registers of the fences stay unchanged until the transaction ends.
 const LOCK_FENCES: &str =
@@ -122,8 +122,8 @@ impl BatchWriter for SettleWriter {
 }
 
 impl Pool {
-    /// Records the settlements that are not stale, in their order and in one transaction. A request whose fence does not
-    /// hold writes nothing.
+    /// Records the settlements that are not stale, in their order and in one transaction. A request whose fence does
+    /// not hold writes nothing.
     async fn settle(&self, requests: &[SettleRequest]) -> BatchResult<SettleRequest> {
         let mut left = MAX_ATTEMPTS;
         loop {

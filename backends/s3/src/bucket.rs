@@ -13,7 +13,7 @@ use ecs_scheduler_core::FaultKind;
 
 use crate::error::{NOT_IMPLEMENTED, condition_failed, is_status, is_write_race, to_fault};
 
-/// The most keys of one DeleteObjects call.
+/// The maximum number of keys of one DeleteObjects call.
 ///
 /// # Source
 ///
@@ -27,7 +27,7 @@ const MAX_DELETED_KEYS: usize = 1_000;
 /// <https://docs.aws.amazon.com/AmazonS3/latest/API/API_CreateBucket.html>
 const DEFAULT_REGION: &str = "us-east-1";
 
-/// The most attempts at a call that may be repeated. The SDK makes 3 requests for each.
+/// The maximum number of attempts at a call that may be repeated. The SDK makes 3 requests for each.
 const MAX_ATTEMPTS: u32 = 4;
 
 /// The delay before the second attempt. It doubles with each further attempt.
@@ -91,8 +91,8 @@ impl Bucket {
         Ok(Some((body.to_vec(), tag)))
     }
 
-    /// Writes an object if the precondition holds. Transient failures are retried only by the SDK, because the store distinguishes a
-    /// lost answer from a failure.
+    /// Writes an object if the precondition holds. Transient failures are retried only by the SDK, because the store
+    /// distinguishes a lost answer from a failure.
     pub(crate) async fn put(
         &self,
         key: &str,
@@ -118,8 +118,8 @@ impl Bucket {
         }
     }
 
-    /// Removes an object if it has this entity tag. An object that does not exist counts as removed. Where the server does not
-    /// support conditional removals, the tag is read and compared first.
+    /// Removes an object if it has this entity tag. An object that does not exist counts as removed. Where the server
+    /// does not support conditional removals, the tag is read and compared first.
     pub(crate) async fn delete(&self, key: &str, tag: &str) -> Result<WriteResult, Fault> {
         let attempted = format!("could not remove \"{key}\" in bucket \"{}\"", self.name);
         let mut retries = CallRetries::default();
@@ -182,8 +182,8 @@ impl Bucket {
         Err(Fault::new(FaultKind::Unavailable, attempted).with_source(words))
     }
 
-    /// Lists all keys that start with `prefix` and are greater than `after`, ascending, with their entity tags. Keys with a slash after
-    /// the prefix are skipped.
+    /// Lists all keys that start with `prefix` and are greater than `after`, ascending, with their entity tags. Keys
+    /// with a slash after the prefix are skipped.
     pub(crate) async fn list(&self, prefix: &str, after: &str) -> Result<Vec<(String, String)>, Fault> {
         let (mut found, mut token, mut retries) = (Vec::new(), None, CallRetries::default());
         loop {

@@ -17,9 +17,10 @@ pub(super) struct AgendaEntry {
     pub(super) id: JobId,
     pub(super) uid: JobUid,
     pub(super) revision: Revision,
-    /// `Progress::settled`, as compare-and-set wants it.
+    /// `Progress::settled`, as compare-and-set requires it.
     pub(super) settled: Option<Timestamp>,
-    /// Ticks up to here do not count: when this version was written, or an earlier one that has ticks without an outcome.
+    /// Ticks up to here do not count: when this version was written, or an earlier one that has ticks without an
+    /// outcome.
     pub(super) since: Timestamp,
     /// The job is in a round now.
     pub(super) busy: bool,

@@ -10,7 +10,7 @@ use crate::decide::TickOutcome;
 /// Upper bounds of the lateness histogram, in milliseconds; a last bucket counts later ticks.
 pub const LATENESS_BOUNDS_MS: [u64; 10] = [1, 5, 10, 25, 50, 100, 250, 1_000, 10_000, 60_000];
 
-/// Why all launches are stopped.
+/// The brake: all launches are stopped.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Brake {
@@ -57,8 +57,8 @@ pub struct EngineStatus {
 }
 
 impl EngineStatus {
-    /// Returns the dependencies of jobs beside store and engine, each with its fault. Readiness shows them and does not depend
-    /// on them, because the API and the brake work without them.
+    /// Returns the dependencies of jobs beside store and engine, each with its fault. Readiness shows them and does not
+    /// depend on them, because the API and the brake work without them.
     #[must_use]
     pub fn dependencies(&self) -> [(&'static str, Option<String>); 3] {
         [
@@ -127,7 +127,8 @@ impl Default for Counters {
 }
 
 impl Counters {
-    /// Returns the number of ticks with this outcome. A tick is counted when its outcome is final, so none is `pending`.
+    /// Returns the number of ticks with this outcome. A tick is counted when its outcome is final, so none is
+    /// `pending`.
     #[must_use]
     pub fn ticks(&self, outcome: TickOutcome) -> u64 {
         self.outcomes[outcome as usize].load(Ordering::Relaxed)

@@ -178,8 +178,8 @@ pub fn replacement(
     keep_earlier(stored, (old, list), document, cx, at).map(Some)
 }
 
-/// Makes the document that replaces a stored job's at the moment `at`, and changes nothing but this: an earlier version
-/// that lasts beyond `at` ends now, also for a later reader. None when there is no such version.
+/// Returns the document that replaces a stored job's at the moment `at`: earlier versions that last beyond `at` end
+/// then, also for later readers; nothing else changes. None if there is no such version.
 pub(crate) fn correction(
     stored: &StoredJob,
     cx: &JobContext<'_>,

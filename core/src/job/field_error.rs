@@ -1,4 +1,4 @@
-//! Errors of a document's fields: where, what, and the Python version's form of the message.
+//! Errors of a document's fields: the pointer, the message, and the Python version's form of it.
 
 use std::fmt;
 

@@ -24,8 +24,8 @@ impl fmt::Display for SettingDefault {
     }
 }
 
-/// One setting: an environment variable, a key in the configuration file and, if the variable begins with `ECSS_` and the value is no
-/// secret, a flag.
+/// One setting: an environment variable, a key in the configuration file and, if the variable begins with `ECSS_` and
+/// the value is no secret, a flag.
 ///
 /// # Example
 ///
@@ -39,7 +39,7 @@ impl fmt::Display for SettingDefault {
 pub struct Setting {
     /// The path in the configuration file, its parts joined by dots: `local.taskDefinitions`.
     pub key: &'static str,
-    /// The environment variable; absent for what only the file can say.
+    /// The environment variable; absent for a setting of the file only.
     pub variable: Option<&'static str>,
     /// The default.
     pub default: SettingDefault,
@@ -78,7 +78,7 @@ impl Setting {
         Self { default: SettingDefault::InDataDir(name), ..self }
     }
 
-    /// Says in words what holds without a value, in place of `none`.
+    /// Sets the words for the default in the reference, in place of `none`.
     #[must_use]
     pub const fn without_default(self, words: &'static str) -> Self {
         Self { default: SettingDefault::Absent(words), ..self }
@@ -145,7 +145,8 @@ impl SettingError {
     }
 }
 
-/// The values of a provider's settings, with defaults filled in. `Debug` shows only the keys, because values may be secret.
+/// The values of a provider's settings, with defaults filled in. `Debug` shows only the keys, because values may be
+/// secret.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct SettingValues(BTreeMap<&'static str, String>);
 

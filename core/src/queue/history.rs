@@ -67,7 +67,7 @@ pub struct Convergence {
 pub struct QueueHistory {
     /// A proven lower bound of the messages that ever arrived, on the scale of [`OwnTasks::completed`] × k.
     arrivals: u64,
-    /// Since when the counts are below what the bound leaves.
+    /// The time since which the counts are below the remaining bound.
     short_since: Option<Timestamp>,
     /// The visible messages of the last sample.
     visible: u64,
@@ -171,8 +171,8 @@ impl QueueHistory {
             .then_some(SinceEmpty { growth, launched: sample.tasks.launched_since })
     }
 
-    /// While no task of the job is working, only lag can reduce the counts: a falling count was older than the end of the last
-    /// task.
+    /// While no task of the job is working, only lag can reduce the counts: a falling count was older than the end of
+    /// the last task.
     fn record_convergence(&mut self, sample: &HistorySample<'_>) {
         let OwnTasks { busy, not_started, last_end, .. } = *sample.tasks;
         let left = sample.reading.visible.saturating_add(sample.reading.in_flight);
@@ -218,8 +218,8 @@ impl QueueHistory {
     }
 }
 
-/// Returns how many messages failed tasks may still keep invisible: `k` each; tasks that failed longer ago than counts can
-/// lag keep no more in total than are in flight.
+/// Returns how many messages failed tasks may still keep invisible: `k` each; tasks that failed longer ago than counts
+/// can lag keep no more in total than are in flight.
 fn still_invisible(tasks: &OwnTasks, reading: &QueueReading) -> u64 {
     let k = u64::from(reading.per_task.get());
     let lately = u64::from(tasks.failed_lately).saturating_mul(k);

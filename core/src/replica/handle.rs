@@ -27,7 +27,7 @@ pub enum JobOwner {
     OtherReplica {
         /// Its name.
         id: ReplicaId,
-        /// Where it is reached: `http://10.0.0.7:5000`.
+        /// Its URL: `http://10.0.0.7:5000`.
         address: String,
     },
     /// None at the moment; a replica will acquire it within seconds.
@@ -39,7 +39,7 @@ pub enum JobOwner {
 pub struct ReplicaView {
     /// Its name.
     pub id: ReplicaId,
-    /// Where it is reached.
+    /// Its URL.
     pub address: String,
     /// When it was started, by its own clock.
     pub started: Timestamp,
@@ -55,7 +55,8 @@ pub struct ReplicaView {
     pub here: bool,
 }
 
-/// A handle of a running replica; clones share it. Calls about one job are served by the engine that owns the job's shard.
+/// A handle of a running replica; clones share it. Calls about one job are served by the engine that owns the job's
+/// shard.
 #[derive(Debug, Clone)]
 pub struct ReplicaHandle {
     inner: Arc<ReplicaInner>,
@@ -130,8 +131,8 @@ impl ReplicaHandle {
         self.inner.idle_engine.launcher()
     }
 
-    /// Notifies the job's engine that the job was created, replaced or removed. If another replica owns the job, it polls the
-    /// change from the store.
+    /// Notifies the job's engine that the job was created, replaced or removed. If another replica owns the job, it
+    /// polls the change from the store.
     pub fn nudge(&self, id: &JobId) {
         if let Some(engine) = self.engine_of(id) {
             engine.nudge(id);
@@ -148,8 +149,8 @@ impl ReplicaHandle {
         engine.fire_now(id, request).await
     }
 
-    /// Evaluates a job as [`EngineHandle::evaluate`] does. If this replica does not own the job, it knows only the running
-    /// tasks that the launcher reports.
+    /// Evaluates a job as [`EngineHandle::evaluate`] does. If this replica does not own the job, it knows only the
+    /// running tasks that the launcher reports.
     pub async fn evaluate(
         &self,
         job: &Job,

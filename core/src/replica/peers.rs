@@ -33,8 +33,8 @@ pub(super) struct Member {
 impl Peers {
     /// Applies a snapshot of the registers, whose read began and ended at these moments.
     ///
-    /// A change of a register counts from the end of the read that saw it, and its absence up to the beginning of a later
-    /// read: a slow read never declares a live replica dead.
+    /// A change of a register counts from the end of the read that saw it, and its absence up to the beginning of a
+    /// later read: a slow read never declares a live replica dead.
     pub(super) fn apply_snapshot(
         &mut self,
         registers: &[(String, Register)],
@@ -83,7 +83,7 @@ impl Peers {
     pub(super) fn owner(&self, shard: Shard, dead_after: Duration) -> (Option<u64>, Option<&Holder>) {
         let version = self.ownerships.get(&shard).map(|(version, _)| *version);
         let owner = self.holder(shard).filter(|owner| {
-            // A restarted replica has given up the shards of its previous process.
+            // A restarted replica does not own the shards of its previous process.
             let member =
                 self.members.get(&owner.id).filter(|member| member.beat.incarnation == owner.incarnation);
             member.is_some_and(|member| self.lives(member, dead_after))

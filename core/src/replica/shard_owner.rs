@@ -34,7 +34,7 @@ struct State {
     release: Option<Release>,
 }
 
-/// Why a shard is released.
+/// The reason for the release of a shard.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Release {
     /// Hand-over: its register is freed.

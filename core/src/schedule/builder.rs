@@ -7,7 +7,7 @@ use super::pattern::{HourRule, Pattern};
 use super::times::Times;
 use super::years::{YearRange, Years};
 
-/// Collects what each field names.
+/// Collects the values of each field.
 #[derive(Debug)]
 pub(super) struct PatternBuilder {
     masks: [u64; 8],
@@ -23,7 +23,7 @@ impl PatternBuilder {
         Self { masks: [0; 8], days: DayRule::none(), years: Vec::new(), hours: None }
     }
 
-    /// Adds what one item of a field names.
+    /// Adds the values of one item of a field.
     pub(super) fn add(&mut self, index: usize, item: Item) {
         if index == HOUR {
             let alone = self.hours.is_none() && matches!(item, Item::Every { .. });

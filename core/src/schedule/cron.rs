@@ -6,8 +6,8 @@
 //! | both day fields restricted | either matches | refused: one of them is `?` |
 //! | a step larger than the field | names the first value alone | refused |
 //!
-//! A day field of five that begins with `*` does not restrict, as in Vixie cron: `*/2` and `MON` must both match. Beyond a
-//! crontab line, five fields take what six do: ranges that run over the end, `a/n`, `L`, `W` and `#`.
+//! A day field of five that begins with `*` does not restrict, as in Vixie cron: `*/2` and `MON` must both match.
+//! Beyond a crontab line, five fields take what six do: ranges that run over the end, `a/n`, `L`, `W` and `#`.
 //!
 //! # Source
 //!
@@ -21,7 +21,7 @@ use super::field;
 use super::item::Item;
 use super::pattern::Pattern;
 
-/// A field of `cron(…)`: its name, what it may hold, and the field among the eight that names the same.
+/// A field of `cron(…)`: its name, its allowed values, and the corresponding one of the eight fields.
 #[derive(Debug)]
 struct Field {
     name: &'static str,
@@ -84,7 +84,7 @@ const SHAPES: &str = "cron(minute hour day-of-month month day-of-week year), wit
                       or cron(minute hour day-of-month month day-of-week)";
 const WRONG: &str = "not an expression for this field";
 
-/// Which of both grammars an expression follows, by the number of its fields.
+/// The grammar of an expression, by the number of its fields.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Grammar {
     /// Five fields, as in a crontab.
@@ -100,7 +100,7 @@ pub(super) struct CrontabLine<'a> {
     words: Vec<&'a str>,
 }
 
-/// Parses and compiles what stands between the parentheses.
+/// Parses and compiles the content of the parentheses.
 pub(super) fn compile(body: &str) -> Result<Pattern, ScheduleError> {
     let mut builder = PatternBuilder::new();
     let line = parse(body, |index, _, item| builder.add(index, item))?;

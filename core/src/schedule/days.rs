@@ -1,4 +1,4 @@
-//! Which days of a month a schedule names, as one bit mask a month.
+//! The days of a month that a schedule names, as one bit mask per month.
 
 use super::calendar::{Date, iso_week, month_length, to_days, weekday};
 

@@ -14,7 +14,7 @@ pub enum ScheduleErrorKind {
     NeverFires,
 }
 
-/// Why a schedule was rejected, and where.
+/// The error of a rejected schedule, with its place.
 ///
 /// `Display` is the message alone. For the eight fields it is, word for word, that of the Python
 /// version without its prefix `Invalid schedule syntax: `.

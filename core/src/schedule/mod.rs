@@ -18,7 +18,7 @@
 //!                        Pattern = years × months × days × times
 //! ```
 //!
-//! Why no ready-made crate evaluates the expressions: `doc/decisions/0002-own-schedule-evaluator.md`.
+//! `doc/decisions/0002-own-schedule-evaluator.md` gives the reasons for an own evaluator.
 
 mod builder;
 mod cache;
@@ -86,7 +86,8 @@ struct Parsed {
     start: Option<Timestamp>,
     end: Option<Timestamp>,
     strictness: Strictness,
-    /// The other parts of a [union](Schedule::union): schedules in other zones or with other bounds, none of them a union.
+    /// The other parts of a [union](Schedule::union): schedules in other zones or with other bounds, none of them a
+    /// union.
     others: Box<[Schedule]>,
 }
 
@@ -180,8 +181,8 @@ impl Schedule {
         words
     }
 
-    /// Returns warnings about valid but probably unintended settings, as of an instant, and notes on differences from other
-    /// schedulers.
+    /// Returns warnings about valid but probably unintended settings, as of an instant, and notes on differences from
+    /// other schedulers.
     pub fn warnings(&self, from: Timestamp) -> Vec<String> {
         let mut warnings = self.mistakes(from);
         warnings.extend(self.notes());

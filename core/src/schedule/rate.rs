@@ -20,7 +20,7 @@ pub(super) struct Rate {
 }
 
 impl Rate {
-    /// Parses what stands between the parentheses of `rate(…)`.
+    /// Parses the content of `rate(…)`.
     pub(super) fn parse(body: &str, anchor: i64) -> Result<Self, ScheduleError> {
         let refuse = |why: &str| {
             let message = format!("could not read \"rate({body})\": {why}, expected {RATE}");
@@ -64,7 +64,7 @@ impl Rate {
     }
 }
 
-/// Parses what stands between the parentheses of `at(…)` and resolves it: shifted out of a gap, the first pass of a fold.
+/// Parses the content of `at(…)` and resolves it: shifted out of a gap, the first pass of a fold.
 pub(super) fn parse_at(body: &str, zone: &TimeZone) -> Result<i64, ScheduleError> {
     let refuse = || {
         let message = format!("could not read \"at({body})\": expected {AT}");

@@ -164,7 +164,7 @@ pub(super) fn expand_macro(name: &str) -> Result<&'static str, ScheduleError> {
     })
 }
 
-/// The `rate(…)` that means what Go's `@every 1h30m` does, less that this counts from the start of the program.
+/// The `rate(…)` that corresponds to Go's `@every 1h30m`, which counts from the start of the program.
 fn every(name: &str) -> Option<String> {
     let (every, interval) = name.split_once(char::is_whitespace)?;
     let interval: SignedDuration = interval.trim().parse().ok()?;

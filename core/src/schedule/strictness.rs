@@ -1,6 +1,6 @@
 //! How strictly names in expressions are read.
 
-/// Where an expression comes from, which decides how strictly names are read.
+/// The strictness of names in an expression, which depends on its origin.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Strictness {
     /// Written by a client now: names must be spelled out exactly.

@@ -1,4 +1,4 @@
-//! Which seconds of a day a schedule names: the product of an hour, a minute and a second set.
+//! The seconds of a day that a schedule names: the product of an hour, a minute and a second set.
 
 /// A set of times of day.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,4 +1,4 @@
-//! Which years a schedule names.
+//! The years that a schedule names.
 
 use super::calendar::{FIRST_YEAR, LAST_YEAR};
 

@@ -80,7 +80,7 @@ pub(super) struct Zone {
     zone: TimeZone,
     /// From when which offset holds, ascending; the first entry begins at `i64::MIN`.
     changes: Box<[(i64, i32)]>,
-    /// Whether the clock goes on changing after the last entry.
+    /// Whether the clock continues to change after the last entry.
     goes_on: bool,
 }
 

@@ -5,8 +5,8 @@ use std::time::Duration;
 use super::StoreError;
 use crate::fault::FaultKind;
 
-/// Returns the answer of a store, or a fault when the store does not answer in time. A write that is given up may still have
-/// its effect.
+/// Returns the answer of a store, or a fault when the store does not answer in time. A write without an answer may
+/// still have its effect.
 pub(crate) async fn answer_within<T>(
     deadline: Duration,
     call: impl Future<Output = Result<T, StoreError>>,

@@ -11,7 +11,7 @@ use crate::job::JobId;
 #[cfg(test)]
 mod tests;
 
-/// Why a call to a store failed. A clone shares the cause, so every caller of a failed batch gets the same error.
+/// The error of a call to a store. A clone shares the cause, so every caller of a failed batch gets the same error.
 #[derive(Debug, Clone)]
 pub enum StoreError {
     /// A job of this name exists already.
@@ -20,7 +20,8 @@ pub enum StoreError {
     NotFound(Subject),
     /// The object was modified concurrently: read it and retry.
     Conflict(Subject),
-    /// The [fence](super::Fence) of a journal write no longer holds, so nothing was written: the caller is not the owner.
+    /// The [fence](super::Fence) of a journal write no longer holds, so nothing was written: the caller is not the
+    /// owner.
     Fenced(Subject),
     /// The store itself failed.
     Fault {

@@ -1,8 +1,8 @@
 //! The write set of a settlement: the one place that decides whether a settlement is stale, which of its records become
 //! new rows of the journal, and which fold into the row before them.
 //!
-//! It does no I/O and builds no rows. A store reads the [`JobHead`], calls [`write_set`], and maps each [`JournalOp`] to
-//! its own rows or items. It writes all of them in one transaction, in which the head is still as it was read.
+//! It does no I/O and builds no rows. A store reads the [`JobHead`], calls [`write_set`], and maps each [`JournalOp`]
+//! to its own rows or items. It writes all of them in one transaction, in which the head is still as it was read.
 
 use jiff::Timestamp;
 
@@ -69,8 +69,8 @@ impl WriteSet {
         self.ops.iter().filter(|op| **op != JournalOp::Fold).count()
     }
 
-    /// Returns the id of each record's row. `newest` is the newest row before the settlement; new rows get ascending ids
-    /// from `next`.
+    /// Returns the id of each record's row. `newest` is the newest row before the settlement; new rows get ascending
+    /// ids from `next`.
     #[must_use]
     pub fn ids(&self, newest: DecisionId, next: DecisionId) -> Vec<DecisionId> {
         let mut next_ids = (next.0..).map(DecisionId);
@@ -86,7 +86,7 @@ impl WriteSet {
 
 /// Computes the write set of a settlement of the job with this head; `None` when the settlement is stale.
 ///
-/// `is_known` tells whether the journal has a firing of this name. It is asked only if everything else is fresh. A store
+/// `is_known` tells whether the journal has a firing of this name. It is called only if the settlement is otherwise fresh. A store
 /// that finds a known firing while it writes returns `false`, and then writes nothing.
 #[must_use]
 pub fn write_set(

@@ -39,7 +39,7 @@ pub(super) struct PageOf<C> {
     pub(super) job: Option<JobId>,
     /// The page starts behind this entry.
     pub(super) after: Option<C>,
-    /// The most entries of the page.
+    /// The maximum number of entries of the page.
     pub(super) limit: NonZeroUsize,
     /// The query of the request.
     pub(super) query: ValidQuery,

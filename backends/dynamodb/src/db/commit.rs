@@ -18,12 +18,12 @@ pub(crate) enum Committed {
     /// All writes are durable.
     Done,
     /// Nothing was written, because the conditions of the writes with these indices did not hold. An emulator without
-    /// tokens also answers so when an earlier attempt has succeeded and its answer was lost. The caller then finds its own
-    /// write id on the item.
+    /// tokens also answers so when an earlier attempt has succeeded and its answer was lost. The caller then finds its
+    /// own write id on the item.
     Refused(Vec<usize>),
 }
 
-/// Why DynamoDB canceled a transaction.
+/// The reason why DynamoDB canceled a transaction.
 enum Cancellation {
     /// The conditions of the writes with these indices did not hold.
     Refused(Vec<usize>),
