@@ -44,7 +44,7 @@ test-doc:
 	$(CARGO) test --workspace --all-features --doc
 
 .PHONY: emulators
-emulators: ## Install what tests need: emulators of AWS and Elasticsearch, at pinned versions, into .tools, and a PostgreSQL server
+emulators: ## Install the tools of the tests: emulators of AWS and Elasticsearch, at pinned versions, into .tools, and a PostgreSQL server
 	scripts/emulators.sh
 	scripts/postgres.sh
 
@@ -59,7 +59,7 @@ test-deploy:
 	scripts/deploy.sh
 
 .PHONY: lint
-lint: ## Check the layout, clippy, a build without features, the documentation's links, and the rules of xtask
+lint: ## Check formatting, clippy, a build without features, the documentation's links, and the rules of xtask
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets --all-features -- -D warnings
 	$(CARGO) check --package ecs-scheduler --no-default-features --all-targets
@@ -75,7 +75,7 @@ lint: ## Check the layout, clippy, a build without features, the documentation's
 	$(CARGO) xtask sizes
 
 .PHONY: size
-size: ## Print the sizes of files per crate, and what is too long
+size: ## Print the sizes of files per crate, and the files that are too long
 	@$(CARGO) xtask sizes
 
 .PHONY: crash
@@ -83,7 +83,7 @@ crash: ## Kill the scheduler 200 times at random and at each step, with local ta
 	ECSS_CRASH_ROUNDS=200 $(CARGO) test --package ecs-scheduler --test it crash:: -- --nocapture --test-threads 1
 
 .PHONY: crash-replicas
-crash-replicas: ## Let 54 faults befall two and three replicas on PostgreSQL, and 54 on DynamoDB, and audit them: half an hour
+crash-replicas: ## Inject 54 faults into two and three replicas on PostgreSQL, and 54 on DynamoDB, and audit the result: half an hour
 	CARGO_PROFILE_DEV_OPT_LEVEL=1 ECSS_REPLICA_FAULTS=54 \
 	  $(CARGO) test --package ecs-scheduler --test it replicas::faults -- --nocapture --test-threads 1
 
@@ -97,7 +97,7 @@ MUTATE ?= $(addprefix core/src/,decide.rs decide/*.rs queue/*.rs firing.rs engin
 
 # Installs cargo-mutants (MIT) before the first run. Needs cargo-nextest and takes hours, so it is no part of `make check`.
 .PHONY: mutants
-mutants: $(MUTANTS) ## Change the rules of the core in one place at a time, and list the changes that no test notices: hours
+mutants: $(MUTANTS) ## Change the rules of the core in one place at a time, and list the changes that no test detects: hours
 	CARGO_TARGET_DIR=$(CURDIR)/target/mutants $(MUTANTS) mutants $(foreach glob,$(MUTATE),-f '$(glob)') $(ARGS)
 
 $(MUTANTS):

@@ -1,21 +1,21 @@
 variable "name" {
-  description = "What the scheduler is called: ECSS_NAME, and the name of everything made here."
+  description = "Name of the scheduler: ECSS_NAME, and the name of all resources of this module."
   type        = string
   default     = "ecs-scheduler"
 }
 
 variable "image" {
-  description = "The image made from the Dockerfile, as the cluster can pull it."
+  description = "Image of the Dockerfile, at an address from which the cluster can pull it."
   type        = string
 }
 
 variable "cluster_arn" {
-  description = "The ECS cluster that the scheduler runs on and starts tasks on."
+  description = "ARN of the ECS cluster on which the scheduler runs and starts tasks."
   type        = string
 }
 
 variable "vpc_id" {
-  description = "The network of the scheduler."
+  description = "ID of the scheduler's VPC."
   type        = string
 }
 
@@ -25,24 +25,24 @@ variable "subnet_ids" {
 }
 
 variable "client_security_group_ids" {
-  description = "Who may use the API, which means: who may start tasks."
+  description = "Security groups of the clients of the API. Every client can start tasks."
   type        = list(string)
   default     = []
 }
 
 variable "allowed_hosts" {
-  description = "Names by which clients, proxies and Prometheus reach the scheduler, beside its IP address."
+  description = "Host names under which clients, proxies and Prometheus reach the scheduler, in addition to its IP address."
   type        = list(string)
   default     = []
 }
 
 variable "policy_json" {
-  description = "What the scheduler may do, as `ecs-scheduler iam-policy` prints it for your jobs."
+  description = "IAM policy of the scheduler, as printed by `ecs-scheduler iam-policy` for your jobs."
   type        = string
 }
 
 variable "log_retention_days" {
-  description = "How long the log is kept."
+  description = "Retention of the log in days."
   type        = number
   default     = 30
 }
