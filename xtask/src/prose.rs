@@ -10,24 +10,37 @@ use crate::workspace::Workspace;
 /// Words that no sentence begins with. The noun that they stand for comes too late.
 const OPENINGS: &[&str] = &["What", "Whatever", "Whoever", "Of"];
 
-/// Words and phrases that are archaic or poetic.
+/// Words and phrases that are archaic, poetic, or hide their subject.
 const BANNED: &[&str] = &[
     "anew",
+    "anybody",
+    "are told",
     "at hand",
     "befall",
     "befalls",
     "betimes",
+    "comes of it",
     "dearest",
     "for want of",
     "gets to be",
+    "heard of",
     "hence",
+    "in hand",
     "in vain",
+    "is had",
+    "is told",
     "lest",
     "lets itself",
+    "looked at",
+    "looks at",
     "nought",
     "of its own accord",
+    "of one's own",
+    "somebody",
     "thence",
     "therein",
+    "to be had",
+    "to the letter",
     "whence",
     "whoever",
     "wherein",

@@ -1,7 +1,7 @@
 //! Credentials: their sources, and the cache.
 //!
 //! The SDK caches credentials until they expire by this machine's clock, and reads a profile's file once. AWS may
-//! refuse them earlier: a program has replaced those in the file, somebody has deleted the key, or the clock is slow.
+//! refuse them earlier: a program has replaced those in the file, the key was deleted, or the clock is slow.
 //! So a response that refuses credentials clears the cache, and the next call loads them from their source.
 
 use std::fmt;

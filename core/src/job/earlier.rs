@@ -10,8 +10,7 @@
 //! The list is part of the stored document, so that it changes with the document in one step and every store keeps it.
 //! Nobody else writes it, and the API does not show it. An edit that finds every tick settled removes it.
 //!
-//! Rejected: settling at the moment of the edit (the process that takes the edit need not be the one that looks at the
-//! job, which may be down); a record beside the document (two writes, and a crash between them).
+//! Rejected: settling at the moment of the edit (the process that serves the edit need not be the one that evaluates the job, which may be down); a record beside the document (two writes, and a crash between them).
 
 use std::time::Duration;
 

@@ -16,7 +16,7 @@ use tokio::process::{Child, Command};
 
 /// How many jobs are on their way to the store at once.
 const MAX_CONCURRENT_WRITES: usize = 1_024;
-/// How often a program that starts is looked at, and how often at most.
+/// The interval and the maximum number of checks of a program that starts.
 const POLL_INTERVAL: Duration = Duration::from_millis(20);
 const MAX_POLLS: u32 = 1_500;
 

@@ -11,7 +11,7 @@ use ecs_scheduler_core::{
 use parking_lot::Mutex;
 use tokio::sync::watch;
 
-/// Starts tasks in no time; they have ended when they are looked at.
+/// Starts tasks in no time; they have ended when they are observed.
 #[derive(Debug)]
 pub(crate) struct Instant {
     started: watch::Sender<usize>,

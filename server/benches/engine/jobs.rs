@@ -1,4 +1,4 @@
-//! Jobs to measure with, and the engine that looks at them.
+//! Jobs to measure with, and their engine.
 
 use std::path::Path;
 use std::sync::Arc;

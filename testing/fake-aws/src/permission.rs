@@ -160,7 +160,7 @@ impl FakeState {
     }
 }
 
-/// A receiver of messages must be allowed to use the key that encrypts them; anybody may use SQS's own key.
+/// A receiver of messages must be allowed to use the key that encrypts them; every receiver may use SQS's own key.
 ///
 /// # Source
 ///

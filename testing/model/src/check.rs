@@ -60,7 +60,7 @@ pub fn search(config: Config, threads: usize, property: Option<&'static str>) ->
 
 /// Returns the shortest way to a state in which the property does not hold; none when it holds everywhere.
 ///
-/// The checker itself looks at a block of states before it stops, and keeps the last counterexample of the block.
+/// The checker itself visits a block of states before it stops, and keeps the last counterexample of the block.
 #[must_use]
 pub fn shortest(config: Config, property: &'static str) -> Option<Vec<Action>> {
     let model = Protocol { config };

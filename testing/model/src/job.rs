@@ -111,9 +111,9 @@ pub struct Job {
 /// The plan for the ticks that are due.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Plan {
-    /// Those that end without being looked at.
+    /// The ticks that end without an evaluation.
     pub passed: Moments,
-    /// The one that is looked at.
+    /// The tick that is evaluated.
     pub tick: Option<Moment>,
     /// The newest one that is settled.
     pub settles: Moment,
@@ -148,7 +148,7 @@ impl Job {
         self.ticks().and(Moments::between(self.after(), now))
     }
 
-    /// Returns the version that an edit at this moment makes of this one.
+    /// Returns the version after an edit at this moment.
     pub(crate) fn replacement(&self, schedule: Schedule, at: Moment, keep: bool) -> Self {
         let mut next = Self { changed: at, schedule, ..*self };
         next.earlier = [None; 2];

@@ -96,7 +96,7 @@ async fn doctor_reports_queue_without_events_or_with_others() {
     let launcher = listening(&rig, Some(EventForm::Transformed));
     let problem = async || {
         let seen = launcher.diagnose(&[]).await;
-        let look = seen.into_iter().find(|look| look.what.contains("task events")).expect("it was looked at");
+        let look = seen.into_iter().find(|look| look.what.contains("task events")).expect("it was checked");
         look.problem
     };
     let none = problem().await.expect("nothing may send");

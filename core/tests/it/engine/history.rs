@@ -64,7 +64,7 @@ async fn clock_that_is_ahead_for_a_while_removes_no_history() {
     let before = stage.decisions("job").await.len();
     assert_eq!(before, 240);
     life.engine.stop(Duration::from_secs(5)).await;
-    // So that nothing but history looks at the clock.
+    // So that only history reads the clock.
     stage.world.store.remove(&"job".parse().unwrap(), None).await.unwrap();
     let life = stage.world.boot(StoreFaults::default(), 0).await.unwrap();
     let (decade, minutes) = (SignedDuration::from_hours(24 * 3_650), Duration::from_mins(90));

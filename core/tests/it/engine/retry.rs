@@ -26,7 +26,7 @@ pub(super) struct NoConfig {}
 
 impl TriggerType for Flaky {
     const KIND: &'static str = "flaky";
-    const SUMMARY: &'static str = "fails as long as it is told to";
+    const SUMMARY: &'static str = "fails until the test ends its fault";
     type Config = NoConfig;
 
     fn build(&self, _: NoConfig, _: &BuildContext<'_>) -> Result<Arc<dyn Trigger>, ConfigError> {

@@ -55,7 +55,7 @@ async fn a_replica_cut_off_from_the_store_stops_before_failover() {
     let began = tokio::time::Instant::now();
     cluster.until_owned(&[(&a, 0)]).await;
     let stopped = began.elapsed();
-    assert_eq!(b.owned(), 8, "it stopped after {stopped:?}, before anybody took over");
+    assert_eq!(b.owned(), 8, "it stopped after {stopped:?}, before another replica took over");
     assert!(a.replica.fault().is_some());
     assert!(cluster.until_owned(&[(&b, 16)]).await + stopped < FAILOVER_TIMEOUT);
     a.store.set(NetworkFault::None);

@@ -1,4 +1,4 @@
-//! `cron(…)` of five fields: a crontab line to the letter.
+//! `cron(…)` of five fields: exactly a crontab line.
 
 use std::collections::HashMap;
 

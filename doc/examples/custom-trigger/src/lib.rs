@@ -1,4 +1,4 @@
-//! A trigger that fires while files wait in a folder, and one that reads the backlog of a queue of one's own.
+//! A trigger that fires while files wait in a folder, and one that reads the backlog of a custom queue.
 
 use std::collections::HashMap;
 use std::num::NonZeroU32;

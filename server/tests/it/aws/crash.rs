@@ -237,7 +237,7 @@ fn launcher(url: String) -> Arc<dyn Launcher> {
     reason = "a test tells its own child, which is no setting of the product"
 )]
 fn told_url() -> String {
-    std::env::var("AWS_ENDPOINT_URL").expect("a player is told where AWS is")
+    std::env::var("AWS_ENDPOINT_URL").expect("a player knows the address of AWS")
 }
 
 #[tokio::test]

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::cloud::{Cloud, Kind};
 use super::stage::Stage;
 
-/// Examines jobs given as files, and returns whether all was well and what was looked at.
+/// Runs `doctor` on jobs given as files; returns whether there was no problem, and the checks.
 async fn examine(stage: &Stage<'_>, jobs: &[(&str, Value)]) -> (bool, Vec<Value>) {
     let mut arguments = vec!["doctor".to_owned(), "--json".to_owned()];
     for (id, job) in jobs {

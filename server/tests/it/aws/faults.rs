@@ -8,7 +8,7 @@ use super::cloud::{Cloud, Kind};
 use super::stage::{Playing, Stage};
 use crate::crash::site::until;
 
-/// Creates a job that looks at a queue with messages, and one that looks at nothing.
+/// Creates a job that reads a queue with messages, and one that reads nothing.
 async fn queue_job_and_plain_job(playing: &Playing<'_>) {
     let stage = playing.stage;
     let queue = stage.queue("orders").await;

@@ -129,7 +129,7 @@ async fn the_printed_policy_suffices() {
     let playing = begin(&stage, &policy).await;
     playing.decision("by-queue", "satisfied").await;
     playing.decision("by-metric", "satisfied").await;
-    // A replaced task has ended, and that was heard of.
+    // A replaced task has ended, and its end was observed.
     let firing = playing.firing("replaced", "finished").await;
     assert_eq!(firing["tasks"][0]["stopCode"], "UserInitiated", "{firing}");
     assert_eq!(failed(&stage).await, [] as [String; 0]);

@@ -13,7 +13,7 @@ use super::stage::{Playing, Stage};
 use crate::crash::audit::open;
 use crate::crash::site::until;
 
-/// Puts jobs into the store before the scheduler starts: all at once, since that is not what is looked at here.
+/// Puts jobs into the store before the scheduler starts: all at once, since this is not measured here.
 pub(crate) async fn create(stage: &Stage<'_>, jobs: impl Iterator<Item = (String, Value)>) {
     let store: Arc<dyn Store> = open(&stage.site).await;
     // Older than their tick, however long it takes to put them there.

@@ -10,7 +10,7 @@ use tempfile::TempDir;
 
 /// How long anything may take on a busy machine before a test gives up.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(60);
-/// How often a condition is looked at.
+/// The interval of checks of a condition.
 pub(crate) const POLL_INTERVAL: Duration = Duration::from_millis(5);
 
 /// A folder with task definitions, a database and the oracle.

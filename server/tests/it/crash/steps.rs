@@ -167,7 +167,7 @@ pub(crate) async fn play(site: &Site, last: Last, launcher: Arc<dyn Launcher>) {
 )]
 pub(crate) fn role() -> Option<(Site, Last)> {
     let root = std::env::var(ROOT).ok()?;
-    let last = std::env::var(STEP).expect("a player is told its end");
+    let last = std::env::var(STEP).expect("a player knows its end");
     Some((Site::at(root.into()), last.parse().unwrap()))
 }
 

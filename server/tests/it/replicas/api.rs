@@ -68,7 +68,7 @@ impl Process {
         Client::new().get(format!("{}{path}", self.url)).send().await.unwrap().json().await.unwrap()
     }
 
-    /// Returns the name of a job that this replica looks at, as it sees it itself.
+    /// Returns the name of a job that this replica owns, in its own view.
     fn a_job(&self) -> JobId {
         let mut names = (0..1_000).map(|number| JobId::new(&format!("job-{number}")).unwrap());
         names.find(|job| self.replica.owner(job) == JobOwner::ThisReplica).unwrap()

@@ -19,7 +19,7 @@ use crate::crash::process::Scheduler;
 use crate::crash::site::{DEADLINE, Site, until_within};
 
 const TABLE: &str = "shared-jobs";
-/// How often what costs something is looked at.
+/// The interval of expensive checks.
 const POLL_INTERVAL: Duration = Duration::from_millis(100);
 
 /// Where the replicas' jobs are.

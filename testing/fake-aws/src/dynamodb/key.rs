@@ -125,7 +125,7 @@ impl Schema {
                 )));
             }
         }
-        checked(self.parts(item).expect("both parts were just looked at"), self)
+        checked(self.parts(item).expect("both parts were just checked"), self)
     }
 
     /// Reads the key in an index; none if the item lacks a part of it and so is not in the index.

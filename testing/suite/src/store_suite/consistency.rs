@@ -41,7 +41,7 @@ fn counting(edits: u64) -> String {
 /// Reads what a document counts.
 fn counted(document: &str) -> u64 {
     let digits = document.strip_prefix("{\"taskCount\":").and_then(|rest| rest.strip_suffix('}'));
-    digits.and_then(|digits| digits.parse().ok()).expect("the document is one that counts, to the letter")
+    digits.and_then(|digits| digits.parse().ok()).expect("the document is exactly one that counts")
 }
 
 /// Edits a contended job as a client does: read, replace, retry on a conflict.

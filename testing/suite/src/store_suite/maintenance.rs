@@ -140,7 +140,7 @@ pub async fn a_health_check_succeeds_and_changes_nothing(subject: &dyn StoreFixt
     let store = subject.open().await;
     create(&*store, "nightly").await;
     for _ in 0..3 {
-        store.health_check().await.expect("the store is sound");
+        store.health_check().await.expect("the store is healthy");
     }
     let list = store.list(ListFrom::Skip(0), count(10)).await.expect("jobs are listed");
     assert_eq!((list.total, list.jobs[0].revision), (1, Revision(1)));

@@ -117,7 +117,7 @@ pub struct HttpProxy {
 }
 
 impl HttpProxy {
-    /// Starts a proxy in front of the server at `HOST:PORT`. The answer to each request is what `answer` makes of it; `None`
+    /// Starts a proxy in front of the server at `HOST:PORT`. `answer` returns the answer to each request; `None`
     /// closes the connection.
     ///
     /// # Panics

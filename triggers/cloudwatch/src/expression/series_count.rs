@@ -20,7 +20,7 @@ struct OpenBracket {
 }
 
 impl Expression {
-    /// Returns the number of time series that it makes of metrics with these ids, if there are certainly several.
+    /// Returns the number of time series of this expression over metrics with these ids, if there are certainly several.
     ///
     /// A list, `METRICS()` and `ANOMALY_DETECTION_BAND` count unless a function around them may return fewer series.
     /// Only CloudWatch knows the number of metrics that a search finds and the number of groups of a query.

@@ -45,7 +45,7 @@ pub(crate) struct ProbeType;
 
 impl TriggerType for ProbeType {
     const KIND: &'static str = "probe";
-    const SUMMARY: &'static str = "answers what it is told";
+    const SUMMARY: &'static str = "returns the demand of its configuration";
     type Config = Probe;
 
     fn build(&self, config: Probe, _: &BuildContext<'_>) -> Result<Arc<dyn Trigger>, ConfigError> {

@@ -1,4 +1,4 @@
-//! Scenarios about what is started, and what comes of it.
+//! Scenarios about launches and their results.
 
 use serde_json::{Value, json};
 
@@ -75,7 +75,7 @@ pub(super) async fn fargate(stage: &Stage<'_>) {
     assert_eq!(named(&interface["details"], "name", "subnetId"), stage.subnet.as_str(), "{task}");
 }
 
-/// Running tasks count, on any number of pages, also when somebody else started them.
+/// Running tasks count, on any number of pages, also if another program started them.
 pub(super) async fn crowded(stage: &Stage<'_>) {
     stage.run("crowd", 120).await;
     let playing = stage.start().await;
@@ -103,8 +103,7 @@ pub(super) async fn ended(stage: &Stage<'_>) {
     assert!(task["reason"].as_str().is_some_and(|reason| !reason.is_empty()), "{task}");
 }
 
-/// The end of a task is learnt from its event in a queue, while ECS would still show it running; other messages are of
-/// no use to anybody, and go.
+/// The scheduler observes the end of a task by its event in a queue, while ECS still lists it as running; it deletes other messages.
 pub(super) async fn variables_of_tasks(stage: &Stage<'_>) {
     let queue = stage.queue("events").await;
     let playing = stage.start_with(&[("ECSS_ECS_EVENTS_QUEUE", stage.family("events"))]).await;
