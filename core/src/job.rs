@@ -1,16 +1,14 @@
 //! Jobs, the definitions that users write. An invalid job cannot be constructed.
 
 mod document;
-mod earlier;
 mod field_error;
 mod schedule_view;
 mod warnings;
 
 pub use document::{
-    JobContext, MAX_DOCUMENT, MAX_OVERRIDES, Prepared, format_duration, parse_duration, prepare_create,
-    prepare_patch, prepare_update, strip_read_only,
+    EARLIER_SCHEDULES, JobContext, MAX_DOCUMENT, MAX_OVERRIDES, Prepared, format_duration, parse_duration,
+    prepare_create, prepare_patch, prepare_update, replacement, strip_read_only,
 };
-pub use earlier::{EARLIER_SCHEDULES, replacement};
 pub use field_error::{FieldError, messages};
 pub use schedule_view::{ScheduleView, ScheduleViewError};
 
@@ -29,7 +27,7 @@ use crate::scaling::Scaling;
 use crate::schedule::Schedule;
 use crate::task::TaskSpec;
 use crate::trigger::Trigger;
-pub(crate) use earlier::{Earlier, correction};
+pub(crate) use document::{Earlier, correction};
 
 /// A stored job: the document's text, the job's identity, and the engine's progress.
 #[derive(Debug, Clone, Serialize, Deserialize)]

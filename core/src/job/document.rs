@@ -15,6 +15,7 @@
 mod characters;
 mod datetime;
 mod duration;
+mod earlier;
 mod policy;
 mod reader;
 mod scalar;
@@ -33,11 +34,13 @@ use serde_json::{Map, Value};
 
 pub(super) use datetime::Moment;
 pub use duration::{format_duration, parse_duration};
+pub use earlier::{EARLIER_SCHEDULES, replacement};
+pub(crate) use earlier::{Earlier, correction};
 pub use task::MAX_OVERRIDES;
 pub use write::{MAX_DOCUMENT, Prepared, prepare_create, prepare_patch, prepare_update, strip_read_only};
 
 use super::field_error::{FieldError, FieldPath, whole};
-use super::{Job, JobId, StoredJob, earlier};
+use super::{Job, JobId, StoredJob};
 use crate::launcher::Launcher;
 use crate::registry::{BuildContext, BuildRemarks, ConfigError, TriggerRegistry};
 use crate::scaling::Scaling;

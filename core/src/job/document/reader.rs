@@ -4,9 +4,9 @@ use serde_json::{Map, Value};
 
 use super::JobContext;
 use super::characters;
+use super::earlier::{self, EARLIER_SCHEDULES, Earlier};
 use super::scalar::{collect_error, text};
 use crate::job::JobId;
-use crate::job::earlier::{self, EARLIER_SCHEDULES, Earlier};
 use crate::job::field_error::{FieldError, FieldPath, unknown_field};
 use crate::schedule::Strictness;
 

@@ -10,7 +10,8 @@
 //! The list is part of the stored document, so that it changes with the document in one step and every store keeps it.
 //! Nobody else writes it, and the API does not show it. An edit that finds every tick settled removes it.
 //!
-//! Rejected: settling at the moment of the edit (the process that serves the edit need not be the one that evaluates the job, which may be down); a record beside the document (two writes, and a crash between them).
+//! Rejected: settling at the moment of the edit (the process that serves the edit need not be the one that evaluates
+//! the job, which may be down); a record beside the document (two writes, and a crash between them).
 
 use std::time::Duration;
 
@@ -18,9 +19,10 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::field_error::FieldPath;
-use super::{FieldError, Job, JobContext, JobId, StoredJob, Suspension};
+use super::JobContext;
 use crate::clock::{is_ahead, latest_past};
+use crate::job::field_error::{FieldError, FieldPath};
+use crate::job::{Job, JobId, StoredJob, Suspension};
 use crate::schedule::{Schedule, Strictness};
 
 /// The member of a stored document that holds the list.
