@@ -32,8 +32,7 @@ pub(super) struct Readiness {
     status: &'static str,
     /// One entry each for the store and the engine, and for the replica if the store supports replicas.
     checks: Vec<Check>,
-    /// Dependencies of tasks: `launcher`, `sources` and `clock`. Only failing ones are listed, unless `verbose` is
-    /// given.
+    /// Dependencies of tasks: `launcher`, `sources`, `clock`. Only failing ones are listed, unless `verbose` is given.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     dependencies: Vec<Check>,
 }

@@ -54,9 +54,9 @@ pub(super) fn read(reader: &mut Reader<'_>, trigger: Option<&dyn Trigger>) -> Po
         ];
         let overlap = enum_value(value, path, &words)?;
         if mode != Mode::Total && overlap != Overlap::TopUp {
-            return Err(
-                path.error("Must be topUp with `mode` oneShot or drain, which count what runs themselves.")
-            );
+            return Err(path.error(
+                "Must be topUp with `mode` oneShot or drain, which subtract running tasks themselves.",
+            ));
         }
         Ok(overlap)
     });

@@ -165,7 +165,7 @@ impl<'a> ExprParser<'a> {
                 let Term::Scalar(width) = width else {
                     return Err("the width of a band is a number".to_owned());
                 };
-                Ok(Term::Many(band(&series, width)))
+                Ok(Term::Many(anomaly_bounds(&series, width)))
             }
             "SUM" => reduce(self.sum()?, |values| values.iter().sum()),
             "MAX" => reduce(self.sum()?, |values| values.iter().copied().fold(f64::NEG_INFINITY, f64::max)),
@@ -197,7 +197,7 @@ impl<'a> ExprParser<'a> {
 
 /// Returns the upper and the lower bound of the expected values: for each moment the mean of all, plus and minus this
 /// many standard deviations.
-fn band(series: &Series, width: f64) -> Vec<Named> {
+fn anomaly_bounds(series: &Series, width: f64) -> Vec<Named> {
     let values: Vec<f64> = series.values().copied().collect();
     let mean = average(&values);
     let squares: Vec<f64> = values.iter().map(|value| (value - mean).powi(2)).collect();

@@ -80,7 +80,7 @@ struct Throughput {
 }
 
 impl Throughput {
-    fn show(self) -> Value {
+    fn to_json(self) -> Value {
         json!({
             "NumberOfDecreasesToday": 0,
             "ReadCapacityUnits": self.read_capacity_units,
@@ -108,7 +108,7 @@ impl DynamoDbState {
         request.check_definitions()?;
         request.check_throughput()?;
         let ready = later(now, settings.creation);
-        let open = Open { table: Table::new(schema, indexes), ready, about: request.about(scope, now) };
+        let open = Open { table: Table::new(schema, indexes), ready, about: request.description(scope, now) };
         let shown = open.describe(now);
         self.tables.insert((scope.clone(), name), open);
         Ok(json!({ "TableDescription": shown }))
@@ -203,7 +203,7 @@ impl Request {
     }
 
     /// Returns the constant part of a description.
-    fn about(&self, scope: &AwsScope, now: Timestamp) -> Value {
+    fn description(&self, scope: &AwsScope, now: Timestamp) -> Value {
         let arn = scope.arn("dynamodb", &format!("table/{}", self.table_name));
         let mut about = json!({
             "TableName": self.table_name,
@@ -212,7 +212,7 @@ impl Request {
             "CreationDateTime": seconds(now),
             "AttributeDefinitions": self.attribute_definitions,
             "KeySchema": self.key_schema,
-            "ProvisionedThroughput": self.provisioned_throughput.unwrap_or_default().show(),
+            "ProvisionedThroughput": self.provisioned_throughput.unwrap_or_default().to_json(),
             "TableSizeBytes": 0,
         });
         if self.billing_mode.as_deref() == Some("PAY_PER_REQUEST") {
@@ -224,7 +224,7 @@ impl Request {
                 "IndexArn": format!("{arn}/index/{}", index.index_name),
                 "KeySchema": index.key_schema,
                 "Projection": index.projection,
-                "ProvisionedThroughput": index.provisioned_throughput.unwrap_or_default().show(),
+                "ProvisionedThroughput": index.provisioned_throughput.unwrap_or_default().to_json(),
                 "IndexSizeBytes": 0,
                 "ItemCount": 0,
             })

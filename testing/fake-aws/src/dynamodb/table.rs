@@ -155,7 +155,7 @@ impl Table {
         let items = if consistent { &self.fresh } else { &self.stale };
         let key = |part: &KeyPart| Key::new(bounds.hash.clone(), part.clone());
         let (from, to) = (bounds.from.as_ref().map(key), bounds.to.as_ref().map(key));
-        let Some(range) = behind(from, to, after, bounds.forward) else {
+        let Some(range) = narrow_after(from, to, after, bounds.forward) else {
             return Box::new(std::iter::empty());
         };
         let found = items.range(range).map(|(_, item)| item);
@@ -180,7 +180,7 @@ impl Table {
             Bound::Excluded(part) => Bound::Excluded(entry(part, Key::first())),
             Bound::Unbounded => Bound::Unbounded,
         };
-        let Some(range) = behind(from, to, after, bounds.forward) else {
+        let Some(range) = narrow_after(from, to, after, bounds.forward) else {
             return Box::new(std::iter::empty());
         };
         let found = index.entries.range(range).filter_map(|(_, key)| self.stale.get(key));
@@ -199,7 +199,7 @@ impl Table {
             .map_or(Bound::Excluded(Key::last()), |slot| Bound::Included(Key { slot, ..Key::first() }));
         let to = u64::try_from(slots.1)
             .map_or(Bound::Included(Key::last()), |slot| Bound::Excluded(Key { slot, ..Key::first() }));
-        match behind(from, to, after, true) {
+        match narrow_after(from, to, after, true) {
             Some(range) => Box::new(items.range(range).map(|(_, item)| item)),
             None => Box::new(std::iter::empty()),
         }
@@ -207,7 +207,7 @@ impl Table {
 }
 
 /// Narrows a range to the keys after one; none if nothing is left.
-fn behind<K: Ord>(
+fn narrow_after<K: Ord>(
     from: Bound<K>,
     to: Bound<K>,
     after: Option<K>,
@@ -218,12 +218,12 @@ fn behind<K: Ord>(
         Some(after) if forward => (Bound::Excluded(after), to),
         Some(after) => (from, Bound::Excluded(after)),
     };
-    let is_sound = match (&from, &to) {
+    let is_valid = match (&from, &to) {
         (Bound::Unbounded, _) | (_, Bound::Unbounded) => true,
         (Bound::Included(low), Bound::Included(high)) => low <= high,
         (Bound::Included(low) | Bound::Excluded(low), Bound::Included(high) | Bound::Excluded(high)) => {
             low < high
         }
     };
-    is_sound.then_some((from, to))
+    is_valid.then_some((from, to))
 }

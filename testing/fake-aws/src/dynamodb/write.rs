@@ -60,7 +60,7 @@ pub(crate) fn write(
         Ok(Effect::Kept(after)) => Some(after),
         Ok(Effect::Removed | Effect::Nothing) => None,
         Err(Refusal::Invalid(failure)) => return Err(failure),
-        Err(Refusal::Condition(found)) => return Err(unmet(found)),
+        Err(Refusal::Condition(found)) => return Err(condition_failed(found)),
     };
     table.write(action.key, after.clone(), now);
     let size = |item: &Option<Arc<Item>>| item.as_ref().map_or(0, |item| size_of_item(item));
@@ -82,7 +82,7 @@ pub(crate) fn write(
 }
 
 /// Makes the failure of a condition that does not hold.
-fn unmet(found: Option<Arc<Item>>) -> Failure {
+fn condition_failed(found: Option<Arc<Item>>) -> Failure {
     let failure = Failure::client("ConditionalCheckFailedException", "The conditional request failed");
     match found {
         Some(item) => failure.with("Item", write_item(&item)),

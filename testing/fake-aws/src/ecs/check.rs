@@ -86,7 +86,11 @@ fn sizes(request: &RunTask) -> Result<(), Failure> {
 }
 
 /// Fails on a call that does not match its task definition or its target.
-pub(crate) fn against(request: &RunTask, definition: &Definition, target: &Target) -> Result<(), Failure> {
+pub(crate) fn check_request(
+    request: &RunTask,
+    definition: &Definition,
+    target: &Target,
+) -> Result<(), Failure> {
     let on_fargate = target.launch_type == "FARGATE";
     if on_fargate {
         if !definition.supports("FARGATE") {

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::model::{EcsState, Status};
-use super::render::{Dates, show};
+use super::render::{Dates, render_task};
 use super::task_lifecycle::StopCause;
 use crate::fake::Fake;
 use crate::{Refused, Service};
@@ -62,7 +62,7 @@ impl EcsControl<'_> {
 
 impl EcsState {
     pub(crate) fn all_tasks(&self) -> Vec<Value> {
-        self.tasks.values().map(|task| show(task, Dates::Epoch, true)).collect()
+        self.tasks.values().map(|task| render_task(task, Dates::Epoch, true)).collect()
     }
 
     /// Lets a running task end by itself, now.

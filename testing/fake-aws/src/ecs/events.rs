@@ -8,7 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
 use super::model::{EcsState, PendingEvent};
-use super::render::{Dates, show};
+use super::render::{Dates, render_task};
 use super::settings::{EcsSettings, EventForm};
 use crate::clock::later;
 use crate::rng::Rng;
@@ -38,7 +38,7 @@ impl EcsState {
         for number in tasks {
             let task = &self.tasks[number];
             let Some(feed) = settings.events.get(&task.cluster.name) else { continue };
-            let mut detail = show(task, Dates::Text, false);
+            let mut detail = render_task(task, Dates::Text, false);
             detail["updatedAt"] = json!(at.to_string());
             let scope = task.cluster.scope.clone();
             let body = json!({

@@ -37,7 +37,7 @@ impl Task {
 }
 
 /// Renders a task.
-pub(crate) fn show(task: &Task, dates: Dates, with_tags: bool) -> Value {
+pub(crate) fn render_task(task: &Task, dates: Dates, with_tags: bool) -> Value {
     let id = task.arn.rsplit('/').next().unwrap_or_default();
     let mut members = Map::new();
     let mut put = |name: &str, value: Value| {

@@ -8,7 +8,7 @@ use super::model::{
     Cluster, ClusterKey, Container, Definition, EcsState, PlannedStep, Status, Step, StrategyItem, Tag, Task,
 };
 use super::placement::{PlacementResult, Target, spread};
-use super::render::{Dates, show};
+use super::render::{Dates, render_task};
 use super::settings::{EcsSettings, TaskLifecycle};
 use super::{check, token};
 use crate::launch_log::{Launch, LaunchLog};
@@ -94,7 +94,7 @@ impl EcsState {
             return Err(Failure::client("ClientException", "TaskDefinition is inactive"));
         }
         let targets = self.targets(request, key, cluster)?;
-        check::against(request, &definition, &targets[0])?;
+        check::check_request(request, &definition, &targets[0])?;
         subnets(request, settings)?;
         check::containers(request, &definition)?;
         if targets[0].launch_type == "EC2" && settings.without_instances.contains(&key.name) {
@@ -114,7 +114,7 @@ impl EcsState {
         }
         self.announce(&tasks, settings, now);
         let shown: Vec<Value> =
-            tasks.iter().map(|number| show(&self.tasks[number], Dates::Epoch, true)).collect();
+            tasks.iter().map(|number| render_task(&self.tasks[number], Dates::Epoch, true)).collect();
         Ok(json!({ "tasks": shown, "failures": failures }))
     }
 

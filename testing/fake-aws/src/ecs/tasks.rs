@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::model::{ClusterKey, EcsState, Task};
 use super::page::Page;
-use super::render::{Dates, show};
+use super::render::{Dates, render_task};
 use super::settings::EcsSettings;
 use super::task_lifecycle::StopCause;
 use crate::clock::later;
@@ -118,7 +118,7 @@ impl EcsState {
         let (mut found, mut failures) = (Vec::new(), Vec::new());
         for named in &request.tasks {
             match self.task_number(&key, named) {
-                Some(number) => found.push(show(&self.tasks[&number], Dates::Epoch, with_tags)),
+                Some(number) => found.push(render_task(&self.tasks[&number], Dates::Epoch, with_tags)),
                 None => failures.push(json!({ "arn": full_arn(&key, named), "reason": "MISSING" })),
             }
         }
@@ -143,7 +143,7 @@ impl EcsState {
         let reason = request.reason.unwrap_or_else(|| "Task stopped by user".to_owned());
         self.stop(number, &StopCause { code: "UserInitiated", reason }, now);
         self.advance(now, settings, launch_log);
-        Ok(json!({ "task": show(&self.tasks[&number], Dates::Epoch, true) }))
+        Ok(json!({ "task": render_task(&self.tasks[&number], Dates::Epoch, true) }))
     }
 
     /// Finds a task of a cluster by its id or ARN.

@@ -52,7 +52,7 @@ pub(crate) fn order(
         Failure::client("MissingRequiredParameterException", message).queried("MissingParameter")
     })?;
     if let Some(delay) = delay {
-        return Err(unfit(&format!("Value {delay} for parameter DelaySeconds")));
+        return Err(invalid_for_queue_type(&format!("Value {delay} for parameter DelaySeconds")));
     }
     let by_content = || attributes.is("ContentBasedDeduplication", "true").then(|| body.to_owned());
     let key = deduplication.clone().or_else(by_content).ok_or_else(|| {
@@ -70,7 +70,7 @@ pub(crate) fn order(
 /// Fails on parameters that only FIFO queues accept. Standard queues accept a group too.
 pub(crate) fn forbid(group: Option<&String>, deduplication: Option<&String>) -> Result<(), Failure> {
     if let Some(value) = deduplication {
-        return Err(unfit(&format!("Value {value} for parameter MessageDeduplicationId")));
+        return Err(invalid_for_queue_type(&format!("Value {value} for parameter MessageDeduplicationId")));
     }
     check("MessageGroupId", group)
 }
@@ -80,7 +80,7 @@ pub(crate) fn is_duplicate_window(sent_at: Timestamp, now: Timestamp) -> bool {
     now < later(sent_at, DEDUPLICATION_WINDOW)
 }
 
-fn unfit(what: &str) -> Failure {
+fn invalid_for_queue_type(what: &str) -> Failure {
     invalid(&format!(
         "{what} is invalid. Reason: The request include parameter that is not valid for this queue type"
     ))

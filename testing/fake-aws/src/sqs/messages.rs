@@ -125,7 +125,7 @@ impl Queue {
             return Ok(json!({}));
         }
         let shown: Vec<Value> =
-            taken.into_iter().map(|(number, message)| show(number, message, &request)).collect();
+            taken.into_iter().map(|(number, message)| render_message(number, message, &request)).collect();
         Ok(json!({ "Messages": shown }))
     }
 
@@ -238,7 +238,7 @@ fn sequence(number: u64) -> String {
     format!("{number:020}")
 }
 
-fn show(number: u64, message: &Message, request: &Receive) -> Value {
+fn render_message(number: u64, message: &Message, request: &Receive) -> Value {
     let mut shown = json!({
         "MessageId": message.id,
         "ReceiptHandle": Delivery { number, receive: message.receives }.handle(),

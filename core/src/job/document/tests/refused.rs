@@ -275,7 +275,7 @@ fn unsupported_settings_are_rejected_with_the_reason() {
         (
             plus(json!({"trigger": {"type": "sqs"}, "mode": "oneShot", "overlap": "allow"})),
             json!({"overlap": [
-                "Must be topUp with `mode` oneShot or drain, which count what runs themselves."
+                "Must be topUp with `mode` oneShot or drain, which subtract running tasks themselves."
             ]}),
         ),
         (
