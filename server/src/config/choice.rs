@@ -67,8 +67,10 @@ pub(super) fn choose_store(values: &Values) -> Result<StoreConfig, String> {
         let descriptor = provider.descriptor();
         let Some(selector) = descriptor.selector() else { continue };
         let is_set = values.get(selector).is_some();
-        if is_set || (descriptor.kind == DEFAULT_STORE && named == Some(DEFAULT_STORE)) {
+        if is_set {
             chosen.push(selector.name().to_owned());
+        } else if descriptor.kind == DEFAULT_STORE && named == Some(DEFAULT_STORE) {
+            chosen.push(format!("ECSS_STORE={DEFAULT_STORE}"));
         }
         if is_set && descriptor.kind != DEFAULT_STORE {
             by_setting = Some(provider);

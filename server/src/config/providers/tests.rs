@@ -14,6 +14,9 @@ use crate::server::{Server, ServerBuilder};
 const TAPE: Setting =
     Setting::new("ACME_TAPE", "acme.tape", "NAME", "The tape with the jobs").with_default("tape0");
 const QUEUE: Setting = Setting::new("ACME_QUEUE", "acme.queue", "NAME", "The queue of tasks").secret();
+const ROTA: Setting = Setting::new("ACME_ROTA", "acme.rota", "NAME", "The rota of a shift");
+const DISC: Setting = Setting::new("ACME_DISC", "acme.disc", "NAME", "The disc with the jobs");
+const DRUM: Setting = Setting::new("ACME_DRUM", "acme.drum", "NAME", "The drum with the jobs");
 
 /// A store that is chosen by its kind.
 #[derive(Debug)]
@@ -38,15 +41,17 @@ impl StoreProvider for Tape {
     }
 }
 
-/// A launcher that is chosen by its setting.
+/// A launcher that is chosen by the first one of its settings.
 #[derive(Debug)]
-struct Work;
+struct Outside(&'static str, &'static [Setting]);
+
+const WORK: Outside = Outside("work", &[QUEUE]);
+const SHIFT: Outside = Outside("shift", &[ROTA]);
 
 #[async_trait]
-impl LauncherProvider for Work {
+impl LauncherProvider for Outside {
     fn descriptor(&self) -> ProviderDescriptor {
-        const SETTINGS: &[Setting] = &[QUEUE];
-        ProviderDescriptor::new("work", "Sends tasks to a queue", SETTINGS).chosen_by(&QUEUE)
+        ProviderDescriptor::new(self.0, "Sends tasks to a queue", self.1).chosen_by(&self.1[0])
     }
 
     async fn open(&self, _: &LauncherSetup<'_>) -> Result<Arc<dyn Launcher>, LaunchError> {
@@ -60,14 +65,25 @@ fn values(builder: &ServerBuilder, pairs: &[(&str, &str)]) -> Values {
     Values::gather(builder.providers(), &Flags::new(), &environment).unwrap()
 }
 
+/// Returns a store that is chosen by its setting.
+fn store_with(kind: &'static str, settings: &'static [Setting]) -> Absent {
+    Absent { kind, what: "outside store", remedy: "unset it", settings }
+}
+
+fn resolve(pairs: &[(&str, &str)]) -> Result<Config, Vec<String>> {
+    let stores =
+        Server::builder().store(Tape).store(store_with("disc", &[DISC])).store(store_with("drum", &[DRUM]));
+    let builder = stores.launcher(WORK).launcher(SHIFT);
+    Config::resolve(&values(&builder, pairs)).map_err(|refused| refused.0)
+}
+
 fn problems(pairs: &[(&str, &str)]) -> Vec<String> {
-    let builder = Server::builder().store(Tape).launcher(Work);
-    Config::resolve(&values(&builder, pairs)).unwrap_err().0
+    resolve(pairs).unwrap_err()
 }
 
 #[test]
 fn outside_store_is_chosen_by_kind_and_outside_launcher_by_its_setting() {
-    let builder = Server::builder().store(Tape).launcher(Work);
+    let builder = Server::builder().store(Tape).launcher(WORK);
     let values = values(&builder, &[("ECSS_STORE", "tape"), ("ACME_QUEUE", "orders")]);
     let config = Config::resolve(&values).unwrap();
     assert_eq!((config.store.kind, config.store.settings.get(&TAPE)), ("tape", Some("tape0")));
@@ -82,12 +98,90 @@ fn messages_name_outside_providers_and_their_settings() {
     let unknown = problems(&[("ECSS_STORE", "disc"), work]);
     assert!(unknown[0].contains("known are sqlite, memory and tape; choose"), "{unknown:?}");
     let nothing = problems(&[]);
-    assert!(nothing[0].ends_with(", or ACME_QUEUE"), "{nothing:?}");
+    assert!(nothing[0].ends_with(", or ACME_ROTA, or ACME_QUEUE"), "{nothing:?}");
+}
+
+#[test]
+fn two_launchers_chosen_by_settings_are_refused_by_both_names() {
+    let two = problems(&[("ACME_QUEUE", "orders"), ("ACME_ROTA", "late")]);
+    let remedy = "keep one of them, or set ECSS_LAUNCHER";
+    assert_eq!(two, [format!("ACME_QUEUE and ACME_ROTA each choose a launcher; {remedy}")]);
+}
+
+#[cfg(feature = "aws")]
+#[test]
+fn outside_launcher_beside_a_cluster_of_ecs_is_refused_by_both_names() {
+    let two = problems(&[("ECSS_ECS_CLUSTER", "main"), ("ACME_QUEUE", "orders")]);
+    assert!(two[0].starts_with("ECSS_ECS_CLUSTER and ACME_QUEUE each choose a launcher; "), "{two:?}");
+}
+
+#[test]
+fn launcher_that_is_named_is_used_beside_settings_of_others() {
+    let both = [("ACME_QUEUE", "orders"), ("ACME_ROTA", "late")];
+    for (kind, setting, value) in [("shift", &ROTA, Some("late")), ("work", &QUEUE, Some("orders"))] {
+        let config = resolve(&[&both[..], &[("ECSS_LAUNCHER", kind)]].concat()).unwrap();
+        assert_eq!((config.launcher.kind, config.launcher.settings.get(setting)), (kind, value));
+    }
+    let local = resolve(&[&both[..], &[("ECSS_LAUNCHER", "local")]].concat()).unwrap();
+    assert_eq!((local.launcher.kind, local.launcher.settings.get(&QUEUE)), ("local", None));
+}
+
+#[test]
+fn two_stores_chosen_by_settings_or_kind_are_refused_by_all_names() {
+    let (work, disc, drum) = (("ACME_QUEUE", "orders"), ("ACME_DISC", "a"), ("ACME_DRUM", "b"));
+    for (chosen, names) in [
+        (vec![disc, drum], "ACME_DISC and ACME_DRUM"),
+        (vec![disc, ("ECSS_STORE", "tape")], "ECSS_STORE=tape and ACME_DISC"),
+        (vec![disc, ("ECSS_STORE", "sqlite")], "ECSS_STORE=sqlite and ACME_DISC"),
+        (vec![disc, ("ECSS_SQLITE_FILE", "x.db")], "ECSS_SQLITE_FILE and ACME_DISC"),
+        (vec![disc, drum, ("ECSS_STORE", "memory")], "ECSS_STORE=memory and ACME_DISC and ACME_DRUM"),
+    ] {
+        let refused = problems(&[&chosen[..], &[work]].concat());
+        assert_eq!(refused, [format!("{names} each choose a store; keep one of them")]);
+    }
+    let one = resolve(&[work, disc]).unwrap().store;
+    assert_eq!((one.kind, one.settings.get(&DISC)), ("disc", Some("a")));
+}
+
+#[test]
+fn key_that_is_the_parent_or_child_of_another_is_refused() {
+    let wrong: [(&'static [Setting], &str); 4] = [
+        (const { &[Setting::new("ACME_A", "name.of", "NAME", "A child")] }, "ACME_A"),
+        (const { &[Setting::new("ACME_A", "log", "NAME", "A parent")] }, "ACME_A"),
+        (
+            const { &[Setting::new("", "log.level.of.all", "NAME", "A child").only_in_file()] },
+            "log.level.of.all",
+        ),
+        (const { &[DISC, Setting::new("ACME_B", "acme.disc.side", "NAME", "A child of its own")] }, "ACME_B"),
+    ];
+    for (settings, name) in wrong {
+        let mut providers = Providers::default();
+        providers.add_settings(setting::GENERAL);
+        let refused = providers.add_store(store_with("disc", settings)).unwrap_err();
+        assert_eq!(refused.message, format!("setting {name} of store \"disc\" exists already"));
+    }
+}
+
+#[test]
+fn key_that_only_begins_as_another_is_read_from_a_file() {
+    const SETTINGS: &[Setting] = &[
+        Setting::new("ACME_DISC", "acme.disc", "NAME", "The disc"),
+        Setting::new("ACME_DISCS", "acme.discs", "NAME", "The discs"),
+        Setting::new("ACME_NAMES", "names", "NAME", "The names"),
+    ];
+    let builder = Server::builder().store(store_with("disc", SETTINGS));
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("settings.yaml");
+    std::fs::write(&file, "names: n\nname: a\nlauncher: local\nacme:\n  discs: many\n  disc: one\n").unwrap();
+    let values = values(&builder, &[("ECSS_CONFIG_FILE", file.to_str().unwrap())]);
+    let config = Config::resolve(&values).unwrap();
+    let read: Vec<_> = SETTINGS.iter().map(|setting| config.store.settings.get(setting).unwrap()).collect();
+    assert_eq!((config.name.as_str(), read), ("a", vec!["one", "many", "n"]));
 }
 
 #[test]
 fn outside_settings_are_reported_documented_and_read_from_files() {
-    let builder = Server::builder().store(Tape).launcher(Work);
+    let builder = Server::builder().store(Tape).launcher(WORK);
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("settings.yaml");
     std::fs::write(&file, "acme:\n  tape: tape7\n  queue: orders\n").unwrap();
@@ -105,7 +199,7 @@ fn outside_settings_are_reported_documented_and_read_from_files() {
 fn a_kind_or_setting_that_exists_is_refused() {
     let twice = Server::builder().store(Tape).store(Tape).registry().unwrap_err();
     assert_eq!(twice.to_string(), "store \"tape\" is installed twice");
-    let twice = Server::builder().launcher(Work).launcher(Work).registry().unwrap_err();
+    let twice = Server::builder().launcher(WORK).launcher(WORK).registry().unwrap_err();
     assert_eq!(twice.to_string(), "launcher \"work\" is installed twice");
     let mut providers = Providers::default();
     providers.add_settings(setting::GENERAL);
