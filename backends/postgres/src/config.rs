@@ -81,7 +81,7 @@ impl ConnectionConfig {
         }
         let plain = if kept.is_empty() { base.to_owned() } else { format!("{base}?{}", kept.join("&")) };
         let mut config = Config::from_str(&plain).map_err(|error| {
-            let message = "could not read ECSS_POSTGRES_URL: write postgres://user:password@host:5432/database, \
+            let message = "could not read the URL of the PostgreSQL database: write postgres://user:password@host:5432/database, \
                            with reserved characters as %40";
             StoreError::with_source(FaultKind::Config, message, error)
         })?;
@@ -91,10 +91,26 @@ impl ConnectionConfig {
         let settings = session_settings(&mut config, &options);
         Ok(Self { config, verification, roots, settings, name })
     }
+
+    /// Tells whether sessions of both find the same tables. The default search path begins with the user's schema.
+    pub(crate) fn is_same_database(&self, other: &Self) -> bool {
+        self.name == other.name
+            && self.config.get_user() == other.config.get_user()
+            && self.config.get_options() == other.config.get_options()
+            && self.search_path() == other.search_path()
+    }
+
+    fn search_path(&self) -> Option<&str> {
+        let found = self.settings.iter().find(|(name, _)| name == "search_path");
+        found.map(|(_, path)| path.as_str())
+    }
 }
 
 fn invalid_url(remedy: &str) -> StoreError {
-    StoreError::fault(FaultKind::Config, format!("could not read ECSS_POSTGRES_URL: {remedy}"))
+    StoreError::fault(
+        FaultKind::Config,
+        format!("could not read the URL of the PostgreSQL database: {remedy}"),
+    )
 }
 
 fn decode(value: &str) -> Result<String, StoreError> {

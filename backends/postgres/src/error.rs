@@ -116,7 +116,7 @@ fn connection_remedy(error: &tokio_postgres::Error) -> (FaultKind, &'static str)
     }
     let text = ecs_scheduler_core::fault::chain(error);
     if text.contains("TLS") || text.contains("certificate") {
-        return (FaultKind::Config, ": TLS failed; check sslmode and sslrootcert in ECSS_POSTGRES_URL");
+        return (FaultKind::Config, ": TLS failed; check sslmode and sslrootcert in its URL");
     }
     if is_io(error) {
         return (
@@ -128,7 +128,7 @@ fn connection_remedy(error: &tokio_postgres::Error) -> (FaultKind, &'static str)
     {
         return (FaultKind::Unavailable, ": no host answers that accepts writes");
     }
-    (FaultKind::Config, ": check ECSS_POSTGRES_URL")
+    (FaultKind::Config, ": check its URL")
 }
 
 /// Classifies an error that the server reported.
@@ -155,7 +155,7 @@ const REMEDIES: &[(&str, FaultKind, &str)] = &[
     (
         "3D000",
         FaultKind::Config,
-        ": the database does not exist; create it with createdb, or correct ECSS_POSTGRES_URL",
+        ": the database does not exist; create it with createdb, or correct the URL",
     ),
     (
         "42501",
@@ -186,19 +186,10 @@ const REMEDIES: &[(&str, FaultKind, &str)] = &[
     (
         "55P02",
         FaultKind::Config,
-        ": the options of ECSS_POSTGRES_URL have a setting that only the server's configuration can change; remove it \
-         there",
+        ": the options of its URL have a setting that only the server's configuration can change; remove it there",
     ),
-    (
-        "42704",
-        FaultKind::Config,
-        ": the server does not know a setting or a name in ECSS_POSTGRES_URL; correct it",
-    ),
-    (
-        "22023",
-        FaultKind::Config,
-        ": a setting in the options of ECSS_POSTGRES_URL has an invalid value; correct it",
-    ),
+    ("42704", FaultKind::Config, ": the server does not know a setting or a name in its URL; correct it"),
+    ("22023", FaultKind::Config, ": a setting in the options of its URL has an invalid value; correct it"),
     ("53100", FaultKind::Unavailable, ": the server's disk is full; free space on it"),
     ("53", FaultKind::Unavailable, ": the server is out of memory, disk space or connections"),
     (

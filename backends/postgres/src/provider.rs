@@ -21,9 +21,23 @@ const URL: Setting = Setting::new(
 )
 .secret();
 
+#[cfg(test)]
+mod tests;
+
 /// The store `postgres`.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct PostgresProvider;
+
+impl PostgresProvider {
+    /// Tells whether the settings name the same tables: the hosts, the database, the user and the options of the sessions,
+    /// such as the search path, are the same.
+    #[must_use]
+    pub fn is_same_database(one: &SettingValues, other: &SettingValues) -> bool {
+        let parsed = |settings: &SettingValues| ConnectionConfig::parse(settings.get(&URL)?).ok();
+        one == other
+            || parsed(one).zip(parsed(other)).is_some_and(|(one, other)| one.is_same_database(&other))
+    }
+}
 
 #[async_trait]
 impl StoreProvider for PostgresProvider {
@@ -36,7 +50,9 @@ impl StoreProvider for PostgresProvider {
     /// Parses the URL.
     fn check(&self, settings: &SettingValues) -> Result<(), SettingError> {
         let parsed = ConnectionConfig::parse(settings.require(&URL)?);
-        parsed.map(drop).map_err(|error| SettingError::new(fault::chain(&error)))
+        parsed
+            .map(drop)
+            .map_err(|error| SettingError::new(format!("{}: {}", URL.name(), fault::chain(&error))))
     }
 
     async fn open(&self, setup: &StoreSetup<'_>, mode: OpenMode) -> Result<Arc<dyn Store>, StoreError> {

@@ -89,7 +89,7 @@ async fn check_server(client: &Client, database: &str) -> Result<(), StoreError>
         ));
     }
     if commit == "off" {
-        let remedy = "add ?options=-c%20synchronous_commit%3Don to ECSS_POSTGRES_URL";
+        let remedy = "add ?options=-c%20synchronous_commit%3Don to its URL";
         return refuse(format!(
             "acknowledges commits before they are durable (synchronous_commit is off); {remedy}"
         ));
@@ -141,7 +141,7 @@ async fn create_namespace(client: &Client, database: &str) -> Result<(), StoreEr
     let Some(name) = names.into_iter().find(|name| !name.is_empty() && *name != "$user") else {
         let message = format!(
             "the search path \"{path}\" of the PostgreSQL database {database} names no schema; add \
-             ?options=-c%20search_path%3Dscheduler to ECSS_POSTGRES_URL"
+             ?options=-c%20search_path%3Dscheduler to its URL"
         );
         return Err(StoreError::fault(FaultKind::Config, message));
     };

@@ -55,7 +55,7 @@ fn load_roots(database: &ConnectionConfig) -> Result<Arc<RootCertStore>, StoreEr
     }
     if store.is_empty() {
         let message = "could not verify the server's certificate: no authority is trusted; name a file of certificates \
-                       with sslrootcert in ECSS_POSTGRES_URL, or install those of the system (ca-certificates)";
+                       with sslrootcert in the URL of the database, or install those of the system (ca-certificates)";
         return Err(StoreError::fault(FaultKind::Config, message));
     }
     Ok(Arc::new(store))

@@ -43,3 +43,9 @@ fn no_remedy_hides_a_later_one() {
         assert!(hides.is_none(), "{hides:?} hides {later}");
     }
 }
+
+#[test]
+fn no_remedy_names_a_setting_that_another_provider_does_not_have() {
+    let named = REMEDIES.iter().find(|(.., remedy)| remedy.contains("ECSS_"));
+    assert_eq!(named, None);
+}
