@@ -9,6 +9,7 @@ use ecs_scheduler_core::{
     StoreError, StoreProvider, StoreSetup, async_trait,
 };
 
+use crate::keys::KeyLayout;
 use crate::open::{self, KIND, S3Options};
 use crate::permissions::permissions;
 
@@ -47,7 +48,18 @@ impl S3Provider {
     pub fn new(aws: AwsContext) -> Self {
         Self { aws }
     }
+
+    /// Tells whether the settings name the same folder of the same bucket.
+    #[must_use]
+    pub fn is_same_folder(one: &SettingValues, other: &SettingValues) -> bool {
+        let prefix =
+            |settings: &SettingValues| KeyLayout::new(settings.get(&PREFIX).unwrap_or_default()).log();
+        one.get(&BUCKET) == other.get(&BUCKET) && prefix(one) == prefix(other)
+    }
 }
+
+#[cfg(test)]
+mod tests;
 
 fn options(setup: &StoreSetup<'_>) -> Result<S3Options, SettingError> {
     let prefix = setup.settings.get(&PREFIX).unwrap_or_default();
