@@ -2,17 +2,18 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::os::unix::fs::OpenOptionsExt as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use ecs_scheduler_core::{FaultKind, StoreError};
 use rusqlite::backup::{Backup, StepResult};
 use rusqlite::{Connection, OpenFlags};
 
-use crate::connection::page_size;
+use crate::connection::{open_immutable, page_size};
 use crate::error::store_error;
+use crate::file_check::check_header;
 use crate::lock::{Lock, create_file, resolve_path, sibling};
-use crate::open::{check_header, create_folder};
+use crate::open::create_folder;
 use crate::schema::{format_version, refuse_newer_format};
 
 /// Number of bytes that are copied between two progress reports.
@@ -215,15 +216,6 @@ fn refuse_orphaned_log(target: &Path) -> Result<(), StoreError> {
         return Err(StoreError::fault(FaultKind::Config, message));
     }
     Ok(())
-}
-
-/// Opens a file that no process writes: SQLite takes no locks and creates no files beside it.
-fn open_immutable(path: &Path) -> rusqlite::Result<Connection> {
-    let absolute = std::path::absolute(path).unwrap_or_else(|_| PathBuf::from(path));
-    let escaped = absolute.to_string_lossy().replace('%', "%25").replace('?', "%3f").replace('#', "%23");
-    let flags =
-        OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    Connection::open_with_flags(format!("file:{escaped}?immutable=1"), flags)
 }
 
 fn has_table(connection: &Connection, name: &str) -> rusqlite::Result<bool> {

@@ -1,10 +1,11 @@
 //! Settings of SQLite connections.
 
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use rusqlite::Connection;
 use rusqlite::config::DbConfig;
 use rusqlite::types::FromSql;
+use rusqlite::{Connection, OpenFlags};
 
 /// Page size of a new file, in bytes. A commit writes whole pages, each with two calls: a burst of settlements is
 /// durable in five sixths of the time that SQLite's default of 4 KiB takes.
@@ -39,4 +40,13 @@ pub(crate) fn configure_connection(connection: &Connection) -> rusqlite::Result<
     connection.busy_timeout(Duration::from_secs(5))?;
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     Ok(())
+}
+
+/// Opens a file that no process writes: SQLite takes no locks and creates no files beside it.
+pub(crate) fn open_immutable(path: &Path) -> rusqlite::Result<Connection> {
+    let absolute = std::path::absolute(path).unwrap_or_else(|_| PathBuf::from(path));
+    let escaped = absolute.to_string_lossy().replace('%', "%25").replace('?', "%3f").replace('#', "%23");
+    let flags =
+        OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    Connection::open_with_flags(format!("file:{escaped}?immutable=1"), flags)
 }

@@ -19,7 +19,7 @@ pub(crate) struct FileIdentities {
 }
 
 /// Device and inode.
-type Identity = (u64, u64);
+pub(crate) type Identity = (u64, u64);
 
 impl FileIdentities {
     /// Records the files of the store at `path`, which is open.
@@ -48,6 +48,7 @@ impl FileIdentities {
     }
 }
 
-fn identity(file: &Path) -> Option<Identity> {
+/// Returns the device and inode of a file that exists.
+pub(crate) fn identity(file: &Path) -> Option<Identity> {
     file.metadata().ok().map(|file| (file.dev(), file.ino()))
 }

@@ -3,7 +3,7 @@
 //! `doc/stores.md` describes the guarantees and the format of the file. In short: one thread writes, and commits all
 //! waiting commands in one transaction (`writer_thread`); a few connections read (`pool`); the order of the jobs and the
 //! jobs used last are kept in memory (`row_cache`). The cache is always current, because a lock file (`lock`) keeps a
-//! second scheduler away.
+//! second scheduler away. A store for reading only (`snapshot`) keeps one transaction open, and needs no lock.
 //!
 //! ```no_run
 //! # use ecs_scheduler_backend_sqlite::{SqliteOptions, SqliteStore};
@@ -18,6 +18,7 @@ mod checkpoint;
 mod codec;
 mod connection;
 mod error;
+mod file_check;
 mod file_identity;
 mod health;
 mod history;
@@ -32,10 +33,13 @@ mod registers;
 mod row_cache;
 mod schema;
 mod settle;
+mod snapshot;
 mod store;
 mod writer_conn;
 mod writer_thread;
 
 pub use backup::{BackupContents, backup, restore, verify};
+pub use lock::{Lock, lock};
+pub use open::SqliteOptions;
 pub use provider::SqliteProvider;
-pub use store::{SqliteOptions, SqliteStore};
+pub use store::SqliteStore;

@@ -13,12 +13,12 @@ use std::path::{Path, PathBuf};
 
 use ecs_scheduler_core::{FaultKind, StoreError};
 
-/// The locks of an open store.
+/// The locks on a file, which keep every scheduler away from it until this is dropped.
 ///
 /// SQLite loses its own locks on the database when any other handle of the database is closed, so the lock on the
 /// database is released last.
 #[derive(Debug)]
-pub(crate) struct Lock {
+pub struct Lock {
     _lock_file: File,
     _database: Option<File>,
 }
@@ -54,6 +54,15 @@ impl Lock {
             .map_err(|error| lock_file_error(&lock_path, error))?;
         Ok(Self { _lock_file: lock_file, _database: database })
     }
+}
+
+/// Locks the file at `path` for this process, which reads or copies the file itself. The file need not exist.
+///
+/// # Errors
+///
+/// Fails when a scheduler uses the file, and when its folder cannot be read or written.
+pub fn lock(path: &Path) -> Result<Lock, StoreError> {
+    Lock::acquire(&resolve_path(path)?)
 }
 
 /// The error number of NFS for such a lock: there it would replace a lock that SQLite sets itself.

@@ -1,19 +1,105 @@
 //! Opening a file: checks, configuration, migration, and the state that the store keeps in memory.
 
-use std::fs::{DirBuilder, File};
-use std::io::Read;
+use std::fs::DirBuilder;
+use std::num::NonZeroUsize;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::Path;
+use std::sync::Arc;
 
 use ecs_scheduler_core::store::encoding::to_nanos;
-use ecs_scheduler_core::{FaultKind, StoreError, Timestamp};
-use rusqlite::{Connection, OpenFlags, TransactionBehavior};
+use ecs_scheduler_core::{Clock, FaultKind, StoreError, SystemClock, Timestamp};
+use rusqlite::{Connection, OpenFlags};
 
 use crate::connection::configure_writer;
 use crate::error::store_error;
-use crate::lock::sibling;
+use crate::file_check::{check_header, refuse_read_only};
+use crate::lock::{Lock, create_file, resolve_path};
+use crate::pool::ReadPool;
 use crate::schema;
-use crate::writer_conn::Sequences;
+use crate::snapshot::open_snapshot;
+use crate::store::SqliteStore;
+use crate::writer_conn::{Sequences, WriterConn};
+
+/// Settings of a store.
+#[derive(Debug, Clone)]
+pub struct SqliteOptions {
+    /// The clock; the time of opening becomes the creation time of jobs of the Python version.
+    pub clock: Arc<dyn Clock>,
+    /// Maximum number of jobs in the row cache, about 1 KiB each; 16,384 by default.
+    pub cached_jobs: NonZeroUsize,
+    /// Number of read connections, each of which blocks one thread during a read; 2 by default.
+    pub read_connections: NonZeroUsize,
+    /// Maximum size of the file in bytes; unbounded by default. A full store refuses writes until something is removed.
+    pub max_bytes: Option<u64>,
+}
+
+impl Default for SqliteOptions {
+    fn default() -> Self {
+        Self {
+            clock: Arc::new(SystemClock),
+            cached_jobs: NonZeroUsize::new(16 * 1024).expect("it is not zero"),
+            read_connections: NonZeroUsize::new(2).expect("it is not zero"),
+            max_bytes: None,
+        }
+    }
+}
+
+impl SqliteStore {
+    /// Opens the file at `path`, or creates it and its folder. A file of the Python version is opened unchanged.
+    ///
+    /// # Errors
+    ///
+    /// Fails, with the file's name and the remedy, when another scheduler uses the file, when it is damaged or of a
+    /// newer format, or when it cannot be read or written.
+    pub async fn open(path: impl AsRef<Path>, options: SqliteOptions) -> Result<Self, StoreError> {
+        let path = path.as_ref().to_owned();
+        run_blocking(move || {
+            create_folder(&path)?;
+            let path = resolve_path(&path)?;
+            create_file(&path)?;
+            let lock = Lock::acquire(&path)?;
+            let opened = open_file(&path, options.clock.now(), options.max_bytes)?;
+            let pool = ReadPool::open(&path, options.read_connections.get())?;
+            let conn = WriterConn::new(opened.connection, opened.sequences, path.clone(), lock)?;
+            Self::new(path, opened.order, options.cached_jobs, pool).with_writer(conn)
+        })
+        .await
+    }
+
+    /// Opens the file at `path` for reading only; a scheduler may be using it, and continues.
+    ///
+    /// The store has the content of the moment of opening until it is closed, and refuses each write. It takes no lock
+    /// that a scheduler needs and does not change the file; the log cannot be checkpointed while the store is open. A
+    /// file that its next scheduler would migrate or reconcile is copied to a temporary file and prepared there.
+    ///
+    /// # Errors
+    ///
+    /// Fails with [`FaultKind::NotFound`] when there is no file, and with the file's name and the remedy when it is
+    /// damaged or of a newer format, or when it cannot be read.
+    pub async fn open_read_only(path: impl AsRef<Path>, options: SqliteOptions) -> Result<Self, StoreError> {
+        let path = path.as_ref().to_owned();
+        run_blocking(move || {
+            if !path.exists() {
+                let message = format!("there is no such file: {path:?}");
+                return Err(StoreError::fault(FaultKind::NotFound, message));
+            }
+            let path = resolve_path(&path)?;
+            let connection = open_snapshot(&path, options.clock.now())?;
+            let order = list_rowids(&connection).map_err(|error| store_error("open", &path, error))?;
+            let pool = ReadPool::of_snapshot(&path, connection);
+            Ok(Self::new(path, order, options.cached_jobs, pool))
+        })
+        .await
+    }
+}
+
+async fn run_blocking(
+    open: impl FnOnce() -> Result<SqliteStore, StoreError> + Send + 'static,
+) -> Result<SqliteStore, StoreError> {
+    tokio::task::spawn_blocking(open)
+        .await
+        .map_err(|panicked| StoreError::with_source(FaultKind::Bug, "opening the store panicked", panicked))?
+}
 
 /// A file that is ready for use.
 #[derive(Debug)]
@@ -43,13 +129,7 @@ pub(crate) fn open_file(
     let version = schema::format_version(&connection).map_err(failed)?;
     schema::refuse_newer_format(path, version)?;
     configure_writer(&connection, max_bytes).map_err(failed)?;
-    schema::migrate(&mut connection, version).map_err(failed)?;
-    probe_tables(&connection).map_err(failed)?;
-    let now = to_nanos(at)?;
-    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(failed)?;
-    schema::rebuild_meta(&transaction).map_err(failed)?;
-    schema::reconcile_external_edits(&transaction, now).map_err(failed)?;
-    transaction.commit().map_err(failed)?;
+    schema::prepare(&mut connection, version, to_nanos(at)?).map_err(failed)?;
     schema::warn_corrupt_rows(&connection, path).map_err(failed)?;
     let order = list_rowids(&connection).map_err(failed)?;
     let sequences = read_sequences(&connection).map_err(failed)?;
@@ -68,69 +148,6 @@ pub(crate) fn create_folder(path: &Path) -> Result<(), StoreError> {
             format!("could not create the folder {folder:?} of the store: check that its parent is writable");
         StoreError::with_source(FaultKind::Unavailable, message, error)
     })
-}
-
-/// Checks the header of the file: this finds a truncated file at a cost that does not grow with the file.
-///
-/// # Errors
-///
-/// Fails when the file is no SQLite database, is truncated, or cannot be read.
-pub(crate) fn check_header(path: &Path) -> Result<(), StoreError> {
-    let mut header = [0; 100];
-    let damaged = |defect: &str| {
-        let remedy = "restore a backup, or move the file aside to start empty";
-        StoreError::fault(FaultKind::Config, format!("the store {path:?} {defect}; {remedy}"))
-    };
-    let mut file = match File::open(path) {
-        Ok(file) => file,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
-        Err(error) => {
-            let message = format!("could not read the store {path:?}: check that it is readable");
-            return Err(StoreError::with_source(FaultKind::Unavailable, message, error));
-        }
-    };
-    let length = file.metadata().map_or(0, |metadata| metadata.len());
-    if length == 0 {
-        return Ok(());
-    }
-    if file.read_exact(&mut header).is_err() || !header.starts_with(b"SQLite format 3\0") {
-        return Err(damaged("is no SQLite database"));
-    }
-    let field = |from: usize| {
-        u32::from_be_bytes([header[from], header[from + 1], header[from + 2], header[from + 3]])
-    };
-    let page_size = match u16::from_be_bytes([header[16], header[17]]) {
-        1 => 65_536,
-        size => u64::from(size),
-    };
-    // The page count is valid when it was written with the last change. Pages that are only in the log are not in the
-    // file yet.
-    let has_log = sibling(path, "-wal").metadata().is_ok_and(|log| log.len() > 0);
-    if !has_log && field(24) == field(92) && length < u64::from(field(28)) * page_size {
-        return Err(damaged("is damaged: its end is missing"));
-    }
-    Ok(())
-}
-
-/// Refuses a file that SQLite opened for reading only: otherwise the first write would fail, long after the start.
-fn refuse_read_only(path: &Path, is_read_only: bool) -> Result<(), StoreError> {
-    if !is_read_only {
-        return Ok(());
-    }
-    let remedy = "the file is read-only; give the scheduler's user write access to it and its folder";
-    let message = format!("could not open the store {path:?}: {remedy}");
-    Err(StoreError::fault(FaultKind::Unavailable, message))
-}
-
-/// Reads both ends of every table: this finds obvious damage at a cost that does not grow with the file.
-fn probe_tables(connection: &Connection) -> rusqlite::Result<()> {
-    for (table, key) in [("jobs", "rowid"), ("marks", "no"), ("journal", "seq"), ("registers", "name")] {
-        for end in ["ASC", "DESC"] {
-            let sql = format!("SELECT * FROM {table} ORDER BY {key} {end} LIMIT 1");
-            connection.prepare(&sql)?.query([])?.next()?;
-        }
-    }
-    Ok(())
 }
 
 fn list_rowids(connection: &Connection) -> rusqlite::Result<Vec<i64>> {

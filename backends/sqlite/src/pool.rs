@@ -17,6 +17,7 @@ pub(crate) struct ReadPool {
     idle: Arc<Mutex<Vec<Connection>>>,
     permits: Arc<Semaphore>,
     path: PathBuf,
+    is_snapshot: bool,
 }
 
 impl ReadPool {
@@ -30,15 +31,23 @@ impl ReadPool {
         let open = || {
             let connection = Connection::open_with_flags(path, flags)?;
             configure_connection(&connection)?;
-            connection.set_prepared_statement_cache_capacity(32);
             Ok(connection)
         };
-        let idle: Vec<Connection> = (0..size)
-            .map(|_| open())
-            .collect::<Result<_, _>>()
-            .map_err(|error| store_error("open", path, error))?;
-        let permits = Arc::new(Semaphore::new(size));
-        Ok(Self { idle: Arc::new(Mutex::new(idle)), permits, path: path.to_owned() })
+        let connections = (0..size).map(|_| open()).collect::<Result<_, _>>();
+        Ok(Self::new(path, connections.map_err(|error| store_error("open", path, error))?, false))
+    }
+
+    /// Makes a pool of one connection whose content does not change between reads.
+    pub(crate) fn of_snapshot(path: &Path, connection: Connection) -> Self {
+        Self::new(path, vec![connection], true)
+    }
+
+    fn new(path: &Path, connections: Vec<Connection>, is_snapshot: bool) -> Self {
+        for connection in &connections {
+            connection.set_prepared_statement_cache_capacity(32);
+        }
+        let permits = Arc::new(Semaphore::new(connections.len()));
+        Self { idle: Arc::new(Mutex::new(connections)), permits, path: path.to_owned(), is_snapshot }
     }
 
     /// Runs `read` on a thread that may block, in one transaction, so that it sees one state of the file.
@@ -48,10 +57,11 @@ impl ReadPool {
         F: FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
     {
         let permit = Arc::clone(&self.permits).acquire_owned().await.map_err(|_| closed_error(&self.path))?;
-        let idle = Arc::clone(&self.idle);
+        let (idle, is_snapshot) = (Arc::clone(&self.idle), self.is_snapshot);
         let reading = tokio::task::spawn_blocking(move || {
             let Some(connection) = idle.lock().pop() else { return Ok(None) };
-            let result = connection.unchecked_transaction().and_then(|_| read(&connection));
+            let begun = (!is_snapshot).then(|| connection.unchecked_transaction()).transpose();
+            let result = begun.and_then(|_transaction| read(&connection));
             if !permit.semaphore().is_closed() {
                 idle.lock().push(connection);
             }
@@ -67,6 +77,11 @@ impl ReadPool {
                 Err(StoreError::with_source(FaultKind::Bug, message, panicked))
             }
         }
+    }
+
+    /// Tells whether [`Self::close`] was called.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.permits.is_closed()
     }
 
     /// Closes the connections; later calls fail.

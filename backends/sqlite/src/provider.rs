@@ -8,7 +8,10 @@ use ecs_scheduler_core::{
     StoreSetup, async_trait,
 };
 
-use crate::store::{SqliteOptions, SqliteStore};
+use crate::file_identity::identity;
+use crate::lock::resolve_path;
+use crate::open::SqliteOptions;
+use crate::store::SqliteStore;
 
 /// The database file.
 const FILE: Setting = Setting::new(
@@ -33,6 +36,16 @@ impl SqliteProvider {
     pub fn file(settings: &SettingValues) -> Result<PathBuf, SettingError> {
         settings.require(&FILE).map(PathBuf::from)
     }
+
+    /// Tells whether the settings name the same file, by whatever path or link.
+    #[must_use]
+    pub fn is_same_file(one: &SettingValues, other: &SettingValues) -> bool {
+        let file = |settings| resolve_path(&Self::file(settings).ok()?).ok();
+        let is_linked = |one: PathBuf, other: PathBuf| {
+            one == other || identity(&one).is_some_and(|one| identity(&other) == Some(one))
+        };
+        one == other || file(one).zip(file(other)).is_some_and(|(one, other)| is_linked(one, other))
+    }
 }
 
 #[async_trait]
@@ -42,9 +55,12 @@ impl StoreProvider for SqliteProvider {
         ProviderDescriptor::new("sqlite", "Keeps everything in one SQLite file", SETTINGS).chosen_by(&FILE)
     }
 
-    /// Opens the file in the same way in each mode: its lock and its log need write access. A missing file is created.
-    async fn open(&self, setup: &StoreSetup<'_>, _: OpenMode) -> Result<Arc<dyn Store>, StoreError> {
+    async fn open(&self, setup: &StoreSetup<'_>, mode: OpenMode) -> Result<Arc<dyn Store>, StoreError> {
         let options = SqliteOptions { clock: Arc::clone(&setup.clock), ..SqliteOptions::default() };
-        Ok(Arc::new(SqliteStore::open(Self::file(setup.settings)?, options).await?))
+        let file = Self::file(setup.settings)?;
+        Ok(Arc::new(match mode {
+            OpenMode::Serve => SqliteStore::open(file, options).await?,
+            OpenMode::ReadOnly => SqliteStore::open_read_only(file, options).await?,
+        }))
     }
 }

@@ -33,8 +33,29 @@ pub(crate) fn format_version(connection: &Connection) -> rusqlite::Result<usize>
     connection.pragma_query_value(None, "user_version", |row| row.get(0))
 }
 
+/// Migrates a file of format `version`, and reconciles what other programs wrote into it.
+pub(crate) fn prepare(connection: &mut Connection, version: usize, now: i64) -> rusqlite::Result<()> {
+    migrate(connection, version)?;
+    probe_tables(connection)?;
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    rebuild_meta(&transaction)?;
+    reconcile_external_edits(&transaction, now)?;
+    transaction.commit()
+}
+
+/// Reads both ends of every table: this finds obvious damage at a cost that does not grow with the file.
+pub(crate) fn probe_tables(connection: &Connection) -> rusqlite::Result<()> {
+    for (table, key) in [("jobs", "rowid"), ("marks", "no"), ("journal", "seq"), ("registers", "name")] {
+        for end in ["ASC", "DESC"] {
+            let sql = format!("SELECT * FROM {table} ORDER BY {key} {end} LIMIT 1");
+            connection.prepare(&sql)?.query([])?.next()?;
+        }
+    }
+    Ok(())
+}
+
 /// Applies the migrations that a file of format `version` lacks.
-pub(crate) fn migrate(connection: &mut Connection, version: usize) -> rusqlite::Result<()> {
+fn migrate(connection: &mut Connection, version: usize) -> rusqlite::Result<()> {
     for (number, migration) in (1..).zip(MIGRATIONS).skip(version) {
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         transaction.execute_batch(migration)?;
@@ -44,20 +65,38 @@ pub(crate) fn migrate(connection: &mut Connection, version: usize) -> rusqlite::
     Ok(())
 }
 
-/// Rebuilds `marks` when it differs from `jobs`, as it may after a vacuum or the restore of a dump: either may give the
-/// jobs other rowids. Both change the schema cookie; as long as it is the same, the triggers have kept the tables equal.
-pub(crate) fn rebuild_meta(transaction: &Transaction<'_>) -> rusqlite::Result<()> {
-    let cookie: i64 = transaction.pragma_query_value(None, "schema_version", |row| row.get(0))?;
-    if transaction.query_row("SELECT cookie FROM keeper", [], |row| row.get::<_, i64>(0))? == cookie {
-        return Ok(());
+/// Tells whether the file has the newest format, and holds nothing that [`rebuild_meta`] or
+/// [`reconcile_external_edits`] would change.
+pub(crate) fn is_prepared(connection: &Connection, version: usize) -> rusqlite::Result<bool> {
+    if version < MIGRATIONS.len() || !is_meta_current(connection, schema_cookie(connection)?)? {
+        return Ok(false);
     }
-    let equal: bool = transaction.query_row(
+    let sql = "SELECT NOT EXISTS (SELECT 1 FROM marks INDEXED BY marks_unseen WHERE changed IS NULL)";
+    connection.query_row(sql, [], |row| row.get(0))
+}
+
+fn schema_cookie(connection: &Connection) -> rusqlite::Result<i64> {
+    connection.pragma_query_value(None, "schema_version", |row| row.get(0))
+}
+
+/// Tells whether `marks` equals `jobs`. They may differ after a vacuum or the restore of a dump: either may give the
+/// jobs other rowids. Both change the schema cookie; as long as it is the same, the triggers have kept the tables equal.
+fn is_meta_current(connection: &Connection, cookie: i64) -> rusqlite::Result<bool> {
+    if connection.query_row("SELECT cookie FROM keeper", [], |row| row.get::<_, i64>(0))? == cookie {
+        return Ok(true);
+    }
+    connection.query_row(
         "SELECT (SELECT count(*) FROM jobs) = (SELECT count(*) FROM marks) AND NOT EXISTS \
          (SELECT 1 FROM jobs j LEFT JOIN marks m ON m.no = j.rowid WHERE m.id IS NOT j.id)",
         [],
         |row| row.get(0),
-    )?;
-    if !equal {
+    )
+}
+
+/// Rebuilds `marks` when it differs from `jobs`.
+fn rebuild_meta(transaction: &Transaction<'_>) -> rusqlite::Result<()> {
+    let cookie = schema_cookie(transaction)?;
+    if !is_meta_current(transaction, cookie)? {
         transaction.execute_batch(
             "CREATE TEMP TABLE known AS SELECT * FROM marks;
              CREATE INDEX temp.known_id ON known(id);
@@ -71,12 +110,12 @@ pub(crate) fn rebuild_meta(transaction: &Transaction<'_>) -> rusqlite::Result<()
              DROP TABLE known;",
         )?;
     }
-    transaction.execute("UPDATE keeper SET cookie = ?1", [cookie])?;
+    transaction.execute("UPDATE keeper SET cookie = ?1 WHERE cookie <> ?1", [cookie])?;
     Ok(())
 }
 
 /// Gives an identity to each job that another program wrote, and flags those that cannot be read.
-pub(crate) fn reconcile_external_edits(transaction: &Transaction<'_>, now: i64) -> rusqlite::Result<()> {
+fn reconcile_external_edits(transaction: &Transaction<'_>, now: i64) -> rusqlite::Result<()> {
     let mut select = transaction.prepare(
         "SELECT m.no, j.id, j.data FROM marks m INDEXED BY marks_unseen JOIN jobs j ON j.rowid = m.no \
          WHERE m.changed IS NULL",

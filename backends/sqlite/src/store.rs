@@ -2,60 +2,35 @@
 
 use std::fmt;
 use std::num::NonZeroUsize;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use ecs_scheduler_core::store::encoding::SettlementRow;
 use ecs_scheduler_core::store::group_commit::Priority;
 use ecs_scheduler_core::{
-    Advance, Clock, DecisionQuery, DecisionRecord, FaultKind, Firing, FiringQuery, ImportBatch, JobId,
-    JobList, JobStore, Journal, ListFrom, NewJob, Register, Registers, Retention, Revision, Settled,
-    Settlement, Store, StoreError, StoredJob, SystemClock, Timestamp, async_trait,
+    Advance, DecisionQuery, DecisionRecord, FaultKind, Firing, FiringQuery, ImportBatch, JobId, JobList,
+    JobStore, Journal, ListFrom, NewJob, Register, Registers, Retention, Revision, Settled, Settlement,
+    Store, StoreError, StoredJob, Timestamp, async_trait,
 };
 use serde_json::value::RawValue;
 
 use crate::codec::encode_body;
 use crate::error::closed_error;
 use crate::import::ImportRow;
-use crate::lock::{Lock, create_file, resolve_path};
-use crate::open::{create_folder, open_file};
 use crate::pool::ReadPool;
 use crate::prune::Candidates;
 use crate::row_cache::{MAX_CACHED_PAGE, RowCache};
 use crate::writer_conn::WriterConn;
 use crate::writer_thread::WriterThread;
 
-/// Settings of a store.
-#[derive(Debug, Clone)]
-pub struct SqliteOptions {
-    /// The clock; the time of opening becomes the creation time of jobs of the Python version.
-    pub clock: Arc<dyn Clock>,
-    /// Maximum number of jobs in the row cache, about 1 KiB each; 16,384 by default.
-    pub cached_jobs: NonZeroUsize,
-    /// Number of read connections, each of which blocks one thread during a read; 2 by default.
-    pub read_connections: NonZeroUsize,
-    /// Maximum size of the file in bytes; unbounded by default. A full store refuses writes until something is removed.
-    pub max_bytes: Option<u64>,
-}
-
-impl Default for SqliteOptions {
-    fn default() -> Self {
-        Self {
-            clock: Arc::new(SystemClock),
-            cached_jobs: NonZeroUsize::new(16 * 1024).expect("it is not zero"),
-            read_connections: NonZeroUsize::new(2).expect("it is not zero"),
-            max_bytes: None,
-        }
-    }
-}
-
 /// A store in one SQLite file.
 pub struct SqliteStore {
     path: PathBuf,
     cache: Arc<RowCache>,
     pool: ReadPool,
-    writer: WriterThread,
+    /// Absent in a store that is open for reading only.
+    writer: Option<WriterThread>,
     /// The last decision that the current pruning pass has read.
     prune_cursor: AtomicU64,
 }
@@ -67,42 +42,40 @@ impl fmt::Debug for SqliteStore {
 }
 
 impl SqliteStore {
-    /// Opens the file at `path`, or creates it and its folder. A file of the Python version is opened unchanged.
+    /// Makes a store that only reads. `order` holds the rowids of the listed jobs, ascending.
+    pub(crate) fn new(path: PathBuf, order: Vec<i64>, cached_jobs: NonZeroUsize, pool: ReadPool) -> Self {
+        let cache = Arc::new(RowCache::new(order, cached_jobs));
+        Self { path, cache, pool, writer: None, prune_cursor: AtomicU64::new(0) }
+    }
+
+    /// Returns this store with a writer.
     ///
     /// # Errors
     ///
-    /// Fails, with the file's name and the remedy, when another scheduler uses the file, when it is damaged or of a
-    /// newer format, or when it cannot be read or written.
-    pub async fn open(path: impl AsRef<Path>, options: SqliteOptions) -> Result<Self, StoreError> {
-        let path = path.as_ref().to_owned();
-        let opening = tokio::task::spawn_blocking(move || Self::open_blocking(&path, &options));
-        opening.await.map_err(|panicked| {
-            StoreError::with_source(FaultKind::Bug, "opening the store panicked", panicked)
-        })?
+    /// Fails when the system refuses another thread.
+    pub(crate) fn with_writer(self, conn: WriterConn) -> Result<Self, StoreError> {
+        let writer = WriterThread::start(conn, Arc::clone(&self.cache), &self.path)?;
+        Ok(Self { writer: Some(writer), ..self })
     }
 
-    fn open_blocking(path: &Path, options: &SqliteOptions) -> Result<Self, StoreError> {
-        create_folder(path)?;
-        let path = resolve_path(path)?;
-        create_file(&path)?;
-        let lock = Lock::acquire(&path)?;
-        let opened = open_file(&path, options.clock.now(), options.max_bytes)?;
-        let pool = ReadPool::open(&path, options.read_connections.get())?;
-        let cache = Arc::new(RowCache::new(opened.order, options.cached_jobs));
-        let conn = WriterConn::new(opened.connection, opened.sequences, path.clone(), lock)?;
-        let writer = WriterThread::start(conn, Arc::clone(&cache), &path)?;
-        Ok(Self { path, cache, pool, writer, prune_cursor: AtomicU64::new(0) })
+    fn writer(&self) -> Result<&WriterThread, StoreError> {
+        self.writer.as_ref().ok_or_else(|| {
+            let message =
+                format!("could not write to the store {:?}: it is open for reading only", self.path);
+            StoreError::fault(FaultKind::Config, message)
+        })
     }
 
     fn ensure_open(&self) -> Result<(), StoreError> {
-        if self.writer.is_closed() { Err(closed_error(&self.path)) } else { Ok(()) }
+        let is_closed = self.writer.as_ref().map_or_else(|| self.pool.is_closed(), WriterThread::is_closed);
+        if is_closed { Err(closed_error(&self.path)) } else { Ok(()) }
     }
 }
 
 #[async_trait]
 impl JobStore for SqliteStore {
     async fn create(&self, job: NewJob) -> Result<StoredJob, StoreError> {
-        self.writer.submit(move |conn| conn.create_job(&job)).await
+        self.writer()?.submit(move |conn| conn.create_job(&job)).await
     }
 
     async fn replace(
@@ -113,12 +86,12 @@ impl JobStore for SqliteStore {
         at: Timestamp,
     ) -> Result<StoredJob, StoreError> {
         let id = id.clone();
-        self.writer.submit(move |conn| conn.replace_job(&id, expected, &document, at)).await
+        self.writer()?.submit(move |conn| conn.replace_job(&id, expected, &document, at)).await
     }
 
     async fn remove(&self, id: &JobId, expected: Option<Revision>) -> Result<(), StoreError> {
         let id = id.clone();
-        self.writer.submit(move |conn| conn.remove_job(&id, expected)).await
+        self.writer()?.submit(move |conn| conn.remove_job(&id, expected)).await
     }
 
     async fn get(&self, ids: &[JobId]) -> Result<Vec<StoredJob>, StoreError> {
@@ -170,14 +143,14 @@ impl Journal for SqliteStore {
             .into_iter()
             .map(|settlement| SettlementRow::new(settlement, encode_body))
             .collect::<Result<Vec<_>, _>>()?;
-        self.writer.submit(move |conn| conn.settle(&rows)).await
+        self.writer()?.submit(move |conn| conn.settle(&rows)).await
     }
 
     async fn advance(&self, advance: Advance) -> Result<(), StoreError> {
         let body = encode_body(&advance.to)?;
         let begins_launch = advance.to.attempts.last().is_some_and(|attempt| attempt.answer.is_none());
         let priority = if begins_launch { Priority::Medium } else { Priority::Low };
-        self.writer.submit_with_priority(priority, move |conn| conn.advance(&advance, &body)).await
+        self.writer()?.submit_with_priority(priority, move |conn| conn.advance(&advance, &body)).await
     }
 
     async fn open_firings(&self) -> Result<Vec<Firing>, StoreError> {
@@ -207,7 +180,7 @@ impl Registers for SqliteStore {
         expires: Option<Timestamp>,
     ) -> Result<u64, StoreError> {
         let (name, value) = (name.to_owned(), value.to_owned());
-        self.writer.submit(move |conn| conn.put_register(&name, &value, expected, expires)).await
+        self.writer()?.submit(move |conn| conn.put_register(&name, &value, expected, expires)).await
     }
 }
 
@@ -218,10 +191,14 @@ impl Store for SqliteStore {
     }
 
     async fn health_check(&self) -> Result<(), StoreError> {
-        self.writer.submit(WriterConn::check_health).await
+        match &self.writer {
+            Some(writer) => writer.submit(WriterConn::check_health).await,
+            None => self.pool.check_writable(&self.path).await,
+        }
     }
 
     async fn prune(&self, retention: Retention) -> Result<usize, StoreError> {
+        let writer = self.writer()?;
         loop {
             let cursor = self.prune_cursor.load(Ordering::Relaxed);
             let Candidates { seqs, next } = self.pool.prune_candidates(cursor, retention).await?;
@@ -229,7 +206,7 @@ impl Store for SqliteStore {
             if seqs.is_empty() && next.is_some() {
                 continue;
             }
-            let removed = self.writer.submit(move |conn| conn.prune(&seqs, retention)).await?;
+            let removed = writer.submit(move |conn| conn.prune(&seqs, retention)).await?;
             if removed > 0 || next.is_none() {
                 return Ok(removed);
             }
@@ -238,17 +215,19 @@ impl Store for SqliteStore {
 
     async fn import(&self, batch: ImportBatch) -> Result<(), StoreError> {
         match batch {
-            ImportBatch::Jobs(jobs) => self.writer.submit(move |conn| conn.import_jobs(&jobs)).await,
+            ImportBatch::Jobs(jobs) => self.writer()?.submit(move |conn| conn.import_jobs(&jobs)).await,
             ImportBatch::History(entries) => {
                 let rows = entries.into_iter().map(ImportRow::new).collect::<Result<Vec<_>, _>>()?;
-                self.writer.submit(move |conn| conn.import_history(&rows)).await
+                self.writer()?.submit(move |conn| conn.import_history(&rows)).await
             }
         }
     }
 
     async fn close(&self) -> Result<(), StoreError> {
         self.pool.close();
-        self.writer.close().await;
+        if let Some(writer) = &self.writer {
+            writer.close().await;
+        }
         Ok(())
     }
 }

@@ -134,8 +134,12 @@ impl WriterConn {
         std::mem::take(&mut self.changes)
     }
 
-    /// Stops the checkpoint thread, then checkpoints and truncates the log.
+    /// Stops the checkpoint thread, then checkpoints and truncates the log. Logs that a file was deleted, moved or
+    /// replaced meanwhile.
     pub(crate) fn finish(&mut self) {
+        if let Err(error) = self.files.verify() {
+            tracing::error!("{error}");
+        }
         if let Err(error) =
             self.connection.wal_hook(None::<fn(&mut rusqlite::hooks::Wal, i32) -> rusqlite::Result<()>>)
         {

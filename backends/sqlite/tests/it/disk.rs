@@ -90,6 +90,21 @@ async fn store_on_a_full_disk_still_reads_and_writes_again_when_there_is_room() 
     drop(disk);
 }
 
+#[tokio::test]
+async fn store_in_a_folder_that_cannot_be_written_is_read() {
+    let store_file = StoreFile::new();
+    let store = store_file.store().await;
+    store.create(new_job("alpha", "{}")).await.unwrap();
+    store.close().await.unwrap();
+    drop(store);
+    let Some(mount) = Mount::read_only(store_file.path().parent().unwrap()) else { return };
+    let seen = SqliteStore::open_read_only(store_file.path(), SqliteOptions::default()).await.unwrap();
+    assert_eq!(seen.list(ListFrom::Skip(0), 9.try_into().unwrap()).await.unwrap().total, 1);
+    assert_unavailable(seen.health_check().await, "the file is read-only");
+    drop(seen);
+    drop(mount);
+}
+
 /// Makes a file read-only: by its mode, or by a mount, because the mode does not restrict root.
 fn read_only(file: &Path) -> Option<Option<Mount>> {
     std::fs::set_permissions(file, Permissions::from_mode(0o444)).unwrap();

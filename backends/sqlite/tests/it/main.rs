@@ -10,6 +10,7 @@ mod files;
 mod formats;
 mod full_store;
 mod python;
+mod read_only;
 mod retention;
 mod row_format;
 mod support;
