@@ -11,7 +11,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::client::Client;
-use crate::config::values::{Environment, Flags, Values};
+use crate::config::values::{self, Environment, Flags, Values};
 use crate::config::{Config, ConfigRejected};
 use crate::error::CommandError;
 use crate::output::print;
@@ -21,10 +21,10 @@ use crate::telemetry;
 /// The data folder and the address of the demo.
 #[derive(Debug, Clone, Args)]
 pub struct DemoArgs {
-    /// The folder for the database, the task definitions and the tasks' output
+    /// The folder for the database, the task definitions and the tasks' output; `ECSS_DATA_DIR` is not read
     #[arg(long, value_name = "FOLDER", default_value = "./data")]
     data_dir: PathBuf,
-    /// Address of the API; loopback only
+    /// Address of the API; loopback only. `ECSS_LISTEN` is not read
     #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:5000")]
     listen: String,
 }
@@ -37,6 +37,10 @@ pub struct DemoArgs {
 pub(crate) async fn run(builder: ServerBuilder, args: DemoArgs) -> Result<ExitCode, CommandError> {
     let config = configuration(&builder, &args)?;
     telemetry::init(&config.log).map_err(|error| CommandError::caused("could not start", error))?;
+    let environment = values::environment();
+    for (variable, flag) in FLAGS.iter().filter(|(variable, _)| environment.contains_key(*variable)) {
+        tracing::warn!("the demo reads no settings, so {variable} has no effect; use {flag}");
+    }
     write_definitions(&args.data_dir.join("task-definitions"))?;
     serve(builder, config, async |address| {
         create_jobs(address).await?;
@@ -46,7 +50,10 @@ pub(crate) async fn run(builder: ServerBuilder, args: DemoArgs) -> Result<ExitCo
     .await
 }
 
-/// The demo reads only its own arguments, so it works in any environment.
+/// The variables in the place of which the demo has a flag.
+const FLAGS: [(&str, &str); 2] = [("ECSS_LISTEN", "--listen"), ("ECSS_DATA_DIR", "--data-dir")];
+
+/// The demo reads nothing but its own arguments, so that it works in any environment.
 fn configuration(builder: &ServerBuilder, args: &DemoArgs) -> Result<Config, ConfigRejected> {
     let flags = Flags::from([
         ("name", "demo".to_owned()),

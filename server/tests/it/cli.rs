@@ -35,10 +35,12 @@ impl Demo {
         let folder = tempfile::tempdir().unwrap();
         let mut process = Command::new(env!("CARGO_BIN_EXE_ecs-scheduler"))
             .args(["demo", "--listen", "127.0.0.1:0"])
+            .env("ECSS_LISTEN", "127.0.0.1:1")
+            .env("ECSS_LAUNCHER", "nothing")
             .current_dir(folder.path())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
-            .stderr(Stdio::null())
+            .stderr(std::fs::File::create(folder.path().join("log")).unwrap())
             .spawn()
             .unwrap();
         let mut lines = BufReader::new(process.stdout.take().unwrap()).lines();
@@ -115,6 +117,9 @@ fn the_demo_fires_real_processes_and_the_commands_work_on_it() {
     assert_eq!(out(&demo.jobs(&["delete", "mine"])), "deleted mine\n");
     assert_eq!(demo.jobs(&["get", "mine"]).status.code(), Some(5));
 
+    let log = std::fs::read_to_string(demo.folder.path().join("log")).unwrap();
+    let remark = "the demo reads no settings, so ECSS_LISTEN has no effect; use --listen";
+    assert!(log.contains(remark) && !log.contains("ECSS_DATA_DIR"), "{log}");
     assert_eq!(demo.stop(), Some(0));
 }
 
