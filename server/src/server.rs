@@ -131,14 +131,18 @@ impl ServerBuilder {
         opened.map_err(|error| CommandError::caused("could not open the launcher", error))
     }
 
-    /// Opens the configured store for reading, without an effect on a scheduler that uses it.
+    /// Opens the configured store for reading, without an effect on a scheduler that uses it. A file that does not exist is an
+    /// empty store, because the first start creates it.
     ///
     /// # Errors
     ///
-    /// Fails with the problem and the remedy, also if the scheduler that uses the store does not allow a second reader.
-    pub(crate) async fn open_store_read_only(&self, config: &Config) -> Result<Arc<dyn Store>, StoreError> {
+    /// Fails with the problem and the remedy.
+    pub(crate) async fn open_store_read_only(&self, config: &Config) -> Result<Arc<dyn Store>, CommandError> {
         self.plugin_context.configure(&config.aws);
-        self.open(&config.store, OpenMode::ReadOnly).await
+        match wiring::store_file(&config.store) {
+            Some(_) => self.open_store_or_empty(&config.store).await,
+            None => self.open_store(&config.store, OpenMode::ReadOnly).await,
+        }
     }
 
     /// Checks the configured store with read-only calls.

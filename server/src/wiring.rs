@@ -22,7 +22,7 @@ use ecs_scheduler_backend_s3::S3Provider;
 use ecs_scheduler_backend_sqlite::SqliteProvider;
 use ecs_scheduler_core::call_stats::CallMeter;
 use ecs_scheduler_core::memory::MemoryStore;
-use ecs_scheduler_core::{Clock, ConfigError, MemoryProvider, Store, TriggerRegistry};
+use ecs_scheduler_core::{Clock, ConfigError, MemoryProvider, SettingValues, Store, TriggerRegistry};
 #[cfg(feature = "aws")]
 use ecs_scheduler_trigger_cloudwatch::CloudWatch;
 use ecs_scheduler_trigger_compose::{All, Any, Sum, Window};
@@ -234,9 +234,22 @@ pub fn partition(_: &str) -> &'static str {
     "aws"
 }
 
-/// Backup and restore of the SQLite store.
+/// Tells whether two configurations of a store are spellings of the same one.
+pub(crate) fn is_same_store(one: &StoreConfig, other: &StoreConfig) -> bool {
+    let is_same: fn(&SettingValues, &SettingValues) -> bool = match one.kind {
+        "sqlite" => SqliteProvider::is_same_file,
+        #[cfg(feature = "postgres")]
+        "postgres" => PostgresProvider::is_same_database,
+        #[cfg(feature = "aws")]
+        "s3" => S3Provider::is_same_folder,
+        _ => |one, other| one == other,
+    };
+    one.kind == other.kind && is_same(&one.settings, &other.settings)
+}
+
+/// Backup, restore and lock of the SQLite store.
 pub(crate) mod sqlite_backup {
-    pub(crate) use ecs_scheduler_backend_sqlite::{BackupContents, backup, restore, verify};
+    pub(crate) use ecs_scheduler_backend_sqlite::{BackupContents, backup, lock, restore, verify};
 }
 
 /// Returns the file of a SQLite store.

@@ -24,7 +24,8 @@ use crate::transfer::{Checksum, DumpWriter, StoreReader, StoreUri, TransferSourc
 #[derive(Debug, Clone, Args)]
 pub struct ExportArgs {
     /// The store: `sqlite:FILE`, `postgres://USER@HOST/DATABASE`, `dynamodb:TABLE`, `s3:BUCKET/PREFIX` or
-    /// `elasticsearch:INDEX@URL`; the configured one by default. No scheduler may be using it
+    /// `elasticsearch:INDEX@URL`; the configured one by default. A scheduler may be using a SQLite file, which is
+    /// exported as of one moment, but no other store
     #[arg(long, value_name = "STORE")]
     from: Option<StoreUri>,
     /// New file, which must not exist; `-`, the default, is standard output

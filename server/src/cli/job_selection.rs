@@ -28,7 +28,7 @@ const PAGE_SIZE: NonZeroUsize = NonZeroUsize::new(1_000).expect("it is not zero"
 pub struct JobSelectionArgs {
     /// Job documents, or arrays of them as `import keda` prints them; without any, the jobs of the configured store
     files: Vec<PathBuf>,
-    /// Read the jobs from the running server at this URL; needed while a server has the SQLite file open
+    /// Read the jobs from the running server at this URL
     #[arg(long, value_name = "URL", conflicts_with = "files")]
     server: Option<String>,
 }
@@ -66,18 +66,14 @@ impl JobSelection {
                 found.add_view(view, &context(&registry, config.max_tasks, Strictness::Lenient, launcher));
             }
         } else if args.files.is_empty() {
-            let failed = |error| {
-                let hint = "could not open the store; if a server has it open, use --server URL";
-                CommandError::caused(hint, error)
-            };
-            let store = match builder.open_store_read_only(config).await.map_err(failed) {
+            let store = match builder.open_store_read_only(config).await {
                 Ok(store) => store,
                 Err(error) => return Ok(Self { open_error: Some(error), ..found }),
             };
             let read = found
                 .add_stored(&*store, &context(&registry, config.max_tasks, Strictness::Lenient, launcher))
                 .await;
-            let what = format!("store {}", store.kind());
+            let what = format!("store {}", config.store.kind);
             found.store = Some(match store.health_check().await {
                 Ok(()) => CheckResult::passed(format!("{what}: it can be read and written")),
                 Err(error) => CheckResult::failed(what, fault::chain(&error)),

@@ -13,6 +13,7 @@ use crate::transfer::copy::{Stage, TransferOptions, compute_checksum};
 use crate::transfer::reader::changed_while_read;
 use crate::transfer::store_uri::{self, Role};
 use crate::transfer::{StoreReader, StoreUri, TransferReport, TransferSource, copy_items};
+use crate::wiring::{self, copies};
 
 /// The source and the target of a migration.
 #[derive(Debug, Clone, Args)]
@@ -55,9 +56,13 @@ pub(crate) async fn run(
 ) -> Result<String, CommandError> {
     let from = store_uri::resolve(args.from.as_ref(), values)?;
     let to = store_uri::resolve(args.to.as_ref(), values)?;
-    if from == to {
+    if wiring::is_same_store(&from, &to) {
         return Err(CommandError::failed("could not migrate: --from and --to name the same store"));
     }
+    // A scheduler would go on with the old store, and what it writes there after the copy would be lost.
+    let file = wiring::store_file(&from).filter(|file| file.exists());
+    let locked = file.map(|file| copies::lock(&file)).transpose();
+    let _lock = locked.map_err(|error| CommandError::caused("could not open the store", error))?;
     let source = store_uri::open(args.from.as_ref(), &from, Role::TransferSource, builder).await?;
     let mut reader = StoreReader::open(&*source.store).await?;
     let (text, moved) =

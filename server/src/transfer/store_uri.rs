@@ -135,23 +135,11 @@ pub async fn open(
     role: Role,
     builder: &ServerBuilder,
 ) -> Result<OpenStore, CommandError> {
-    let file = wiring::store_file(config);
-    let name = match (uri, &file) {
+    let name = match (uri, wiring::store_file(config)) {
         (Some(uri), _) => uri.to_string(),
         (None, Some(file)) => format!("sqlite:{}", file.display()),
         (None, None) => "the configured store".to_owned(),
     };
-    if file.is_some_and(|file| !file.exists()) {
-        match role {
-            Role::TransferSource => {
-                return Err(CommandError::failed(format!("could not open {name}: there is no such file")));
-            }
-            Role::Inspected => {
-                return Ok(OpenStore { store: wiring::empty_store(), name });
-            }
-            Role::Target => {}
-        }
-    }
     let store = match role {
         Role::TransferSource => builder.open_store(config, OpenMode::ReadOnly).await?,
         Role::Target => builder.open_store(config, OpenMode::Serve).await?,

@@ -70,3 +70,16 @@ async fn scheduler_launches_nothing_while_its_file_is_moved_away() {
     scheduler.terminate().await;
     audit(&site).await;
 }
+
+#[tokio::test]
+async fn a_scheduler_whose_file_is_moved_away_just_before_it_stops_says_so_at_the_end() {
+    let site = Site::new();
+    let scheduler = Scheduler::start(&site).await;
+    std::fs::rename(site.path("data/scheduler.db"), site.path("away.db")).unwrap();
+    scheduler.terminate().await;
+    // The check beside the writer may have found it too, and adds a remark.
+    let is_last = |line: &str| {
+        line.contains("was deleted or moved away while it was open") && !line.contains("nothing is launched")
+    };
+    assert!(site.log().lines().any(is_last), "{}", site.log());
+}

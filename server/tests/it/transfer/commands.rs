@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 use ecs_scheduler_core::Store as _;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::fixtures::{dump, lines, sqlite, store_of};
@@ -73,6 +73,7 @@ fn the_python_versions_jobs_come_through_export_import_and_migrate_unchanged() {
     assert_eq!(folder.rows("imported.db"), rows);
     folder.ok(&["migrate", "--from", "sqlite:python.db", "--to", "sqlite:migrated.db"]);
     assert_eq!(folder.rows("migrated.db"), rows);
+    assert_eq!(std::fs::read(folder.path("python.db")).unwrap(), PYTHON);
 }
 
 #[tokio::test]
@@ -134,19 +135,67 @@ fn a_dry_run_makes_no_store() {
     assert!(!folder.path("new.db").exists());
 }
 
-#[tokio::test]
-async fn a_store_that_a_scheduler_uses_is_refused_at_both_ends() {
-    let site = Site::new();
-    let scheduler = Scheduler::start(&site).await;
+#[test]
+fn two_spellings_of_one_store_are_refused() {
     let folder = Folder::new();
     std::fs::write(folder.path("python.db"), PYTHON).unwrap();
-    let store = format!("sqlite:{}", site.path("data/scheduler.db").display());
-    let message = folder.fails(1, &["export", "--from", &store, "dump.jsonl"]);
-    assert!(message.contains("in use by another scheduler"), "{message}");
-    let message = folder.fails(1, &["migrate", "--from", "sqlite:python.db", "--to", &store]);
-    assert!(message.contains("in use by another scheduler"), "{message}");
-    assert!(!folder.path("dump.jsonl").exists());
-    drop(scheduler);
+    std::os::unix::fs::symlink(folder.path("python.db"), folder.path("symbolic.db")).unwrap();
+    std::fs::hard_link(folder.path("python.db"), folder.path("hard.db")).unwrap();
+    let absolute = folder.path("python.db").display().to_string();
+    for other in ["./python.db", &absolute, "symbolic.db", "hard.db"] {
+        let message =
+            folder.fails(1, &["migrate", "--from", "sqlite:python.db", "--to", &format!("sqlite:{other}")]);
+        assert!(message.contains("--from and --to name the same store"), "{other}: {message}");
+    }
+    assert_eq!(std::fs::read(folder.path("python.db")).unwrap(), PYTHON);
+}
+
+#[tokio::test]
+async fn a_store_that_a_scheduler_uses_is_exported_and_is_no_end_of_a_migration() {
+    let site = Site::new();
+    site.define("work", "");
+    let scheduler = Scheduler::start(&site).await;
+    scheduler.create("nightly", &json!({"taskDefinition": "work", "schedule": "0 0"})).await;
+    let folder = Folder::new();
+    std::fs::write(folder.path("python.db"), PYTHON).unwrap();
+    let store = &format!("sqlite:{}", site.path("data/scheduler.db").display());
+    for (from, to) in [("sqlite:python.db", store.as_str()), (store, "sqlite:new.db")] {
+        let message = folder.fails(1, &["migrate", "--from", from, "--to", to]);
+        assert!(message.contains("in use by another scheduler"), "{message}");
+    }
+    assert!(!folder.path("new.db").exists());
+    let text = folder.ok(&["export", "--from", store, "dump.jsonl"]);
+    assert!(text.starts_with("exported 1 jobs"), "{text}");
+    scheduler.create("another", &json!({"taskDefinition": "work", "schedule": "0 0"})).await;
+}
+
+#[tokio::test]
+async fn doctor_reads_the_jobs_of_a_store_that_a_scheduler_uses() {
+    let site = Site::new();
+    site.define("work", "");
+    let scheduler = Scheduler::start(&site).await;
+    scheduler.create("nightly", &json!({"taskDefinition": "work", "schedule": "0 0"})).await;
+    let folder = Folder::new();
+    let mut doctor = folder.command(&["doctor"]);
+    // The local launcher's folder belongs to one process.
+    doctor.envs(site.environment.iter().cloned()).env("ECSS_DATA_DIR", folder.path("data"));
+    let output = doctor.env("ECSS_SQLITE_FILE", site.path("data/scheduler.db")).output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success(), "{text}");
+    for line in ["store sqlite: it can be read and written", "1 valid jobs", "job nightly: task work"] {
+        assert!(text.contains(line), "{text}");
+    }
+}
+
+#[test]
+fn doctor_takes_a_store_that_does_not_exist_yet_for_an_empty_one() {
+    let folder = Folder::new();
+    let mut doctor = folder.command(&["doctor"]);
+    doctor.envs([("ECSS_LAUNCHER", "local"), ("ECSS_LOCAL_TASK_DEFINITIONS", ".")]);
+    let doctor = doctor.output().unwrap();
+    let text = String::from_utf8(doctor.stdout).unwrap();
+    assert!(doctor.status.success() && text.contains("0 valid jobs"), "{text}");
+    assert!(!folder.path("data/scheduler.db").exists());
 }
 
 /// Kills an import as soon as it has written something, again and again, and lets the last one finish.
