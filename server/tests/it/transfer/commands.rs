@@ -165,7 +165,7 @@ async fn a_store_that_a_scheduler_uses_is_exported_and_is_no_end_of_a_migration(
     }
     assert!(!folder.path("new.db").exists());
     let text = folder.ok(&["export", "--from", store, "dump.jsonl"]);
-    assert!(text.starts_with("exported 1 jobs"), "{text}");
+    assert!(text.starts_with("exported 1 job, "), "{text}");
     scheduler.create("another", &json!({"taskDefinition": "work", "schedule": "0 0"})).await;
 }
 
