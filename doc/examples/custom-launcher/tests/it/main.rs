@@ -135,6 +135,17 @@ async fn a_task_that_is_stopped_before_a_worker_takes_it_never_runs() {
 }
 
 #[tokio::test]
+async fn a_launch_is_repeated_with_its_token_also_when_the_program_is_gone() {
+    let site = Site::without_worker();
+    let (launcher, request) = (site.open().await, request(task("lasts", None)));
+    let first = launcher.launch(&request).await.unwrap();
+    std::fs::remove_file(site.0.path().join("programs")).unwrap();
+    let again = launcher.launch(&request).await.unwrap();
+    assert_eq!((&again.started, again.refused.len()), (&first.started, 0));
+    assert_eq!(launcher.population(&request.job, &request.task).await.unwrap().tasks.len(), 1);
+}
+
+#[tokio::test]
 async fn options_and_overrides_that_the_launcher_cannot_apply_are_refused() {
     let launcher = Site::without_worker().open().await;
     launcher.check(&task("greets", Some(greeting()))).unwrap();
