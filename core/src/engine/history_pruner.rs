@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::{EngineOptions, ProcessState};
-use crate::clock::Clock;
+use crate::clock::{Clock, TOLERANCE};
 use crate::fault;
 use crate::store::{Retention, Store, StoreError, answer_within};
 
@@ -26,8 +26,6 @@ const BATCH_ROWS: usize = 500;
 const BATCH_PAUSE: Duration = Duration::from_millis(100);
 /// How long one step may take.
 const BATCH_TIMEOUT: Duration = Duration::from_mins(2);
-/// How much the wall clock may differ from the monotonic clock.
-const TOLERANCE: SignedDuration = SignedDuration::from_mins(1);
 
 /// The task that prunes old history.
 #[derive(Debug, Clone)]
