@@ -27,6 +27,7 @@ mod evaluate;
 mod faults;
 mod handle;
 mod history_pruner;
+mod in_flight;
 mod inner;
 mod job_cache;
 mod job_loader;

@@ -232,7 +232,7 @@ impl FiringDriver {
             engine.monitor_wakeup.notify_one();
             return;
         }
-        engine.in_flight.lock().remove(&firing.id);
+        engine.in_flight.end(&firing.id);
     }
 
     fn expired(&self) -> bool {

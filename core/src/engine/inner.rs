@@ -7,7 +7,7 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use hashbrown::{HashMap, HashSet};
+use hashbrown::HashMap;
 use jiff::Timestamp;
 use lru::LruCache;
 use parking_lot::Mutex;
@@ -16,6 +16,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
+use super::in_flight::InFlight;
 use super::job_cache::JobCache;
 use super::process::ProcessState;
 use super::stop_requests::StopRequests;
@@ -46,8 +47,7 @@ pub(super) struct EngineInner {
     pub(super) stop: CancellationToken,
     /// Journalled firings that wait for dispatch.
     pub(super) backlog: mpsc::Sender<Firing>,
-    /// Firings that a part of the engine works on, so that recovery does not resume them twice.
-    pub(super) in_flight: Mutex<HashSet<FiringId>>,
+    pub(super) in_flight: InFlight,
     /// Launched firings whose tasks are followed.
     pub(super) monitored: Mutex<BTreeMap<FiringId, Firing>>,
     /// Wakes the task monitor when a firing was added.
@@ -122,7 +122,7 @@ impl EngineInner {
             clock,
             task_tracker: TaskTracker::default(),
             stop,
-            in_flight: Mutex::default(),
+            in_flight: InFlight::default(),
             monitored: Mutex::default(),
             monitor_wakeup: Notify::new(),
             stop_requests: StopRequests::default(),

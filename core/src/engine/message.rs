@@ -77,8 +77,6 @@ pub(super) enum Message {
     Report(Vec<(SlotId, JobProgress)>),
     /// Fire a job now.
     Fire(JobId, FireOrder),
-    /// The search for open firings has ended; whether it failed.
-    Searched { failed: bool },
 }
 
 /// Sends the results of a round to the scheduler loop.

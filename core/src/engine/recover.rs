@@ -10,13 +10,12 @@ use crate::store::StoreError;
 /// Resumes every open firing that no part of the engine works on. On return, the task tracker knows their tasks; launches
 /// follow in the background, as dispatch has room.
 pub(super) async fn resume_open_firings(engine: &Arc<EngineInner>) -> Result<(), StoreError> {
-    // The answer may be older than the end of a firing that is worked on now.
-    let known = engine.in_flight.lock().clone();
+    let search = engine.in_flight.begin_search();
     let open = engine.store.open_firings().await?;
     let now = engine.clock.now();
     let mut to_dispatch = Vec::new();
     for firing in open {
-        if known.contains(&firing.id) || !engine.in_flight.lock().insert(firing.id.clone()) {
+        if !search.claim(&firing.id) {
             continue;
         }
         engine.task_tracker.record_firing(&firing, now);

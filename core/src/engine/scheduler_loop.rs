@@ -8,6 +8,7 @@ use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::future::OptionFuture;
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
@@ -54,8 +55,8 @@ pub(super) struct SchedulerLoop {
     prefetched_until: Timestamp,
     /// When to search the journal for open firings that no part of the engine works on: a settlement failed.
     recheck_at: Option<Timestamp>,
-    /// The search is under way.
-    searching: bool,
+    /// The search under way; it returns whether it was successful.
+    search: Option<oneshot::Receiver<bool>>,
     /// Until when a settlement without an answer may become durable.
     late_until: Option<Instant>,
     /// Jobs whose ticks are settled in the future, and how many of them were logged.
@@ -84,7 +85,7 @@ impl SchedulerLoop {
             invalid: 0,
             prefetched_until: Timestamp::MIN,
             recheck_at: None,
-            searching: false,
+            search: None,
             late_until: None,
             ahead: BTreeSet::new(),
             ahead_logged: 0,
@@ -113,6 +114,7 @@ impl SchedulerLoop {
             tokio::select! {
                 biased;
                 () = engine.stop.cancelled() => return,
+                Some(answer) = OptionFuture::from(self.search.as_mut()) => self.handle_searched(answer),
                 message = self.messages.recv() => {
                     let Some(message) = message else { return };
                     self.handle_message(message).await;
@@ -129,19 +131,20 @@ impl SchedulerLoop {
     /// Resumes firings that a failed settlement may have left in the journal. The next decisions count their tasks, unless the
     /// journal answers only after the deadline of the loop.
     async fn recover_uncertain(&mut self, now: Timestamp) {
-        if self.searching || self.recheck_at.is_none_or(|moment| moment > now) {
+        if self.search.is_some() || self.recheck_at.is_none_or(|moment| moment > now) {
             return;
         }
-        (self.recheck_at, self.searching) = (None, true);
-        let (engine, reports) = (Arc::clone(&self.engine), self.reports.clone());
-        let (done, ended) = oneshot::channel();
+        self.recheck_at = None;
+        let engine = Arc::clone(&self.engine);
+        let (done, mut ended) = oneshot::channel();
         self.engine.spawn(async move {
-            let failed = recover::resume_open_firings(&engine).await.is_err();
-            // The loop may wait no longer, or have ended with the engine.
-            let _ = done.send(());
-            let _ = reports.0.send(Message::Searched { failed }).await;
+            // The loop may have ended with the engine.
+            let _ = done.send(recover::resume_open_firings(&engine).await.is_ok());
         });
-        let _ = tokio::time::timeout(self.engine.options.loop_deadline, ended).await;
+        match tokio::time::timeout(self.engine.options.loop_deadline, &mut ended).await {
+            Ok(answer) => self.handle_searched(answer),
+            Err(_) => self.search = Some(ended),
+        }
     }
 
     /// Searches the journal at this moment, or earlier.
@@ -149,11 +152,11 @@ impl SchedulerLoop {
         self.recheck_at = Some(self.recheck_at.map_or(at, |planned| planned.min(at)));
     }
 
-    /// Plans the next search: soon after a failed one, and as long as a settlement may still become durable.
-    fn handle_searched(&mut self, failed: bool) {
-        self.searching = false;
+    /// Plans the next search: soon after one that failed or panicked, and as long as a settlement may still become durable.
+    fn handle_searched(&mut self, answer: Result<bool, oneshot::error::RecvError>) {
+        self.search = None;
         let now = self.engine.clock.now();
-        if failed {
+        if answer != Ok(true) {
             self.recheck(retry_time(now));
         } else if self.late_until.is_some_and(|until| Instant::now() < until) {
             let next = now.saturating_add(LATE_SETTLEMENT_INTERVAL).unwrap_or(Timestamp::MAX);
@@ -179,7 +182,7 @@ impl SchedulerLoop {
     fn sleep_time(&self, now: Timestamp) -> Duration {
         let max = self.engine.options.max_sleep;
         let tick = if self.has_room() { self.agenda.next_due() } else { None };
-        let recheck = self.recheck_at.filter(|_| !self.searching);
+        let recheck = self.recheck_at.filter(|_| self.search.is_none());
         let next = [tick, recheck].into_iter().flatten().min();
         let until_due = next.map(|due| Duration::try_from(due.duration_since(now)).unwrap_or(Duration::ZERO));
         let pause = self.store_pause.map(|(until, _)| until.saturating_duration_since(Instant::now()));
@@ -249,7 +252,6 @@ impl SchedulerLoop {
                 }
             }
             Message::Fire(id, order) => self.fire(&id, order).await,
-            Message::Searched { failed } => self.handle_searched(failed),
         }
     }
 

@@ -94,7 +94,7 @@ impl EngineInner {
                 continue;
             };
             if let Some(firing) = &settlement.firing {
-                if !self.in_flight.lock().insert(firing.id.clone()) {
+                if !self.in_flight.insert(&firing.id) {
                     // Either an earlier settlement of the tick is durable although its answer was lost, and recovery has
                     // resumed the firing; or the tick was launched while the clock was ahead.
                     self.already_launched.lock().insert(firing.uid, firing.id.clone());
@@ -172,7 +172,7 @@ impl EngineInner {
     fn rollback_reservation(&self, firing: Option<&Firing>) {
         if let Some(firing) = firing {
             self.task_tracker.release(firing);
-            self.in_flight.lock().remove(&firing.id);
+            self.in_flight.remove(&firing.id);
         }
     }
 

@@ -174,6 +174,7 @@ impl TaskMonitor {
             Err(error) => {
                 tracing::error!(error = %fault::chain(&error), "a firing was changed by another writer");
                 self.engine.task_tracker.record_firing(&to, self.engine.clock.now());
+                self.engine.task_tracker.release(&to);
                 self.drop_firing(&id);
             }
         }
@@ -181,7 +182,7 @@ impl TaskMonitor {
 
     fn drop_firing(&self, id: &FiringId) {
         self.engine.monitored.lock().remove(id);
-        self.engine.in_flight.lock().remove(id);
+        self.engine.in_flight.end(id);
     }
 
     fn count_ends(&self, from: &Firing, to: &Firing) {

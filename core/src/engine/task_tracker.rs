@@ -73,11 +73,12 @@ impl TaskTracker {
         }
     }
 
-    /// Releases the reserved tasks of a firing that was not recorded.
+    /// Forgets the reserved and live tasks of a firing that no part of the engine works on any more. Tasks that still run count
+    /// as long as the launcher reports them.
     pub(super) fn release(&self, firing: &Firing) {
         let mut jobs = self.jobs.lock();
         if let Some(tasks) = jobs.by_job.get_mut(&firing.uid) {
-            tasks.reserved.remove(&firing.id);
+            tasks.release(firing);
             if tasks.is_empty() {
                 jobs.by_job.remove(&firing.uid);
             }

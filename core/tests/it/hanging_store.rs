@@ -1,15 +1,17 @@
-//! A store of which some calls never answer.
+//! A store of which some calls never answer, answer late, or panic.
 
 use std::num::NonZeroUsize;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use ecs_scheduler_core::{
-    Advance, ChangeCursor, DecisionQuery, DecisionRecord, Fence, Firing, FiringQuery, JobId, JobList,
+    Advance, ChangeCursor, Clock, DecisionQuery, DecisionRecord, Fence, Firing, FiringQuery, JobId, JobList,
     JobStore, Journal, ListFrom, MemoryStore, NewJob, Register, Registers, Retention, Revision, Settled,
     Settlement, Shard, ShardChanges, Shards, SharedStore, Store, StoreError, StoredJob, Timestamp,
     async_trait,
 };
+use ecs_scheduler_testing::SimClock;
 use parking_lot::Mutex;
 use serde_json::value::RawValue;
 
@@ -21,17 +23,24 @@ pub(crate) enum Call {
     Settle,
     Advance,
     OpenFirings,
+    Firings,
 }
 
-/// The effect of a call that never answers.
+/// The effect of a call that never answers, or another fault of the call.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Effect {
     Never,
     AtOnce,
     After(Duration),
+    /// It has its effect after the first time, and answers after the second: the answer is old.
+    Slow(Duration, Duration),
+    /// It panics.
+    Panic,
+    /// It answers, and the next reading of the store's [`PanickingClock`] panics.
+    ClockPanic,
 }
 
-/// Which calls never answer.
+/// Which calls have a fault.
 #[derive(Debug)]
 struct Hang {
     call: Call,
@@ -42,15 +51,31 @@ struct Hang {
     left: usize,
 }
 
-/// A memory store of which some calls never answer.
+/// A memory store of which some calls never answer, answer late, or panic.
 #[derive(Debug, Default)]
 pub(crate) struct HangingStore {
     inner: Arc<MemoryStore>,
     hangs: Mutex<Vec<Hang>>,
     /// The shard of which every call hangs.
     shard: Mutex<Option<Shard>>,
-    /// Every call that hung.
+    /// Every call that had a fault.
     pub(crate) hung: Mutex<Vec<Call>>,
+    /// Whether the next reading of its clock panics.
+    clock_panics: Arc<AtomicBool>,
+}
+
+/// A clock that panics once when its store says so.
+#[derive(Debug)]
+pub(crate) struct PanickingClock {
+    inner: Arc<SimClock>,
+    panics: Arc<AtomicBool>,
+}
+
+impl Clock for PanickingClock {
+    fn now(&self) -> Timestamp {
+        assert!(!self.panics.swap(false, Ordering::Relaxed), "a fault of the clock");
+        self.inner.now()
+    }
 }
 
 impl HangingStore {
@@ -58,6 +83,11 @@ impl HangingStore {
     pub(crate) fn hang(&self, call: Call, job: Option<&str>, calls: usize, effect: Effect) {
         let job = job.map(|job| JobId::new(job).unwrap());
         self.hangs.lock().push(Hang { call, job, effect, left: calls });
+    }
+
+    /// Returns a clock for [`Effect::ClockPanic`].
+    pub(crate) fn clock(&self, inner: &Arc<SimClock>) -> Arc<PanickingClock> {
+        Arc::new(PanickingClock { inner: Arc::clone(inner), panics: Arc::clone(&self.clock_panics) })
     }
 
     /// Makes every call about a shard's jobs hang, or none.
@@ -84,7 +114,7 @@ impl HangingStore {
         effect.or_else(|| in_shard.then_some(Effect::Never))
     }
 
-    /// Makes a call that answers, or that hangs before or after it has its effect.
+    /// Makes a call that answers, or that has a fault before or after its effect.
     async fn pass<T: Send + 'static>(
         &self,
         call: Call,
@@ -100,6 +130,17 @@ impl HangingStore {
                 tokio::time::sleep(wait).await;
                 effect.await
             })),
+            Effect::Slow(before, after) => {
+                tokio::time::sleep(before).await;
+                let answer = effect.await;
+                tokio::time::sleep(after).await;
+                return answer;
+            }
+            Effect::Panic => panic!("a fault of the store"),
+            Effect::ClockPanic => {
+                self.clock_panics.store(true, Ordering::Relaxed);
+                return effect.await;
+            }
         }
         std::future::pending().await
     }
@@ -159,7 +200,10 @@ impl Journal for HangingStore {
     }
 
     async fn firings(&self, query: &FiringQuery) -> Result<Vec<Firing>, StoreError> {
-        self.inner.firings(query).await
+        let (inner, query) = (Arc::clone(&self.inner), query.clone());
+        let jobs: Vec<JobId> = query.job.iter().cloned().collect();
+        self.pass(Call::Firings, &jobs.iter().collect::<Vec<_>>(), async move { inner.firings(&query).await })
+            .await
     }
 }
 

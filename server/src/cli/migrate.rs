@@ -13,7 +13,7 @@ use crate::transfer::copy::{Stage, TransferOptions, compute_checksum};
 use crate::transfer::reader::changed_while_read;
 use crate::transfer::store_uri::{self, Role};
 use crate::transfer::{StoreReader, StoreUri, TransferReport, TransferSource, copy_items};
-use crate::wiring::{self, copies};
+use crate::wiring::{self, sqlite_backup};
 
 /// The source and the target of a migration.
 #[derive(Debug, Clone, Args)]
@@ -61,7 +61,7 @@ pub(crate) async fn run(
     }
     // A scheduler would go on with the old store, and what it writes there after the copy would be lost.
     let file = wiring::store_file(&from).filter(|file| file.exists());
-    let locked = file.map(|file| copies::lock(&file)).transpose();
+    let locked = file.map(|file| sqlite_backup::lock(&file)).transpose();
     let _lock = locked.map_err(|error| CommandError::caused("could not open the store", error))?;
     let source = store_uri::open(args.from.as_ref(), &from, Role::TransferSource, builder).await?;
     let mut reader = StoreReader::open(&*source.store).await?;

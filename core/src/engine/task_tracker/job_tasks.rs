@@ -102,6 +102,18 @@ impl JobTasks {
             }
         }
         self.evict_ended(now);
+        self.notify_changed();
+    }
+
+    pub(super) fn release(&mut self, firing: &Firing) {
+        self.reserved.remove(&firing.id);
+        for task in &firing.tasks {
+            self.live.remove(&task.task_id);
+        }
+        self.notify_changed();
+    }
+
+    fn notify_changed(&self) {
         if let Some(changed) = &self.changed {
             changed.notify_waiters();
         }

@@ -1,14 +1,16 @@
 //! A wall clock that was ahead and came back.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 use std::time::Duration;
 
-use ecs_scheduler_core::{Clock as _, JobId, TaskPhase, TickOutcome, Timestamp};
+use ecs_scheduler_core::{Clock as _, JobId, Store, TaskPhase, TickOutcome, Timestamp};
 use ecs_scheduler_testing::StoreFaults;
 use jiff::SignedDuration;
 use serde_json::json;
 
 use super::support::{Script, Stage};
+use crate::hanging_store::{Call, Effect, HangingStore};
 use crate::log::Log;
 
 const TEN_YEARS: SignedDuration = SignedDuration::from_hours(24 * 3_652);
@@ -130,6 +132,23 @@ async fn ticks_of_a_resumed_job_count_at_once() {
     stage.until("2026-01-01T10:01:00.5Z").await;
     assert_eq!(launched(&stage, "job").await.last(), Some(&moment("2026-01-01T10:01:00Z")));
     assert_eq!(life.engine.status().jobs_ahead, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn ticks_of_a_job_that_was_resumed_while_the_store_hung_count_when_it_answers() {
+    let mut stage = Stage::at("2026-01-01T10:00:30Z");
+    let store = Arc::new(HangingStore::default());
+    stage.world.store = Arc::clone(&store) as Arc<dyn Store>;
+    stage.world.create("job", &often("*/10")).await.unwrap();
+    let life = stage.world.boot(StoreFaults::default(), 0).await.unwrap();
+    ahead(&stage, TEN_YEARS, SignedDuration::from_secs(25)).await;
+    store.hang(Call::Get, Some("new"), 1, Effect::Never);
+    life.engine.nudge(&id("new"));
+    stage.until("2026-01-01T10:00:57Z").await;
+    life.engine.resume(&id("job"));
+    stage.until("2026-01-01T10:01:10.5Z").await;
+    assert_eq!(*store.hung.lock(), [Call::Get]);
+    assert_eq!(launched(&stage, "job").await.last(), Some(&moment("2026-01-01T10:01:10Z")));
 }
 
 #[tokio::test(start_paused = true)]

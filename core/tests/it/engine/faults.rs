@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use ecs_scheduler_core::{FaultKind, FiringState, TickOutcome};
+use ecs_scheduler_core::{Advance, FaultKind, Firing, FiringState, TickOutcome};
 use ecs_scheduler_testing::{ChaosStore, StoreFaults};
 use serde_json::json;
 
@@ -349,4 +349,55 @@ async fn job_whose_tasks_cannot_be_counted_delays_no_other_job() {
     assert_eq!(stage.outcomes("other").await, []);
     stage.until("2026-01-01T11:00:40Z").await;
     assert_eq!(stage.outcomes("other").await, [(TickOutcome::LiveUnknown, 1)]);
+}
+
+/// Ends the newest firing of the job in the store, as another process on the same store would.
+async fn end_elsewhere(stage: &Stage, state: FiringState) {
+    let firing = stage.firings("job").await.pop().unwrap();
+    let (from, to) = (firing.state, Firing { state, ..firing });
+    let outcome = (from == FiringState::Launching).then_some(TickOutcome::LaunchFailed);
+    stage.world.store.advance(Advance { from, to, outcome }).await.unwrap();
+}
+
+async fn staged_each_minute() -> Stage {
+    let stage = Stage::at("2026-01-01T09:59:50Z");
+    let job = json!({"taskDefinition": "job", "schedule": "0 *", "taskCount": 2});
+    stage.world.create("job", &job).await.unwrap();
+    stage
+}
+
+#[tokio::test(start_paused = true)]
+async fn firing_that_another_writer_ended_during_its_launch_leaves_room_for_the_next_one() {
+    for all_but in [0, 1] {
+        let stage = staged_each_minute().await;
+        stage.launcher.script.lock().push_back(Script::Refuse { all_but, retryable: true });
+        let life = stage.world.boot(StoreFaults::default(), 0).await.unwrap();
+        stage.until("2026-01-01T10:00:00.1Z").await;
+        assert_eq!(stage.states("job").await, [FiringState::Launching]);
+        end_elsewhere(&stage, FiringState::Refused).await;
+        stage.until("2026-01-01T10:00:59Z").await;
+        assert_eq!(stage.launcher.requests.lock().len(), 1, "{all_but} started: its launch is not retried");
+        assert_eq!(life.engine.status().live_tasks, 0, "{all_but} started");
+        stage.until("2026-01-01T10:01:02Z").await;
+        let outcomes = [(TickOutcome::LaunchFailed, 1), (TickOutcome::Launched, 1)];
+        assert_eq!(stage.outcomes("job").await, outcomes, "{all_but} started");
+        assert_eq!(stage.launcher.running(), 2, "{all_but} started");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn tasks_whose_firing_another_writer_ended_count_only_while_the_launcher_reports_them() {
+    for pending in [Duration::ZERO, Duration::from_secs(3)] {
+        let stage = staged_each_minute().await;
+        *stage.launcher.pending_for.lock() = pending;
+        let life = stage.world.boot(StoreFaults::default(), 0).await.unwrap();
+        stage.until("2026-01-01T10:00:02.5Z").await;
+        assert_eq!(stage.states("job").await, [FiringState::Launched]);
+        end_elsewhere(&stage, FiringState::Finished).await;
+        stage.until("2026-01-01T10:00:59Z").await;
+        assert_eq!(life.engine.status().live_tasks, 0, "pending for {pending:?}");
+        stage.until("2026-01-01T10:01:02Z").await;
+        assert_eq!(stage.outcomes("job").await, [(TickOutcome::Launched, 1); 2], "pending for {pending:?}");
+        assert_eq!(stage.launcher.running(), 2, "pending for {pending:?}");
+    }
 }

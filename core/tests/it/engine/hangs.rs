@@ -1,9 +1,10 @@
-//! A store of which some calls never answer: the clock goes on, and nothing is lost or launched twice.
+//! A store of which some calls never answer, answer late, or panic: the clock goes on, and nothing is lost or launched twice.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use ecs_scheduler_core::{FireError, FireRequest, FiringState, JobId, Store, TickOutcome};
+use ecs_scheduler_core::{Engine, FireError, FireRequest, FiringState, JobId, Store, TaskPhase, TickOutcome};
 use ecs_scheduler_testing::StoreFaults;
 use jiff::SignedDuration;
 use serde_json::json;
@@ -175,4 +176,105 @@ async fn recorded_call_whose_write_was_late_is_not_sent_when_the_brake_is_on_by_
     stage.until("2026-01-01T10:02:00Z").await;
     assert_eq!(stage.launches_of("hangs"), 0);
     assert_eq!(stage.outcomes("hangs").await, [(TickOutcome::LaunchFailed, 1)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn search_with_an_old_answer_resumes_no_firing_that_has_ended_meanwhile() {
+    // Firings of `other` that ended before the answer began before the search, or after it.
+    for before in [Duration::ZERO, Duration::from_secs(6)] {
+        let (stage, store) = staged().await;
+        let life = stage.world.boot(StoreFaults::default(), 0).await.unwrap();
+        stage.until("2026-01-01T09:59:55Z").await;
+        store.hang(Call::Settle, Some("hangs"), 1, Effect::AtOnce);
+        store.hang(Call::OpenFirings, None, 1, Effect::Slow(before, Duration::from_secs(10)));
+        stage.until("2026-01-01T10:01:30Z").await;
+        assert_eq!(*store.hung.lock(), [Call::Settle, Call::OpenFirings]);
+        stage.assert_launched_once(&format!("{before:?}")).await;
+        let firings = stage.world.firings().await;
+        let tasks = firings.iter().flat_map(|firing| &firing.tasks);
+        let ended = tasks.filter(|task| task.phase == TaskPhase::Stopped).count() as u64;
+        let counted = life.engine.counters().tasks_succeeded.load(Ordering::Relaxed);
+        assert_eq!(counted, ended, "{before:?}: each task ends once");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn search_that_panics_is_repeated() {
+    let (stage, store) = staged().await;
+    let engine = Engine {
+        options: stage.world.options.clone(),
+        store: Arc::clone(&store) as Arc<dyn Store>,
+        launcher: Arc::clone(&stage.world.launcher),
+        registry: Arc::clone(&stage.world.registry),
+        clock: store.clock(&stage.world.clock),
+    };
+    let _engine = engine.start().await.unwrap();
+    store.hang(Call::Settle, Some("hangs"), 1, Effect::AtOnce);
+    store.hang(Call::OpenFirings, None, 1, Effect::ClockPanic);
+    stage.until("2026-01-01T10:01:30Z").await;
+    assert_eq!(*store.hung.lock(), [Call::Settle, Call::OpenFirings]);
+    stage.assert_launched_once("after the panic").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn call_to_the_store_that_panics_fails_and_is_repeated() {
+    for call in [Call::Get, Call::List, Call::Settle, Call::Advance, Call::OpenFirings] {
+        let (mut stage, store) = staged().await;
+        stage.world.options.rescan = Duration::from_secs(20);
+        let life = stage.world.boot(StoreFaults::default(), 0).await.unwrap();
+        stage.until("2026-01-01T09:59:56Z").await;
+        let job = matches!(call, Call::Settle | Call::Advance).then_some("hangs");
+        store.hang(call, job, 1, Effect::Panic);
+        if call == Call::OpenFirings {
+            store.hang(Call::Settle, Some("hangs"), 1, Effect::AtOnce);
+        }
+        life.engine.nudge(&id("hangs"));
+        stage.until("2026-01-01T10:01:30Z").await;
+        assert!(store.hung.lock().contains(&call), "{call:?}");
+        assert_eq!(stage.lateness_of_other().await, (SignedDuration::ZERO, 20), "{call:?}");
+        stage.assert_launched_once(&format!("{call:?}")).await;
+        assert_eq!(life.engine.status().store_fault, None, "{call:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn firing_by_hand_that_becomes_durable_after_all_searches_is_launched_at_the_next_comparison() {
+    let (mut stage, store) = staged().await;
+    stage.world.options.rescan = Duration::from_mins(5);
+    let life = stage.world.boot(StoreFaults::default(), 0).await.unwrap();
+    stage.until("2026-01-01T10:00:06Z").await;
+    // A search follows the deadline of the settlement for a minute.
+    store.hang(Call::Settle, Some("hangs"), 1, Effect::After(Duration::from_secs(150)));
+    let fired = life.engine.fire_now(&id("hangs"), FireRequest::default()).await;
+    assert_eq!(fired.unwrap_err(), FireError::Unconfirmed);
+    stage.until("2026-01-01T10:04:45Z").await;
+    assert_eq!(stage.states("hangs").await, [FiringState::Finished, FiringState::Planned]);
+    stage.until("2026-01-01T10:05:15Z").await;
+    assert_eq!(stage.launches_of("hangs"), 2, "its tick, and by hand");
+    assert_eq!(stage.states("hangs").await, [FiringState::Finished; 2]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn outdated_settlements_of_many_jobs_are_looked_up_sixteen_at_a_time() {
+    const JOBS: usize = 32;
+    let mut stage = Stage::at("2026-01-01T09:59:50Z");
+    let store = Arc::new(HangingStore::default());
+    stage.world.store = Arc::clone(&store) as Arc<dyn Store>;
+    let mut document = json!({"taskDefinition": "job", "schedule": "0 0 *"});
+    for number in 0..JOBS {
+        stage.world.create(&format!("job-{number}"), &document).await.unwrap();
+    }
+    let _life = stage.world.boot(StoreFaults::default(), 0).await.unwrap();
+    stage.until("2026-01-01T09:59:55Z").await;
+    document["description"] = json!("edited without a nudge");
+    for number in 0..JOBS {
+        stage.replace(&format!("job-{number}"), &document).await;
+    }
+    store.hang(Call::Firings, None, JOBS, Effect::Slow(Duration::ZERO, Duration::from_secs(1)));
+    stage.until("2026-01-01T10:00:00.5Z").await;
+    assert_eq!(*store.hung.lock(), [Call::Firings; 16]);
+    stage.until("2026-01-01T10:00:05Z").await;
+    assert_eq!(store.hung.lock().len(), JOBS);
+    let launched = stage.launcher.requests.lock().len();
+    assert_eq!(launched, JOBS, "the lookups delay a tick by two seconds, not by one for each job");
 }
