@@ -31,6 +31,7 @@ mod in_flight;
 mod inner;
 mod job_cache;
 mod job_loader;
+mod launcher_calls;
 mod lease;
 mod message;
 mod options;

@@ -318,24 +318,9 @@ impl EngineInner {
     }
 
     async fn population(&self, job: &Job) -> Result<Population, LaunchError> {
-        let deadline = self.options.evaluation_deadline;
-        let answer = tokio::time::timeout(deadline, self.launcher.population(&job.id, &job.task)).await;
-        let answer = answer.unwrap_or_else(|_| {
-            let message =
-                format!("could not count tasks of job \"{}\" within {} s", job.id, deadline.as_secs());
-            Err(LaunchError::new(FaultKind::Unavailable, message))
-        });
-        self.record_launcher_answer(&answer);
-        answer
-    }
-
-    /// Records whether the launcher answered, for the status.
-    pub(super) fn record_launcher_answer<T>(&self, answer: &Result<T, LaunchError>) {
-        let text =
-            answer.as_ref().err().filter(|error| error.is_transient()).map(|error| fault::chain(error));
-        if *self.process.launcher_fault.read() != text {
-            *self.process.launcher_fault.write() = text;
-        }
+        let action = format!("count tasks of job \"{}\"", job.id);
+        let call = self.launcher.population(&job.id, &job.task);
+        self.call_launcher(&action, self.options.evaluation_deadline, call).await
     }
 
     fn cooldown_left(&self, request: &EvalRequest<'_>) -> Option<Duration> {

@@ -12,7 +12,6 @@ use jiff::Timestamp;
 use lru::LruCache;
 use parking_lot::Mutex;
 use tokio::sync::{Notify, mpsc};
-use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
@@ -26,9 +25,8 @@ use super::tick_retry::Retries;
 use super::{Engine, EngineOptions};
 use crate::clock::Clock;
 use crate::event::Event;
-use crate::fault;
 use crate::firing::Firing;
-use crate::id::{FiringId, JobId, JobUid, Revision, TaskId};
+use crate::id::{FiringId, JobId, JobUid, Revision};
 use crate::launcher::Launcher;
 use crate::registry::TriggerRegistry;
 
@@ -178,19 +176,5 @@ impl EngineInner {
             self.stop.cancel();
         }
         !self.stop.is_cancelled()
-    }
-
-    /// Requests a task to stop, unless it was requested a short while ago.
-    pub(super) async fn stop_task(&self, task: &TaskId, reason: &str) {
-        if !self.stop_requests.try_begin(task, Instant::now()) {
-            return;
-        }
-        tracing::debug!(%task, reason, "stopping a task");
-        let answer = self.launcher.stop(task, reason).await;
-        self.record_launcher_answer(&answer);
-        self.stop_requests.record_answer(task, answer.is_ok(), Instant::now());
-        if let Err(error) = answer {
-            tracing::warn!(%task, reason, error = %fault::chain(&error), "could not stop a task");
-        }
     }
 }

@@ -59,9 +59,7 @@ impl TaskMonitor {
         let mut seen: HashMap<TaskId, Option<TaskState>> = HashMap::with_capacity(live.len());
         let chunk = self.engine.launcher.limits().per_observation.max(1);
         for tasks in live.chunks(chunk) {
-            let answer = self.engine.launcher.observe(tasks).await;
-            self.engine.record_launcher_answer(&answer);
-            match answer {
+            match self.engine.observe_tasks(tasks).await {
                 Ok(states) => {
                     seen.extend(tasks.iter().map(|task| (task.clone(), None)));
                     seen.extend(states.into_iter().map(|state| (state.task_id.clone(), Some(state))));

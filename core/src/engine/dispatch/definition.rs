@@ -4,9 +4,9 @@ use std::ops::ControlFlow::{Break, Continue};
 
 use super::FiringDriver;
 use super::launch_attempt::{AttemptFlow, Interruption, record_answer};
-use crate::fault::{self, FaultKind};
+use crate::fault;
 use crate::firing::{Answer, Attempt};
-use crate::launcher::{LaunchError, LaunchReport};
+use crate::launcher::LaunchReport;
 
 impl FiringDriver {
     /// Resolves the job's definition again, when a call had a permanent refusal and started nothing: the revision may have been
@@ -20,15 +20,9 @@ impl FiringDriver {
         // This is the final answer, independent of earlier tries: nothing was started.
         self.outcome_unknown = false;
         let (engine, firing) = (&self.engine, &self.firing);
-        let deadline = engine.options.launch_deadline;
-        let resolving = tokio::time::timeout(deadline, engine.launcher.population(&firing.job, &firing.task));
-        let answer = resolving.await.unwrap_or_else(|_| {
-            let seconds = deadline.as_secs();
-            let message = format!("could not resolve \"{}\" within {seconds} s", firing.task.definition);
-            Err(LaunchError::new(FaultKind::Unavailable, message))
-        });
-        engine.record_launcher_answer(&answer);
-        match answer {
+        let action = format!("resolve \"{}\"", firing.task.definition);
+        let call = engine.launcher.population(&firing.job, &firing.task);
+        match engine.call_launcher(&action, engine.options.launch_deadline, call).await {
             Ok(population) => {
                 match population.definition.filter(|newest| *newest != self.firing.definition) {
                     Some(newest) => self.switch_definition(attempt, report, newest).await,

@@ -5,7 +5,7 @@ use std::ops::ControlFlow::{self, Break, Continue};
 
 use super::{Counters, FiringDriver, MIN_BACKOFF};
 use crate::decide::TickOutcome;
-use crate::fault::{self, FaultKind};
+use crate::fault;
 use crate::firing::{Answer, Attempt, Firing, FiringState};
 use crate::launcher::{
     LaunchError, LaunchReport, LaunchRequest, LaunchToken, LostCall, Refusal, StartedTask,
@@ -35,7 +35,6 @@ impl FiringDriver {
         };
         let Some(attempt) = attempt else { return Continue(()) };
         let Some(answer) = self.call(&attempt).await? else { return Continue(()) };
-        self.engine.record_launcher_answer(&answer);
         match answer {
             Ok(report) => {
                 self.check_definition(&attempt, &report).await?;
@@ -210,12 +209,8 @@ impl FiringDriver {
             return Continue(None);
         }
         Counters::add(&engine.process.counters.launch_calls, 1);
-        let deadline = engine.options.launch_deadline;
-        let answer = tokio::time::timeout(deadline, engine.launcher.launch(&request)).await;
-        Continue(Some(answer.unwrap_or_else(|_| {
-            let message = format!("the launcher did not answer within {} s", deadline.as_secs());
-            Err(LaunchError::unanswered(message))
-        })))
+        let call = engine.launcher.launch(&request);
+        Continue(Some(engine.call_launcher("start tasks", engine.options.launch_deadline, call).await))
     }
 
     /// Records the report of a call, and decides about the next step.
@@ -284,14 +279,10 @@ impl FiringDriver {
     /// result is shown to the operator.
     async fn reconcile_lost(&mut self, attempt: &Attempt) -> AttemptFlow {
         let request = self.launch_request(attempt);
-        let deadline = self.engine.options.launch_deadline;
-        let search = self.engine.launcher.find_lost_launch(&request, attempt.sent_at);
-        let found = tokio::time::timeout(deadline, search).await.unwrap_or_else(|_| {
-            let message = format!("could not look up a lost launch within {} s", deadline.as_secs());
-            Err(LaunchError::new(FaultKind::Unavailable, message))
-        });
-        self.engine.record_launcher_answer(&found);
-        match found {
+        let engine = &self.engine;
+        let search = engine.launcher.find_lost_launch(&request, attempt.sent_at);
+        let deadline = engine.options.launch_deadline;
+        match engine.call_launcher("look up a lost launch", deadline, search).await {
             Ok(LostCall::Found(started)) => self.adopt_found(attempt, started).await,
             Ok(LostCall::Nothing) => {
                 let note = "a call had no answer, and it started nothing; too late to launch".to_owned();

@@ -77,9 +77,7 @@ impl FiringDriver {
         let mut tasks = earlier.tasks;
         external.retain(|task| !tasks.contains(task));
         if !external.is_empty() {
-            let states = self.engine.launcher.observe(external).await;
-            self.engine.record_launcher_answer(&states);
-            if let Ok(states) = states {
+            if let Ok(states) = self.engine.observe_tasks(external).await {
                 let live = states.into_iter().filter(|state| state.phase != TaskPhase::Stopped);
                 *external = live.map(|state| state.task_id).collect();
             }

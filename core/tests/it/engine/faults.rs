@@ -8,7 +8,7 @@ use ecs_scheduler_core::{Advance, FaultKind, Firing, FiringState, TickOutcome};
 use ecs_scheduler_testing::{ChaosStore, StoreFaults};
 use serde_json::json;
 
-use super::support::{Script, Stage};
+use super::support::{CallFault, Script, Stage};
 
 async fn staged(task_count: u32) -> Stage {
     let stage = Stage::at("2026-01-01T09:59:50Z");
@@ -399,5 +399,44 @@ async fn tasks_whose_firing_another_writer_ended_count_only_while_the_launcher_r
         stage.until("2026-01-01T10:01:02Z").await;
         assert_eq!(stage.outcomes("job").await, [(TickOutcome::Launched, 1); 2], "pending for {pending:?}");
         assert_eq!(stage.launcher.running(), 2, "pending for {pending:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn launch_that_panics_is_repeated_with_the_same_token() {
+    let stage = staged(2).await;
+    stage.launcher.script.lock().push_back(Script::Panic);
+    let _life = stage.world.boot(StoreFaults::default(), 0).await.unwrap();
+    stage.until("2026-01-01T10:00:03Z").await;
+    let requests = stage.launcher.requests.lock().clone();
+    assert!(requests.len() == 2 && requests[0] == requests[1], "{requests:#?}");
+    assert_eq!(stage.outcomes("job").await, [(TickOutcome::Launched, 1)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn observation_that_hangs_or_panics_is_repeated() {
+    for fault in [CallFault::Hang, CallFault::Panic] {
+        let stage = staged(1).await;
+        let life = stage.world.boot(StoreFaults::default(), 0).await.unwrap();
+        stage.until("2026-01-01T10:00:03Z").await;
+        *stage.launcher.observe_fault.lock() = Some(fault);
+        stage.until("2026-01-01T10:05:00Z").await;
+        assert_eq!(stage.states("job").await, [FiringState::Finished], "{fault:?}");
+        assert_eq!(life.engine.status().launcher_fault, None, "{fault:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn request_to_stop_that_hangs_or_panics_is_repeated() {
+    for fault in [CallFault::Hang, CallFault::Panic] {
+        let stage = Stage::at("2026-01-01T09:59:50Z");
+        let job = json!({"taskDefinition": "job", "schedule": "0 0 *", "timeout": "10s"});
+        stage.world.create("job", &job).await.unwrap();
+        *stage.launcher.run_for.lock() = None;
+        *stage.launcher.stop_fault.lock() = Some(fault);
+        let _life = stage.world.boot(StoreFaults::default(), 0).await.unwrap();
+        stage.until("2026-01-01T10:05:00Z").await;
+        assert_eq!(stage.states("job").await, [FiringState::Finished], "{fault:?}");
+        assert_eq!(stage.launcher.stops.lock().len(), 2, "{fault:?}");
     }
 }

@@ -27,11 +27,29 @@ pub(crate) enum Script {
     },
     LoseAnswer,
     Hang,
+    Panic,
     /// Refuses the definition permanently. From now on the job's family resolves to this one, which may be unreadable.
     Withdraw {
         newest: &'static str,
         known: bool,
     },
+}
+
+/// A call to the launcher that hangs or panics.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum CallFault {
+    Hang,
+    Panic,
+}
+
+impl CallFault {
+    async fn inject(fault: Option<Self>) {
+        match fault {
+            None => {}
+            Some(Self::Hang) => std::future::pending().await,
+            Some(Self::Panic) => panic!("a fault of the launcher"),
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -58,6 +76,9 @@ pub(crate) struct ScriptedLauncher {
     pub(crate) containers: Mutex<Vec<(String, Option<i32>)>>,
     /// Whether it hides all tasks.
     pub(crate) hidden: AtomicBool,
+    /// The fault of the next observation, and of the next request to stop a task.
+    pub(crate) observe_fault: Mutex<Option<CallFault>>,
+    pub(crate) stop_fault: Mutex<Option<CallFault>>,
     /// Every request to stop a task.
     pub(crate) stops: Mutex<Vec<TaskId>>,
     /// When tasks that were requested to stop end.
@@ -173,8 +194,10 @@ impl Launcher for ScriptedLauncher {
             *self.population_fails.lock() = !known;
             *self.definition.lock() = Some(newest.to_owned());
         }
-        if let Some(Script::Hang) = script {
-            std::future::pending::<()>().await;
+        match script {
+            Some(Script::Hang) => CallFault::inject(Some(CallFault::Hang)).await,
+            Some(Script::Panic) => CallFault::inject(Some(CallFault::Panic)).await,
+            _ => {}
         }
         let known = self.reports.lock().get(&request.token).cloned();
         let report = known.unwrap_or_else(|| {
@@ -196,6 +219,8 @@ impl Launcher for ScriptedLauncher {
     }
 
     async fn observe(&self, tasks: &[TaskId]) -> Result<Vec<TaskState>, LaunchError> {
+        let fault = self.observe_fault.lock().take();
+        CallFault::inject(fault).await;
         self.settle();
         if self.hidden.load(Ordering::Relaxed) {
             return Ok(Vec::new());
@@ -212,6 +237,8 @@ impl Launcher for ScriptedLauncher {
 
     async fn stop(&self, task: &TaskId, _: &str) -> Result<(), LaunchError> {
         self.stops.lock().push(task.clone());
+        let fault = self.stop_fault.lock().take();
+        CallFault::inject(fault).await;
         let ends = self.clock.now().saturating_add(self.stopping.lock().0).unwrap();
         self.ends.lock().entry(task.clone()).or_insert(ends);
         self.settle();
@@ -261,6 +288,8 @@ impl Stage {
             pending_for: Mutex::default(),
             containers: Mutex::default(),
             hidden: AtomicBool::new(false),
+            observe_fault: Mutex::default(),
+            stop_fault: Mutex::default(),
             stops: Mutex::default(),
             ends: Mutex::default(),
             most_alive: AtomicUsize::new(0),
