@@ -57,14 +57,8 @@ struct State {
     jobs: JobTable,
     journal: MemoryJournal,
     /// Sorted, so that the same operations make the same state anywhere.
-    registers: BTreeMap<String, RegisterEntry>,
+    registers: BTreeMap<String, NamedRegister>,
     changes: ChangeLog,
-}
-
-#[derive(Debug)]
-struct RegisterEntry {
-    register: Register,
-    expires: Option<Timestamp>,
 }
 
 impl Default for MemoryStore {
@@ -189,7 +183,8 @@ impl Registers for MemoryStore {
         }
         let version = stored.unwrap_or(0) + 1;
         let register = Register { value: value.to_owned(), version };
-        state.registers.insert(name.to_owned(), RegisterEntry { register, expires });
+        let entry = NamedRegister { name: name.to_owned(), register, expires };
+        state.registers.insert(name.to_owned(), entry);
         Ok(version)
     }
 }
@@ -208,12 +203,9 @@ impl Store for MemoryStore {
         let mut state = self.lock()?;
         let State { jobs, journal, registers, .. } = &mut *state;
         let removed = journal.prune(retention, |job| jobs.get(job).is_some());
-        let expired: Vec<String> = registers
-            .iter()
-            .filter(|(_, entry)| entry.expires.is_some_and(|at| at < retention.now))
-            .map(|(name, _)| name.clone())
-            .take(retention.batch - removed)
-            .collect();
+        let expired = registers.values().filter(|entry| entry.is_expired(retention.now));
+        let expired: Vec<String> =
+            expired.map(|entry| entry.name.clone()).take(retention.batch - removed).collect();
         for name in &expired {
             registers.remove(name);
         }

@@ -21,7 +21,7 @@ use serde_json::value::RawValue;
 use crate::decide::{DecisionDraft, DecisionId, DecisionRecord, TickOutcome};
 use crate::fault::FaultKind;
 use crate::firing::{Firing, FiringId, FiringState};
-use crate::job::{JobId, JobUid, Revision, StoredJob};
+use crate::job::{JobId, JobUid, Progress, Revision, StoredJob};
 
 pub(crate) use deadline::answer_within;
 pub use error::{StoreError, Subject};
@@ -44,6 +44,15 @@ pub struct NewJob {
     pub document: Box<RawValue>,
     /// The current time.
     pub at: Timestamp,
+}
+
+/// The job as it is stored at its creation.
+impl From<NewJob> for StoredJob {
+    fn from(new: NewJob) -> Self {
+        let NewJob { id, uid, document, at } = new;
+        let progress = Progress::default();
+        Self { id, uid, revision: Revision::FIRST, document, created: at, changed: at, progress }
+    }
 }
 
 /// The start of a list of jobs. Jobs are listed in the order of their creation.

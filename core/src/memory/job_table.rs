@@ -6,7 +6,7 @@ use std::num::NonZeroUsize;
 use jiff::Timestamp;
 use serde_json::value::RawValue;
 
-use crate::job::{JobId, Progress, Revision, StoredJob};
+use crate::job::{JobId, Revision, StoredJob};
 use crate::store::{JobList, ListFrom, NewJob, Shard, StoreError};
 
 /// Jobs by name, and their names in the order of creation.
@@ -54,15 +54,7 @@ impl JobTable {
     }
 
     pub(super) fn create(&mut self, new: NewJob) -> Result<StoredJob, StoreError> {
-        let job = StoredJob {
-            id: new.id,
-            uid: new.uid,
-            revision: Revision::FIRST,
-            document: new.document,
-            created: new.at,
-            changed: new.at,
-            progress: Progress::default(),
-        };
+        let job = StoredJob::from(new);
         self.import(job.clone())?;
         Ok(job)
     }

@@ -12,7 +12,7 @@ use crate::store::{
 /// Decisions by id, with their firings, and the indexes over them.
 #[derive(Debug, Default)]
 pub(super) struct MemoryJournal {
-    rows: BTreeMap<DecisionId, JournalRow>,
+    rows: BTreeMap<DecisionId, JournalEntry>,
     /// The rows of each job.
     jobs: HashMap<JobId, BTreeSet<DecisionId>>,
     /// The row of each firing.
@@ -21,32 +21,20 @@ pub(super) struct MemoryJournal {
     newest: DecisionId,
 }
 
-#[derive(Debug)]
-struct JournalRow {
-    record: DecisionRecord,
-    firing: Option<Firing>,
-}
-
-impl JournalRow {
-    fn is_open(&self) -> bool {
-        self.firing.as_ref().is_some_and(|firing| firing.state.is_open())
-    }
-}
-
 impl MemoryJournal {
     /// Restores a history, oldest first; `newest` is the highest id ever assigned.
     pub(super) fn from_history(history: Vec<JournalEntry>, newest: DecisionId) -> Self {
         let mut journal = Self { newest, ..Self::default() };
-        for JournalEntry { record, firing } in history {
-            journal.newest = journal.newest.max(record.id);
-            journal.put(JournalRow { record, firing });
+        for row in history {
+            journal.newest = journal.newest.max(row.record.id);
+            journal.put(row);
         }
         journal
     }
 
     /// Copies the rows, oldest first.
     pub(super) fn history(&self) -> impl Iterator<Item = JournalEntry> {
-        self.rows.values().map(|row| JournalEntry { record: row.record.clone(), firing: row.firing.clone() })
+        self.rows.values().cloned()
     }
 
     pub(super) fn newest(&self) -> DecisionId {
@@ -58,7 +46,7 @@ impl MemoryJournal {
         self.rows.len() - self.open.len()
     }
 
-    fn put(&mut self, row: JournalRow) {
+    fn put(&mut self, row: JournalEntry) {
         let id = row.record.id;
         if let Some(firing) = &row.firing {
             self.firings.insert(firing.id.clone(), id);
@@ -76,8 +64,7 @@ impl MemoryJournal {
 
     /// Returns the key of a job's newest row, if the next decision may fold into it.
     pub(super) fn open_row(&self, job: &StoredJob) -> Option<FoldKey<'_>> {
-        let JournalRow { record, firing } = &self.rows[self.jobs.get(&job.id)?.last()?];
-        record.draft.fold_key().filter(|_| record.uid == job.uid && firing.is_none())
+        self.rows[self.jobs.get(&job.id)?.last()?].open_row(job.uid)
     }
 
     /// Writes a settlement, and returns the ids of its records.
@@ -120,7 +107,7 @@ impl MemoryJournal {
         let firing = firing.map(|firing| Firing { decision: id, ..firing });
         let firing_id = firing.as_ref().map(|firing| firing.id.clone());
         let record = DecisionRecord { id, job: job.clone(), uid, draft, firing: firing_id };
-        self.put(JournalRow { record, firing });
+        self.put(JournalEntry { record, firing });
         id
     }
 
@@ -165,7 +152,7 @@ impl MemoryJournal {
                 known => known.copied(),
             },
         };
-        let rows: Box<dyn Iterator<Item = &JournalRow>> = match &query.id {
+        let rows: Box<dyn Iterator<Item = &JournalEntry>> = match &query.id {
             None => self.newest_first(query.job.as_ref(), before),
             Some(id) => {
                 let row = self.firings.get(id).filter(|row| before.is_none_or(|before| **row < before));
@@ -187,7 +174,7 @@ impl MemoryJournal {
         &self,
         job: Option<&JobId>,
         before: Option<DecisionId>,
-    ) -> Box<dyn Iterator<Item = &JournalRow> + '_> {
+    ) -> Box<dyn Iterator<Item = &JournalEntry> + '_> {
         let end = before.unwrap_or(DecisionId(u64::MAX));
         match job {
             None => Box::new(self.rows.range(..end).rev().map(|(_, row)| row)),
@@ -219,7 +206,7 @@ impl MemoryJournal {
     pub(super) fn prunable(&self, retention: Retention, lives: impl Fn(&JobId) -> bool) -> Vec<DecisionId> {
         let Retention { before, keep, batch, .. } = retention;
         // The first row was settled after the first of its ticks, and all others after the first row.
-        let young = |row: &JournalRow| retention.is_recent(row.record.draft.span.first);
+        let young = |row: &JournalEntry| retention.is_recent(row.record.draft.span.first);
         if self.rows.values().next().is_none_or(young) {
             return Vec::new();
         }

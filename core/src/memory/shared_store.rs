@@ -4,7 +4,7 @@ use std::num::NonZeroUsize;
 
 use async_trait::async_trait;
 
-use super::{MemoryStore, RegisterEntry, State};
+use super::{MemoryStore, State};
 use crate::firing::Firing;
 use crate::store::{
     Advance, ChangeCursor, Fence, JobList, ListFrom, Register, Settled, Settlement, Shard, ShardChanges,
@@ -57,8 +57,7 @@ impl SharedStore for MemoryStore {
 
 impl State {
     fn check_fence(&self, fence: &Fence) -> Result<(), StoreError> {
-        let version =
-            self.registers.get(&fence.register).map(|RegisterEntry { register, .. }| register.version);
+        let version = self.registers.get(&fence.register).map(|entry| entry.register.version);
         if version == Some(fence.version) {
             return Ok(());
         }

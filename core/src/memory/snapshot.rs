@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::job_table::JobTable;
 use super::journal::MemoryJournal;
-use super::{MemoryStore, RegisterEntry, State};
+use super::{MemoryStore, State};
 use crate::decide::DecisionId;
 use crate::job::StoredJob;
 use crate::store::{JournalEntry, Register, Retention, StoreError};
@@ -40,6 +40,12 @@ pub struct NamedRegister {
     pub expires: Option<Timestamp>,
 }
 
+impl NamedRegister {
+    pub(super) fn is_expired(&self, now: Timestamp) -> bool {
+        self.expires.is_some_and(|at| at < now)
+    }
+}
+
 impl MemoryStore {
     /// Copies everything that the store holds into a snapshot.
     ///
@@ -48,16 +54,11 @@ impl MemoryStore {
     /// Fails when the store is closed.
     pub fn snapshot(&self) -> Result<MemorySnapshot, StoreError> {
         let state = self.lock()?;
-        let registers = state.registers.iter().map(|(name, entry)| NamedRegister {
-            name: name.clone(),
-            register: entry.register.clone(),
-            expires: entry.expires,
-        });
         Ok(MemorySnapshot {
             jobs: state.jobs.all().cloned().collect(),
             history: state.journal.history().collect(),
             newest: state.journal.newest(),
-            registers: registers.collect(),
+            registers: state.registers.values().cloned().collect(),
         })
     }
 
@@ -77,8 +78,7 @@ impl MemoryStore {
     /// Fails when the store is closed.
     pub fn has_prunable(&self, retention: Retention) -> Result<bool, StoreError> {
         let state = self.lock()?;
-        let expired = |entry: &RegisterEntry| entry.expires.is_some_and(|at| at < retention.now);
-        Ok(state.registers.values().any(expired)
+        Ok(state.registers.values().any(|entry| entry.is_expired(retention.now))
             || !state.journal.prunable(retention, |job| state.jobs.get(job).is_some()).is_empty())
     }
 }
@@ -86,14 +86,10 @@ impl MemoryStore {
 impl From<MemorySnapshot> for MemoryStore {
     fn from(image: MemorySnapshot) -> Self {
         let MemorySnapshot { jobs, history, newest, registers } = image;
-        let registers = registers
-            .into_iter()
-            .map(|NamedRegister { name, register, expires }| (name, RegisterEntry { register, expires }))
-            .collect();
         let state = State {
             jobs: JobTable::from_jobs(jobs),
             journal: MemoryJournal::from_history(history, newest),
-            registers,
+            registers: registers.into_iter().map(|entry| (entry.name.clone(), entry)).collect(),
             ..State::default()
         };
         Self { state: Mutex::new(Some(state)) }

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::{JournalOp, Settlement, StoreError};
+use super::{JournalEntry, JournalOp, Settlement, StoreError};
 use crate::decide::{DecisionDetails, DecisionDraft};
 use crate::fault::FaultKind;
 use crate::firing::Firing;
@@ -38,6 +38,12 @@ pub fn to_nanos_opt(at: Option<Timestamp>) -> Result<Option<i64>, StoreError> {
 pub fn to_nanos_saturating(at: Timestamp) -> i64 {
     let bound = if at < Timestamp::UNIX_EPOCH { i64::MIN } else { i64::MAX };
     i64::try_from(at.as_nanosecond()).unwrap_or(bound)
+}
+
+/// Decodes a timestamp from nanoseconds since 1970.
+#[must_use]
+pub fn from_nanos(nanos: i64) -> Timestamp {
+    Timestamp::from_nanosecond(nanos.into()).expect("a timestamp can be between the years 1678 and 2261")
 }
 
 /// Encodes a value as JSON.
@@ -128,6 +134,37 @@ impl SettlementRow {
     pub fn firing_of(&self, op: JournalOp) -> Option<(&Firing, &str)> {
         let firing = self.settlement.firing.as_ref().zip(self.body.as_deref());
         firing.filter(|_| op == JournalOp::AppendFiring)
+    }
+}
+
+/// An entry of another journal with its columns encoded. The caller encodes them, so that the one writer of a store need not.
+#[derive(Debug)]
+pub struct ImportRow {
+    /// The entry.
+    pub entry: JournalEntry,
+    /// The columns of its decision.
+    pub decision: DecisionColumns,
+    /// The JSON of its firing.
+    pub body: Option<String>,
+}
+
+impl ImportRow {
+    /// Encodes an entry.
+    ///
+    /// # Errors
+    ///
+    /// Fails when one of its times is not between the years 1678 and 2261.
+    pub fn new(entry: JournalEntry) -> Result<Self, StoreError> {
+        let decision = DecisionColumns::new(&entry.record.draft)?;
+        let body = entry.firing.as_ref().map(to_json).transpose()?;
+        Ok(Self { entry, decision, body })
+    }
+
+    /// Returns the time of its first decision, in nanoseconds since 1970: at most that of its first tick. Pruning stops at a
+    /// row that was born too late, so the row must not seem younger than it is.
+    #[must_use]
+    pub fn born(&self) -> i64 {
+        self.decision.first.min(self.decision.observed)
     }
 }
 

@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::decide::{FoldKey, TickOutcome, TickSpan};
+use crate::decide::{DecisionId, DecisionRecord, FoldKey, TickOutcome, TickSpan};
 use crate::job::{JobId, JobUid, Progress, Revision};
 
 fn at(second: i64) -> Timestamp {
@@ -29,6 +29,7 @@ proptest! {
         let [first, second] = [one, other].map(|nanos| Timestamp::from_nanosecond(nanos.into()).unwrap());
         prop_assert_eq!(to_nanos(first).unwrap(), one);
         prop_assert_eq!(to_nanos_saturating(first), one);
+        prop_assert_eq!(from_nanos(one), first);
         prop_assert_eq!(first.cmp(&second), one.cmp(&other));
     }
 
@@ -107,4 +108,24 @@ fn job_columns_leave_out_an_empty_list_of_tasks() {
         ..JobColumns::default()
     };
     assert_eq!(columns, expected);
+}
+
+#[test]
+fn entry_row_is_born_with_its_first_tick_or_earlier_and_folds_only_into_its_own_job() {
+    let (job, uid) = (JobId::new("nightly").unwrap(), JobUid::random());
+    let entry = |draft| JournalEntry {
+        record: DecisionRecord { id: DecisionId(1), job: job.clone(), uid, draft, firing: None },
+        firing: None,
+    };
+    for (draft, born) in [(draft(1, 5, 2), 1), (DecisionDraft { observed: at(0), ..draft(1, 5, 2) }, 0)] {
+        let row = ImportRow::new(entry(draft.clone())).unwrap();
+        assert_eq!((row.born(), row.body.as_deref()), (born * 1_000_000_000, None));
+        assert_eq!(row.decision, DecisionColumns::new(&draft).unwrap());
+    }
+    let idle = entry(draft(1, 5, 2));
+    assert_eq!(idle.open_row(uid), idle.record.draft.fold_key());
+    assert_eq!((idle.open_row(JobUid::random()), idle.is_open()), (None, false));
+    let launched = entry(DecisionDraft { outcome: TickOutcome::Launched, ..draft(1, 5, 2) });
+    assert_eq!(launched.open_row(uid), None);
+    assert!(ImportRow::new(entry(DecisionDraft { observed: Timestamp::MAX, ..draft(1, 5, 2) })).is_err());
 }
