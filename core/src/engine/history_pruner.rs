@@ -68,12 +68,8 @@ impl HistoryPruner {
                     seconds = moved.as_secs(),
                     "the clock was changed; old history is not removed for an hour"
                 );
-            } else if is_responsible() {
-                tokio::select! {
-                    biased;
-                    () = self.stop.cancelled() => return,
-                    () = self.prune(now) => {}
-                }
+            } else if is_responsible() && self.stop.run_until_cancelled(self.prune(now)).await.is_none() {
+                return;
             }
         }
     }

@@ -78,7 +78,7 @@ impl EngineStatus {
 }
 
 /// Counts since the start of the process.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Counters {
     outcomes: [AtomicU64; TickOutcome::ALL.len()],
     lateness: [AtomicU64; LATENESS_BOUNDS_MS.len() + 1],
@@ -103,27 +103,6 @@ pub struct Counters {
     pub tasks_failed: AtomicU64,
     /// Tasks that were stopped.
     pub tasks_stopped: AtomicU64,
-}
-
-impl Default for Counters {
-    fn default() -> Self {
-        let zero = || AtomicU64::new(0);
-        Self {
-            outcomes: std::array::from_fn(|_| zero()),
-            lateness: std::array::from_fn(|_| zero()),
-            lateness_sum_ms: zero(),
-            firings: zero(),
-            rows_written: zero(),
-            rows_pruned: zero(),
-            launch_calls: zero(),
-            launch_errors: zero(),
-            tasks_started: zero(),
-            tasks_refused: zero(),
-            tasks_succeeded: zero(),
-            tasks_failed: zero(),
-            tasks_stopped: zero(),
-        }
-    }
 }
 
 impl Counters {

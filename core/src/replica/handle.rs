@@ -4,19 +4,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use tokio::sync::broadcast;
 use tokio::time::Instant;
 
 use super::shard_owner::Release;
 use super::{ReplicaId, ReplicaInner};
 use crate::decide::{DecisionDraft, DecisionRecord};
-use crate::engine::{
-    Brake, Counters, EngineHandle, EngineStatus, EvalOverrides, Failing, FireError, FireRequest, Retrying,
-};
-use crate::event::Event;
+use crate::engine::{EngineHandle, EngineStatus, EvalOverrides, Failing, FireError, FireRequest, Retrying};
 use crate::job::{Job, JobId, StoredJob};
-use crate::launcher::Launcher;
-use crate::store::{Shard, StoreError};
+use crate::store::Shard;
 
 /// The owner of a job.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -125,12 +120,6 @@ impl ReplicaHandle {
         views.filter(|view| view.live && !view.leaving || !view.shards.is_empty()).collect()
     }
 
-    /// Returns the launcher, for checks that start nothing.
-    #[must_use]
-    pub fn launcher(&self) -> &dyn Launcher {
-        self.inner.idle_engine.launcher()
-    }
-
     /// Notifies the job's engine that the job was created, replaced or removed. If another replica owns the job, it
     /// polls the change from the store.
     pub fn nudge(&self, id: &JobId) {
@@ -205,42 +194,6 @@ impl ReplicaHandle {
         sum.with_ahead(step, ahead)
     }
 
-    /// Returns the counts of all engines since the start of the process.
-    #[must_use]
-    pub fn counters(&self) -> &Counters {
-        &self.inner.commons.counters
-    }
-
-    /// Returns how many triggers are being evaluated now.
-    #[must_use]
-    pub fn evaluating(&self) -> usize {
-        self.inner.idle_engine.evaluating()
-    }
-
-    /// Subscribes to the events of this replica.
-    #[must_use]
-    pub fn subscribe(&self) -> broadcast::Receiver<Event> {
-        self.inner.commons.events.subscribe()
-    }
-
-    /// Stops all launches of all replicas, durably: of this one at once, of the others within a second.
-    ///
-    /// # Errors
-    ///
-    /// Fails when the store cannot be written; the brake is then not on.
-    pub async fn brake(&self, reason: String) -> Result<Brake, StoreError> {
-        self.inner.idle_engine.brake(reason).await
-    }
-
-    /// Allows launches again. Ticks that passed meanwhile are not fired.
-    ///
-    /// # Errors
-    ///
-    /// Fails when the store cannot be written; the brake is then still on.
-    pub async fn release(&self) -> Result<(), StoreError> {
-        self.inner.idle_engine.release().await
-    }
-
     /// Hands over every shard to the other replicas, and stops; returns whether the hand-over completed in time.
     ///
     /// Nothing is lost otherwise: the others take over the remaining shards a little later.
@@ -263,6 +216,11 @@ impl ReplicaHandle {
         inner.release_all(&Release::Lost);
         inner.tracker.close();
         in_time
+    }
+
+    /// Returns the engine that owns no job. It shares launcher, counters, events and brake with all engines of this replica.
+    pub(super) fn idle_engine(&self) -> &EngineHandle {
+        &self.inner.idle_engine
     }
 
     fn engine_of(&self, job: &JobId) -> Option<EngineHandle> {

@@ -130,9 +130,5 @@ pub(super) async fn watch_lease(inner: Arc<ReplicaInner>) {
             inner.reconcile_now.notify_one();
         }
     };
-    tokio::select! {
-        biased;
-        () = inner.ended.cancelled() => {}
-        () = watch => {}
-    }
+    inner.ended.run_until_cancelled(watch).await;
 }

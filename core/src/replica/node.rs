@@ -43,10 +43,18 @@ impl SchedulerNode {
         }
     }
 
+    /// Returns the engine for calls that are about the whole process.
+    fn any_engine(&self) -> &EngineHandle {
+        match self {
+            Self::Single(engine) => engine,
+            Self::Replica(replica) => replica.idle_engine(),
+        }
+    }
+
     /// Returns the launcher, for checks that start nothing.
     #[must_use]
     pub fn launcher(&self) -> &dyn Launcher {
-        delegate!(self, one => one.launcher())
+        self.any_engine().launcher()
     }
 
     /// Notifies the engine that a job was created, replaced or removed.
@@ -111,28 +119,28 @@ impl SchedulerNode {
     /// Returns the counts since the start of this process.
     #[must_use]
     pub fn counters(&self) -> &Counters {
-        delegate!(self, one => one.counters())
+        self.any_engine().counters()
     }
 
     /// Returns how many triggers are being evaluated now.
     #[must_use]
     pub fn evaluating(&self) -> usize {
-        delegate!(self, one => one.evaluating())
+        self.any_engine().evaluating()
     }
 
     /// Subscribes to the events of this process.
     #[must_use]
     pub fn subscribe(&self) -> broadcast::Receiver<Event> {
-        delegate!(self, one => one.subscribe())
+        self.any_engine().subscribe()
     }
 
-    /// Stops all launches, durably.
+    /// Stops all launches of all replicas, durably: of this process at once, of the others within a second.
     ///
     /// # Errors
     ///
     /// Fails when the store cannot be written; the brake is then not on.
     pub async fn brake(&self, reason: String) -> Result<Brake, StoreError> {
-        delegate!(self, one => one.brake(reason).await)
+        self.any_engine().brake(reason).await
     }
 
     /// Allows launches again.
@@ -141,7 +149,7 @@ impl SchedulerNode {
     ///
     /// Fails when the store cannot be written; the brake is then still on.
     pub async fn release(&self) -> Result<(), StoreError> {
-        delegate!(self, one => one.release().await)
+        self.any_engine().release().await
     }
 
     /// Stops evaluating ticks, and waits for running work to end; returns whether it ended in time.

@@ -92,11 +92,7 @@ impl ReplicaInner {
         }
         let inner = Arc::clone(self);
         let work = async move {
-            tokio::select! {
-                biased;
-                () = owned.releasing.cancelled() => {}
-                () = inner.run_engine(&owned) => {}
-            }
+            owned.releasing.run_until_cancelled(inner.run_engine(&owned)).await;
             inner.release_shard(&owned).await;
         };
         self.tracker.spawn(work.instrument(tracing::error_span!("shard", %shard)));

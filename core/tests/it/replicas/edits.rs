@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use ecs_scheduler_core::replica::SchedulerNode;
 use ecs_scheduler_core::store::{MIN_CHANGELOG, Shard};
 use ecs_scheduler_core::{Clock as _, Event, FireError, FireRequest, JobId, Revision, TickOutcome};
 use serde_json::json;
@@ -63,8 +64,9 @@ async fn the_brake_of_one_replica_holds_on_all_within_a_second() {
     let cluster = Cluster::open(80).await;
     let (a, b) = (cluster.join("a").await, cluster.join("b").await);
     cluster.until_owned(&[(&a, 8), (&b, 8)]).await;
-    let mut events_of_b = b.replica.subscribe();
-    a.replica.brake("the queue is on fire".to_owned()).await.unwrap();
+    let [node_of_a, node_of_b] = [&a, &b].map(|member| SchedulerNode::from(member.replica.clone()));
+    let mut events_of_b = node_of_b.subscribe();
+    node_of_a.brake("the queue is on fire".to_owned()).await.unwrap();
     cluster.pass(1.0).await;
     assert_eq!(b.replica.status().brake.unwrap().reason, "the queue is on fire");
     let events = std::iter::from_fn(|| events_of_b.try_recv().ok());
@@ -72,7 +74,7 @@ async fn the_brake_of_one_replica_holds_on_all_within_a_second() {
     let launched = cluster.launcher.starts().len();
     cluster.pass(10.0).await;
     assert_eq!(cluster.launcher.starts().len(), launched);
-    b.replica.release().await.unwrap();
+    node_of_b.release().await.unwrap();
     cluster.pass(1.0).await;
     assert_eq!(a.replica.status().brake, None);
     cluster.pass(10.0).await;
