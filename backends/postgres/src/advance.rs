@@ -11,7 +11,8 @@ use tokio_postgres::Row;
 use crate::codec::{signed, task_count};
 use crate::error::corrupt_row;
 use crate::history::has_zero_byte;
-use crate::pool::{Param, Pool};
+use crate::pool::Pool;
+use crate::settle::columns::columns;
 
 /// Updates the firings that are in the expected state and whose fence holds. A firing with more tasks than before
 /// becomes the last run of its job; among several firings of a job, the one of the latest tick.
@@ -97,6 +98,21 @@ impl FiringUpdate {
     }
 }
 
+columns! {
+    /// Updates of different firings.
+    UpdateColumns from update: &'w FiringUpdate,
+    id: &'w str = update.id(),
+    expected: &'static str = update.expected(),
+    state: &'static str = update.advance.to.state.as_str(),
+    tasks: i32 = update.tasks,
+    body: &'w str = update.body.as_str(),
+    outcome: Option<&'static str> = update.advance.outcome.map(|outcome| outcome.as_str()),
+    last_run: Option<i64> = update.last_run,
+    run_tasks: &'w str = update.run_tasks.as_str(),
+    register: Option<&'w str> = update.fence.as_ref().map(|fence| fence.register.as_str()),
+    version: Option<i64> = update.fence.as_ref().map(|fence| signed(fence.version)),
+}
+
 /// The maximum number of updates of one batch: a few MiB.
 const MAX_UPDATES: usize = 1_000;
 
@@ -144,26 +160,8 @@ impl AdvanceWriter {
         indexes: &[usize],
         results: &mut [Option<Result<(), StoreError>>],
     ) -> Result<(), StoreError> {
-        let selected = || indexes.iter().map(|index| &updates[*index]);
-        let ids: Vec<&str> = selected().map(FiringUpdate::id).collect();
-        let expected: Vec<&str> = selected().map(FiringUpdate::expected).collect();
-        let states: Vec<&str> = selected().map(|update| update.advance.to.state.as_str()).collect();
-        let tasks: Vec<i32> = selected().map(|update| update.tasks).collect();
-        let bodies: Vec<&str> = selected().map(|update| update.body.as_str()).collect();
-        let outcomes: Vec<Option<&str>> =
-            selected().map(|update| update.advance.outcome.map(|outcome| outcome.as_str())).collect();
-        let last_runs: Vec<Option<i64>> = selected().map(|update| update.last_run).collect();
-        let run_tasks: Vec<&str> = selected().map(|update| update.run_tasks.as_str()).collect();
-        let fences = || selected().map(|update| update.fence.as_ref());
-        let registers: Vec<Option<&str>> =
-            fences().map(|fence| fence.map(|fence| fence.register.as_str())).collect();
-        let versions: Vec<Option<i64>> =
-            fences().map(|fence| fence.map(|fence| signed(fence.version))).collect();
-        let params: [Param<'_>; 10] = [
-            &ids, &expected, &states, &tasks, &bodies, &outcomes, &last_runs, &run_tasks, &registers,
-            &versions,
-        ];
-        let rows = self.0.write("write to", ADVANCE, &params).await?;
+        let columns = UpdateColumns::new(indexes.iter().map(|index| &updates[*index]));
+        let rows = self.0.write("write to", ADVANCE, &columns.params()).await?;
         let rows: HashMap<&str, &Row> = rows.iter().map(|row| (row.get("id"), row)).collect();
         for index in indexes {
             let update = &updates[*index];

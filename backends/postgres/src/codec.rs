@@ -2,7 +2,8 @@
 //! nanoseconds since 1970, names as text, the rest as JSON.
 
 use ecs_scheduler_core::decide::{DecisionDetails, FoldKey};
-use ecs_scheduler_core::store::JobHead;
+use ecs_scheduler_core::store::encoding::from_nanos;
+use ecs_scheduler_core::store::{JobHead, Shard};
 use ecs_scheduler_core::{
     DecisionId, DecisionRecord, Firing, FiringId, JobId, JobUid, LastRunTask, Progress, Revision, StoreError,
     StoredJob, TickOutcome, TickSpan, Timestamp,
@@ -32,16 +33,17 @@ pub(crate) fn task_count(firing: &Firing) -> i32 {
     i32::try_from(firing.tasks.len()).unwrap_or(i32::MAX)
 }
 
-fn timestamp(nanos: i64) -> Result<Timestamp, DecodeError> {
-    Ok(Timestamp::from_nanosecond(nanos.into())?)
+/// Encodes the shard of a job.
+pub(crate) fn shard_number(id: &JobId) -> i16 {
+    Shard::of(id).number().into()
 }
 
 fn timestamp_at(row: &Row, column: &str) -> Result<Timestamp, DecodeError> {
-    timestamp(row.try_get(column)?)
+    Ok(from_nanos(row.try_get(column)?))
 }
 
 fn optional_timestamp_at(row: &Row, column: &str) -> Result<Option<Timestamp>, DecodeError> {
-    row.try_get::<_, Option<i64>>(column)?.map(timestamp).transpose()
+    Ok(row.try_get::<_, Option<i64>>(column)?.map(from_nanos))
 }
 
 fn from_json<T: DeserializeOwned>(text: &str) -> Result<T, DecodeError> {

@@ -3,16 +3,16 @@
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 
-use ecs_scheduler_core::store::encoding::{DecisionColumns, JobColumns, to_json};
+use ecs_scheduler_core::store::encoding::{ImportRow, JobColumns};
 use ecs_scheduler_core::{FiringId, JobId, JournalEntry, StoreError, StoredJob};
 use uuid::Uuid;
 
-use crate::codec::signed;
+use crate::codec::{shard_number, signed};
 use crate::error::{TxError, database_error, is_lost};
-use crate::jobs::{CHANGELOG_LENGTH, shard_number};
-use crate::pool::{Pool, PooledConn};
+use crate::jobs::CHANGELOG_LENGTH;
+use crate::pool::{Param, Pool, PooledConn};
 use crate::schema::LOCK_NAMESPACE;
-use crate::settle::columns::InsertColumns;
+use crate::settle::columns::{InsertColumns, columns};
 use crate::settle::write_set::{BatchWrites, JournalRow};
 use crate::settle::{INSERT_ROWS, LOCK_JOURNAL, RESERVE_NUMBERS};
 
@@ -44,9 +44,8 @@ impl Pool {
     }
 
     /// Appends entries of another journal, oldest first.
-    pub(crate) async fn import_history(&self, entries: &[JournalEntry]) -> Result<(), StoreError> {
-        let entries: Vec<EncodedEntry<'_>> =
-            entries.iter().map(EncodedEntry::new).collect::<Result<_, _>>()?;
+    pub(crate) async fn import_history(&self, entries: Vec<JournalEntry>) -> Result<(), StoreError> {
+        let entries: Vec<ImportRow> = entries.into_iter().map(ImportRow::new).collect::<Result<_, _>>()?;
         let conn = self.acquire("write to").await?;
         let result = self.with_timeout("write to", append_rows(&conn, &entries)).await?;
         self.end_transaction(conn, result).await
@@ -67,78 +66,51 @@ impl Pool {
     }
 }
 
+columns! {
+    /// Jobs of another store.
+    JobArrays from row: (&'w StoredJob, &'w JobColumns),
+    id: &'w str = row.0.id.as_str(),
+    uid: Uuid = *row.0.uid.as_uuid(),
+    shard: i16 = shard_number(&row.0.id),
+    revision: i64 = signed(row.0.revision.0),
+    created: i64 = row.1.created,
+    changed: i64 = row.1.changed,
+    settled: Option<i64> = row.1.settled,
+    last_firing: Option<&'w str> = row.0.progress.last_firing.as_ref().map(|firing| firing.as_str()),
+    last_fired: Option<i64> = row.1.last_fired,
+    last_run: Option<i64> = row.1.last_run,
+    last_run_tasks: Option<&'w str> = row.1.last_run_tasks.as_deref(),
+    document: &'w str = row.0.document.get(),
+}
+
 async fn insert_jobs(conn: &PooledConn, jobs: &[StoredJob], columns: &[JobColumns]) -> Result<(), TxError> {
     let client = conn.client();
     let statement = client.prepare_cached(INSERT_JOBS).await?;
-    let ids: Vec<&str> = jobs.iter().map(|job| job.id.as_str()).collect();
-    let uids: Vec<Uuid> = jobs.iter().map(|job| *job.uid.as_uuid()).collect();
-    let shards: Vec<i16> = jobs.iter().map(|job| shard_number(&job.id)).collect();
-    let revisions: Vec<i64> = jobs.iter().map(|job| signed(job.revision.0)).collect();
-    let firings: Vec<Option<&str>> =
-        jobs.iter().map(|job| job.progress.last_firing.as_ref().map(|firing| firing.as_str())).collect();
-    let documents: Vec<&str> = jobs.iter().map(|job| job.document.get()).collect();
-    let created: Vec<i64> = columns.iter().map(|job| job.created).collect();
-    let changed: Vec<i64> = columns.iter().map(|job| job.changed).collect();
-    let settled: Vec<Option<i64>> = columns.iter().map(|job| job.settled).collect();
-    let last_fired: Vec<Option<i64>> = columns.iter().map(|job| job.last_fired).collect();
-    let last_run: Vec<Option<i64>> = columns.iter().map(|job| job.last_run).collect();
-    let last_run_tasks: Vec<Option<&str>> = columns.iter().map(|job| job.last_run_tasks.as_deref()).collect();
+    let arrays = JobArrays::new(jobs.iter().zip(columns));
+    let mut params: Vec<Param<'_>> = vec![&LOCK_NAMESPACE];
+    params.extend(arrays.params());
+    params.push(&CHANGELOG_LENGTH);
     client.batch_execute("BEGIN ISOLATION LEVEL READ COMMITTED").await?;
-    let inserted = client
-        .query(
-            &statement,
-            &[
-                &LOCK_NAMESPACE,
-                &ids,
-                &uids,
-                &shards,
-                &revisions,
-                &created,
-                &changed,
-                &settled,
-                &firings,
-                &last_fired,
-                &last_run,
-                &last_run_tasks,
-                &documents,
-                &CHANGELOG_LENGTH,
-            ],
-        )
-        .await?;
+    let inserted = client.query(&statement, &params).await?;
     let inserted: HashSet<&str> = inserted.iter().map(|row| row.get(0)).collect();
     let existing = jobs.iter().find(|job| !inserted.contains(job.id.as_str()));
     existing.map_or(Ok(()), |job| Err(TxError::Store(StoreError::Exists(job.id.clone()))))
 }
 
-/// An entry of another journal, with its columns encoded.
-struct EncodedEntry<'e> {
-    entry: &'e JournalEntry,
-    decision: DecisionColumns,
-    body: Option<String>,
-}
-
-impl<'e> EncodedEntry<'e> {
-    fn new(entry: &'e JournalEntry) -> Result<Self, StoreError> {
-        let body = entry.firing.as_ref().map(to_json).transpose()?;
-        Ok(Self { entry, decision: DecisionColumns::new(&entry.record.draft)?, body })
-    }
-
-    fn row(&self, seq: i64) -> JournalRow<'_> {
-        let JournalEntry { record, firing } = self.entry;
-        JournalRow {
-            seq,
-            job: &record.job,
-            uid: record.uid,
-            outcome: record.draft.outcome,
-            decision: Cow::Borrowed(&self.decision),
-            // Pruning stops at a row that was born too late, so the row must not seem younger than it is.
-            born: self.decision.first.min(self.decision.observed),
-            firing: firing.as_ref().zip(self.body.as_deref()),
-        }
+fn journal_row(seq: i64, row: &ImportRow) -> JournalRow<'_> {
+    let JournalEntry { record, firing } = &row.entry;
+    JournalRow {
+        seq,
+        job: &record.job,
+        uid: record.uid,
+        outcome: record.draft.outcome,
+        decision: Cow::Borrowed(&row.decision),
+        born: row.born(),
+        firing: firing.as_ref().zip(row.body.as_deref()),
     }
 }
 
-async fn append_rows(conn: &PooledConn, entries: &[EncodedEntry<'_>]) -> Result<(), TxError> {
+async fn append_rows(conn: &PooledConn, entries: &[ImportRow]) -> Result<(), TxError> {
     let client = conn.client();
     let firings: Vec<&str> =
         entries.iter().filter_map(|row| row.entry.firing.as_ref()).map(|firing| firing.id.as_str()).collect();
@@ -149,20 +121,19 @@ async fn append_rows(conn: &PooledConn, entries: &[EncodedEntry<'_>]) -> Result<
         return Err(TxError::Store(StoreError::Conflict((&known).into())));
     }
     let first_seq: i64 = client.query_one(RESERVE_NUMBERS, &[&signed(entries.len() as u64)]).await?.get(0);
-    let rows = (first_seq..).zip(entries).map(|(seq, entry)| entry.row(seq)).collect();
+    let rows = (first_seq..).zip(entries).map(|(seq, entry)| journal_row(seq, entry)).collect();
     let batch = BatchWrites { rows, ..BatchWrites::default() };
-    client.execute(INSERT_ROWS, &InsertColumns::from_batch(&batch).params()).await?;
+    client.execute(INSERT_ROWS, &InsertColumns::new(batch.rows.iter()).params()).await?;
     let mut newest: HashMap<&JobId, (i64, &JournalEntry)> = HashMap::new();
     for (row, encoded) in batch.rows.iter().zip(entries) {
-        newest.insert(row.job, (row.seq, encoded.entry));
+        newest.insert(row.job, (row.seq, &encoded.entry));
     }
     let ids: Vec<&str> = newest.keys().map(|job| job.as_str()).collect();
     let uids: Vec<Uuid> = newest.values().map(|(_, entry)| *entry.record.uid.as_uuid()).collect();
     let heads: Vec<i64> = newest.values().map(|(seq, _)| *seq).collect();
-    let folds = |(_, entry): &(i64, &JournalEntry)| {
-        let key = entry.record.draft.fold_key().filter(|_| entry.firing.is_none());
-        key.map(|key| key.outcome.as_str())
-    };
+    // The statement compares the identity of the job.
+    let folds =
+        |(_, entry): &(i64, &JournalEntry)| entry.open_row(entry.record.uid).map(|key| key.outcome.as_str());
     let folds: Vec<Option<&str>> = newest.values().map(folds).collect();
     client.execute(UPDATE_HEADS, &[&ids, &uids, &heads, &folds]).await?;
     Ok(())

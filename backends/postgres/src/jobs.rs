@@ -2,14 +2,18 @@
 //!
 //! Each statement locks the job before the row of its shard, so that no deadlock can occur.
 
-use ecs_scheduler_core::store::Shard;
+use std::num::NonZeroUsize;
+
 use ecs_scheduler_core::store::encoding::to_nanos;
-use ecs_scheduler_core::{JobId, NewJob, Progress, Revision, StoreError, StoredJob, Timestamp};
+use ecs_scheduler_core::{
+    JobId, JobList, JobStore, ListFrom, NewJob, Revision, StoreError, StoredJob, Timestamp, async_trait,
+};
 use serde_json::value::RawValue;
 
-use crate::codec::{self, job_columns, signed};
-use crate::pool::Pool;
+use crate::codec::{self, job_columns, shard_number, signed};
+use crate::pool::Param;
 use crate::schema::LOCK_NAMESPACE;
+use crate::store::PostgresStore;
 
 /// How many edits of each shard are kept. A replica that has seen none of them reads the whole shard.
 pub(crate) const CHANGELOG_LENGTH: i64 = 4_096;
@@ -61,43 +65,30 @@ const GET: &str = concat!(
      ORDER BY wanted.place"
 );
 
-impl Pool {
-    pub(crate) async fn create(&self, job: NewJob) -> Result<StoredJob, StoreError> {
-        let at = to_nanos(job.at)?;
-        let shard = shard_number(&job.id);
+#[async_trait]
+impl JobStore for PostgresStore {
+    async fn create(&self, job: NewJob) -> Result<StoredJob, StoreError> {
+        let _creating = self.creating.lock().await;
+        let (at, shard) = (to_nanos(job.at)?, shard_number(&job.id));
         let (id, document) = (job.id.as_str(), job.document.get());
-        let created = self
-            .write(
-                "write to",
-                CREATE,
-                &[&CHANGELOG_LENGTH, &LOCK_NAMESPACE, &id, job.uid.as_uuid(), &shard, &at, &document],
-            )
-            .await?;
-        if created.is_empty() {
+        let params: [Param<'_>; 7] =
+            [&CHANGELOG_LENGTH, &LOCK_NAMESPACE, &id, job.uid.as_uuid(), &shard, &at, &document];
+        if self.pool.write("write to", CREATE, &params).await?.is_empty() {
             return Err(StoreError::Exists(job.id));
         }
-        Ok(StoredJob {
-            id: job.id,
-            uid: job.uid,
-            revision: Revision::FIRST,
-            document: job.document,
-            created: job.at,
-            changed: job.at,
-            progress: Progress::default(),
-        })
+        Ok(job.into())
     }
 
-    pub(crate) async fn replace(
+    async fn replace(
         &self,
         id: &JobId,
         expected: Revision,
-        document: &RawValue,
+        document: Box<RawValue>,
         at: Timestamp,
     ) -> Result<StoredJob, StoreError> {
         let (expected, at) = (signed(expected.0), to_nanos(at)?);
-        let rows = self
-            .write("write to", REPLACE, &[&CHANGELOG_LENGTH, &id.as_str(), &expected, &document.get(), &at])
-            .await?;
+        let params: [Param<'_>; 5] = [&CHANGELOG_LENGTH, &id.as_str(), &expected, &document.get(), &at];
+        let rows = self.pool.write("write to", REPLACE, &params).await?;
         let row = rows.first().ok_or_else(|| StoreError::NotFound(id.into()))?;
         if row.get::<_, Option<&str>>("id").is_none() {
             return Err(StoreError::Conflict(id.into()));
@@ -105,23 +96,23 @@ impl Pool {
         codec::job(row)
     }
 
-    pub(crate) async fn remove(&self, id: &JobId, expected: Option<Revision>) -> Result<(), StoreError> {
+    async fn remove(&self, id: &JobId, expected: Option<Revision>) -> Result<(), StoreError> {
         let expected = expected.map(|revision| signed(revision.0));
-        let rows = self.write("write to", REMOVE, &[&CHANGELOG_LENGTH, &id.as_str(), &expected]).await?;
+        let params: [Param<'_>; 3] = [&CHANGELOG_LENGTH, &id.as_str(), &expected];
+        let rows = self.pool.write("write to", REMOVE, &params).await?;
         let row = rows.first().ok_or_else(|| StoreError::NotFound(id.into()))?;
         row.get::<_, Option<&str>>(0).map(drop).ok_or_else(|| StoreError::Conflict(id.into()))
     }
 
-    pub(crate) async fn get(&self, ids: &[JobId]) -> Result<Vec<StoredJob>, StoreError> {
-        if ids.is_empty() && !self.is_closed() {
+    async fn get(&self, ids: &[JobId]) -> Result<Vec<StoredJob>, StoreError> {
+        if ids.is_empty() && !self.pool.is_closed() {
             return Ok(Vec::new());
         }
         let names: Vec<&str> = ids.iter().map(JobId::as_str).collect();
-        self.read("read", GET, &[&names]).await?.iter().map(codec::job).collect()
+        self.pool.read("read", GET, &[&names]).await?.iter().map(codec::job).collect()
     }
-}
 
-/// Returns the number of a job's shard.
-pub(crate) fn shard_number(id: &JobId) -> i16 {
-    Shard::from_job(id).number().into()
+    async fn list(&self, from: ListFrom, limit: NonZeroUsize) -> Result<JobList, StoreError> {
+        self.pool.list(&self.page_index, None, from, limit).await
+    }
 }

@@ -124,6 +124,23 @@ impl Pool {
         }
     }
 
+    /// Rolls back a transaction that the server failed; returns its error unless it may be attempted again.
+    pub(crate) async fn roll_back(
+        &self,
+        conn: PooledConn,
+        error: Error,
+        attempts_left: usize,
+    ) -> Result<(), StoreError> {
+        if !is_lost(&error) && conn.client().batch_execute("ROLLBACK").await.is_ok() {
+            conn.mark_clean();
+        }
+        if is_contention(&error) && attempts_left > 0 {
+            Ok(())
+        } else {
+            self.map_error("write to", Err(error))
+        }
+    }
+
     fn map_error<T>(&self, action: &str, answer: Result<T, Error>) -> Result<T, StoreError> {
         answer.map_err(|error| database_error(action, &self.name, error))
     }

@@ -4,7 +4,7 @@ use ecs_scheduler_core::store::encoding::to_nanos_saturating;
 use ecs_scheduler_core::{Retention, StoreError};
 use tokio_postgres::Error;
 
-use crate::error::{corrupt_row, database_error, is_contention, is_lost};
+use crate::error::corrupt_row;
 use crate::pool::{MAX_ATTEMPTS, Param, Pool, PooledConn};
 use crate::schema::LOCK_NAMESPACE;
 use crate::settle::LOCK_JOURNAL;
@@ -89,12 +89,7 @@ impl Pool {
                 }
                 Err(error) => error,
             };
-            if !is_lost(&error) && conn.client().batch_execute("ROLLBACK").await.is_ok() {
-                conn.mark_clean();
-            }
-            if !is_contention(&error) || left == 0 {
-                return Err(database_error("write to", self.name(), error));
-            }
+            self.roll_back(conn, error, left).await?;
         }
     }
 }

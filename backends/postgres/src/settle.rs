@@ -13,7 +13,7 @@ use futures::future::{join, join3, try_join_all};
 use tokio_postgres::{Error, Statement};
 
 use crate::codec::{self, signed};
-use crate::error::{TxError, database_error, is_contention, is_lost};
+use crate::error::TxError;
 use crate::pool::{MAX_ATTEMPTS, Param, Pool, PooledConn};
 use crate::schema::LOCK_NAMESPACE;
 use columns::{FoldColumns, InsertColumns, SettledColumns};
@@ -137,12 +137,7 @@ impl Pool {
                 Err(TxError::Store(error)) => return Err(error),
                 Err(TxError::Server(error)) => error,
             };
-            if !is_lost(&error) && conn.client().batch_execute("ROLLBACK").await.is_ok() {
-                conn.mark_clean();
-            }
-            if !is_contention(&error) || left == 0 {
-                return Err(database_error("write to", self.name(), error));
-            }
+            self.roll_back(conn, error, left).await?;
         }
     }
 }
@@ -226,9 +221,9 @@ async fn write_and_commit(
     batch: &BatchWrites<'_>,
 ) -> Result<(), Error> {
     let client = conn.client();
-    let inserts = InsertColumns::from_batch(batch);
-    let folds = FoldColumns::from_batch(batch);
-    let jobs = SettledColumns::from_batch(batch);
+    let inserts = InsertColumns::new(batch.rows.iter());
+    let folds = FoldColumns::new(batch.folds.iter());
+    let jobs = SettledColumns::new(batch.jobs.iter());
     let (inserts, folds, jobs) = (inserts.params(), folds.params(), jobs.params());
     let writes = async {
         let (inserted, folded, updated) = join3(

@@ -10,7 +10,6 @@ use ecs_scheduler_core::{
 use crate::codec::{signed, unsigned};
 use crate::error::corrupt_row;
 use crate::jobs::CHANGELOG_LENGTH;
-use crate::pool::Pool;
 use crate::store::PostgresStore;
 
 /// Names sort by their bytes: no name with the prefix sorts behind the prefix and the greatest character.
@@ -50,27 +49,17 @@ impl Shards for PostgresStore {
 #[async_trait]
 impl SharedStore for PostgresStore {
     async fn registers(&self, prefix: &str) -> Result<Vec<(String, Register)>, StoreError> {
-        self.pool.list_registers(prefix).await
-    }
-
-    async fn changes(&self, since: &[(Shard, ChangeCursor)]) -> Result<Vec<ShardChanges>, StoreError> {
-        self.pool.list_edits(since).await
-    }
-}
-
-impl Pool {
-    async fn list_registers(&self, prefix: &str) -> Result<Vec<(String, Register)>, StoreError> {
-        let rows = self.read("read", LIST_REGISTERS, &[&prefix]).await?;
+        let rows = self.pool.read("read", LIST_REGISTERS, &[&prefix]).await?;
         let register = |row: &tokio_postgres::Row| {
             (row.get(0), Register { value: row.get(1), version: unsigned(row.get(2)) })
         };
         Ok(rows.iter().map(register).collect())
     }
 
-    async fn list_edits(&self, since: &[(Shard, ChangeCursor)]) -> Result<Vec<ShardChanges>, StoreError> {
+    async fn changes(&self, since: &[(Shard, ChangeCursor)]) -> Result<Vec<ShardChanges>, StoreError> {
         let shards: Vec<i16> = since.iter().map(|(shard, _)| shard.number().into()).collect();
         let marks: Vec<i64> = since.iter().map(|(_, mark)| signed(mark.0)).collect();
-        let rows = self.read("read", LIST_EDITS, &[&shards, &marks]).await?;
+        let rows = self.pool.read("read", LIST_EDITS, &[&shards, &marks]).await?;
         rows.iter().map(shard_edits).collect()
     }
 }

@@ -1,7 +1,6 @@
 //! The store: each call of the store traits becomes statements on the database.
 
 use std::fmt;
-use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
@@ -9,11 +8,9 @@ use ecs_scheduler_core::store::encoding::{SettlementRow, to_json};
 use ecs_scheduler_core::store::group_commit::GroupCommit;
 use ecs_scheduler_core::store::{Fence, Shard, SharedStore};
 use ecs_scheduler_core::{
-    Advance, DecisionQuery, DecisionRecord, FaultKind, Firing, FiringQuery, ImportBatch, JobId, JobList,
-    JobStore, Journal, ListFrom, NewJob, Register, Registers, Retention, Revision, Settled, Settlement,
-    Store, StoreError, StoredJob, Timestamp, async_trait,
+    Advance, DecisionQuery, DecisionRecord, FaultKind, Firing, FiringQuery, ImportBatch, Journal, Retention,
+    Settled, Settlement, Store, StoreError, async_trait,
 };
-use serde_json::value::RawValue;
 
 use crate::advance::{AdvanceWriter, FiringUpdate};
 use crate::error::store_closed;
@@ -29,10 +26,10 @@ pub struct PostgresStore {
     pub(crate) pool: Pool,
     settlements: GroupCommit<SettleRequest>,
     firing_updates: GroupCommit<FiringUpdate>,
-    page_index: PageIndex,
+    pub(crate) page_index: PageIndex,
     pub(crate) shard_page_indexes: [PageIndex; Shard::COUNT as usize],
     /// Serialises creations, which the server serialises as well: they wait here without holding a connection.
-    creating: tokio::sync::Mutex<()>,
+    pub(crate) creating: tokio::sync::Mutex<()>,
     /// The position of the pruning sweep in the journal.
     prune_cursor: AtomicI64,
 }
@@ -77,36 +74,6 @@ impl PostgresStore {
 }
 
 #[async_trait]
-impl JobStore for PostgresStore {
-    async fn create(&self, job: NewJob) -> Result<StoredJob, StoreError> {
-        let _creating = self.creating.lock().await;
-        self.pool.create(job).await
-    }
-
-    async fn replace(
-        &self,
-        id: &JobId,
-        expected: Revision,
-        document: Box<RawValue>,
-        at: Timestamp,
-    ) -> Result<StoredJob, StoreError> {
-        self.pool.replace(id, expected, &document, at).await
-    }
-
-    async fn remove(&self, id: &JobId, expected: Option<Revision>) -> Result<(), StoreError> {
-        self.pool.remove(id, expected).await
-    }
-
-    async fn get(&self, ids: &[JobId]) -> Result<Vec<StoredJob>, StoreError> {
-        self.pool.get(ids).await
-    }
-
-    async fn list(&self, from: ListFrom, limit: NonZeroUsize) -> Result<JobList, StoreError> {
-        self.pool.list(&self.page_index, None, from, limit).await
-    }
-}
-
-#[async_trait]
 impl Journal for PostgresStore {
     async fn settle(&self, batch: Vec<Settlement>) -> Result<Vec<Settled>, StoreError> {
         if batch.is_empty() && !self.pool.is_closed() {
@@ -145,23 +112,6 @@ async fn encode_batch(batch: Vec<Settlement>) -> Result<Vec<SettlementRow>, Stor
 }
 
 #[async_trait]
-impl Registers for PostgresStore {
-    async fn get_register(&self, name: &str) -> Result<Option<Register>, StoreError> {
-        self.pool.get_register(name).await
-    }
-
-    async fn put_register(
-        &self,
-        name: &str,
-        value: &str,
-        expected: Option<u64>,
-        expires: Option<Timestamp>,
-    ) -> Result<u64, StoreError> {
-        self.pool.put_register(name, value, expected, expires).await
-    }
-}
-
-#[async_trait]
 impl Store for PostgresStore {
     fn kind(&self) -> &'static str {
         "postgres"
@@ -181,7 +131,7 @@ impl Store for PostgresStore {
     async fn import(&self, batch: ImportBatch) -> Result<(), StoreError> {
         match batch {
             ImportBatch::Jobs(jobs) => self.pool.import_jobs(&jobs).await,
-            ImportBatch::History(entries) => self.pool.import_history(&entries).await,
+            ImportBatch::History(entries) => self.pool.import_history(entries).await,
         }
     }
 

@@ -5,7 +5,7 @@ mod body;
 
 use ecs_scheduler_core::decide::{DecisionDetails, FoldKey};
 use ecs_scheduler_core::store::JobHead;
-use ecs_scheduler_core::store::encoding::to_json;
+use ecs_scheduler_core::store::encoding::{from_nanos, to_json};
 use ecs_scheduler_core::{
     DecisionId, DecisionRecord, Firing, FiringId, FiringState, JobId, JobUid, LastRunTask, Progress,
     Revision, StoreError, StoredJob, TickSpan, Timestamp,
@@ -25,15 +25,11 @@ fn conversion_error(
 }
 
 fn read_timestamp(row: &Row<'_>, column: usize) -> rusqlite::Result<Timestamp> {
-    let nanos: i64 = row.get(column)?;
-    Timestamp::from_nanosecond(nanos.into()).map_err(|error| conversion_error(column, error))
+    row.get(column).map(from_nanos)
 }
 
 fn read_timestamp_opt(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<Timestamp>> {
-    match row.get::<_, Option<i64>>(column)? {
-        None => Ok(None),
-        Some(_) => read_timestamp(row, column).map(Some),
-    }
+    Ok(row.get::<_, Option<i64>>(column)?.map(from_nanos))
 }
 
 fn read_text<'r>(row: &'r Row<'_>, column: usize) -> rusqlite::Result<&'r str> {
@@ -51,10 +47,6 @@ fn read_job_id(row: &Row<'_>, column: usize) -> rusqlite::Result<JobId> {
 fn read_uid(row: &Row<'_>, column: usize) -> rusqlite::Result<JobUid> {
     let bytes: [u8; 16] = row.get(column)?;
     Ok(JobUid::from_uuid(Uuid::from_bytes(bytes)))
-}
-
-fn read_u64(row: &Row<'_>, column: usize) -> rusqlite::Result<u64> {
-    row.get(column)
 }
 
 /// The columns that [`read_meta`] reads; a macro, so that statements with it are constants.
@@ -111,10 +103,10 @@ pub(crate) fn read_meta(row: &Row<'_>) -> rusqlite::Result<JobMeta> {
     Ok(JobMeta {
         no: row.get(0)?,
         uid: read_uid(row, 1)?,
-        revision: Revision(read_u64(row, 2)?),
+        revision: Revision(row.get(2)?),
         created: read_timestamp(row, 3)?,
         changed: read_timestamp(row, 4)?,
-        newest: read_u64(row, 5)?,
+        newest: row.get(5)?,
         open_row: None,
         progress: Progress {
             settled: read_timestamp_opt(row, 6)?,
@@ -156,15 +148,11 @@ pub(crate) fn read_decision(row: &Row<'_>) -> rusqlite::Result<DecisionRecord> {
     let details: DecisionDetails<'_> =
         serde_json::from_str(read_text(row, 8)?).map_err(|error| conversion_error(8, error))?;
     Ok(DecisionRecord {
-        id: DecisionId(read_u64(row, 0)?),
+        id: DecisionId(row.get(0)?),
         job: read_job_id(row, 1)?,
         uid: read_uid(row, 2)?,
         draft: details.into_draft(
-            TickSpan {
-                first: read_timestamp(row, 5)?,
-                last: read_timestamp(row, 6)?,
-                count: read_u64(row, 7)?,
-            },
+            TickSpan { first: read_timestamp(row, 5)?, last: read_timestamp(row, 6)?, count: row.get(7)? },
             read_timestamp(row, 4)?,
             read_text(row, 3)?.parse().map_err(|error: String| conversion_error(3, error))?,
         ),
@@ -189,7 +177,7 @@ pub(crate) fn read_firing(row: &Row<'_>) -> rusqlite::Result<Firing> {
 pub(crate) fn read_firing_from(row: &Row<'_>, first: usize) -> rusqlite::Result<Firing> {
     let columns = FiringColumns {
         state: read_state(row, first)?,
-        decision: DecisionId(read_u64(row, first + 1)?),
+        decision: DecisionId(row.get(first + 1)?),
         id: FiringId::from_text(read_text(row, first + 2)?),
         job: read_job_id(row, first + 3)?,
         uid: read_uid(row, first + 4)?,

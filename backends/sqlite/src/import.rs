@@ -1,6 +1,7 @@
 //! Import of jobs and history from another store.
 
-use ecs_scheduler_core::store::encoding::{DecisionColumns, JobColumns, to_json};
+pub(crate) use ecs_scheduler_core::store::encoding::ImportRow;
+use ecs_scheduler_core::store::encoding::JobColumns;
 use ecs_scheduler_core::{JobId, JournalEntry, StoreError, StoredJob};
 use rusqlite::{OptionalExtension, params};
 
@@ -15,22 +16,6 @@ const INSERT_META: &str = "INSERT OR REPLACE INTO marks(no, id, uid, revision, c
 const INSERT: &str = "INSERT INTO journal(seq, prev, job, uid, outcome, born, observed, first, last, count, ledger, \
      firing, state, tasks, body) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15) \
      ON CONFLICT(firing) WHERE firing IS NOT NULL DO NOTHING";
-
-/// A decision of another store with its columns encoded; the caller encodes them so that the writer need not.
-#[derive(Debug)]
-pub(crate) struct ImportRow {
-    entry: JournalEntry,
-    decision: DecisionColumns,
-    body: Option<String>,
-}
-
-impl ImportRow {
-    pub(crate) fn new(entry: JournalEntry) -> Result<Self, StoreError> {
-        let decision = DecisionColumns::new(&entry.record.draft)?;
-        let body = entry.firing.as_ref().map(to_json).transpose()?;
-        Ok(Self { entry, decision, body })
-    }
-}
 
 impl WriterConn {
     /// Appends jobs of another store to the list, unchanged.
@@ -93,8 +78,7 @@ impl WriterConn {
             record.job.as_str(),
             record.uid.as_uuid().as_bytes(),
             record.draft.outcome.as_str(),
-            // Pruning stops at a row that was recorded too late, so the row must not look newer than it is.
-            decision.first.min(decision.observed),
+            row.born(),
             decision.observed,
             decision.first,
             decision.last,
@@ -123,15 +107,14 @@ impl WriterConn {
     }
 
     fn update_head(&mut self, entry: &JournalEntry, seq: u64) -> Result<(), TxError> {
-        let JournalEntry { record, firing } = entry;
-        let Some(meta) = cached_meta(&self.connection, &mut self.meta_cache, &record.job)? else {
+        let job = &entry.record.job;
+        let Some(meta) = cached_meta(&self.connection, &mut self.meta_cache, job)? else {
             let sql = "INSERT OR REPLACE INTO departed(id, head) VALUES (?1, ?2)";
-            self.connection.prepare_cached(sql)?.execute(params![record.job.as_str(), seq])?;
+            self.connection.prepare_cached(sql)?.execute(params![job.as_str(), seq])?;
             return Ok(());
         };
         meta.newest = seq;
-        let key = record.draft.fold_key().filter(|_| firing.is_none() && meta.uid == record.uid);
-        meta.open_row = key.map(|key| key.into_owned());
+        meta.open_row = entry.open_row(meta.uid).map(|key| key.into_owned());
         let sql = "UPDATE marks SET head = ?2, folds = ?3 WHERE no = ?1";
         let folds = meta.open_row.as_ref().map(|key| key.outcome.as_str());
         self.connection.prepare_cached(sql)?.execute(params![meta.no, seq, folds])?;

@@ -1,24 +1,21 @@
-//! The writes of a batch as columns: one array for each column, which the server unnests.
+//! Rows as columns: one array for each column, which the server unnests.
 
-use ecs_scheduler_core::store::encoding::to_nanos_saturating;
+use ecs_scheduler_core::store::encoding::{DecisionColumns, to_nanos_saturating};
 use uuid::Uuid;
 
-use super::write_set::BatchWrites;
-use crate::codec::task_count;
-use crate::jobs::shard_number;
-use crate::pool::Param;
+use super::write_set::JournalRow;
+use crate::codec::{JobMeta, shard_number, task_count};
 
 /// Makes a struct of arrays, filled from rows; they are the parameters of a statement in the order of the fields.
 macro_rules! columns {
-    ($(#[$doc:meta])* $name:ident from $rows:expr, $row:ident: $($field:ident: $kind:ty = $value:expr),+ $(,)?) => {
+    ($(#[$doc:meta])* $name:ident from $row:ident: $rows:ty, $($field:ident: $kind:ty = $value:expr),+ $(,)?) => {
         $(#[$doc])*
         pub(crate) struct $name<'w> {
             $($field: Vec<$kind>,)+
         }
 
         impl<'w> $name<'w> {
-            pub(crate) fn from_batch(batch: &'w BatchWrites<'_>) -> Self {
-                let rows = $rows(batch);
+            pub(crate) fn new(rows: impl ExactSizeIterator<Item = $rows>) -> Self {
                 let mut columns = Self { $($field: Vec::with_capacity(rows.len()),)+ };
                 for $row in rows {
                     $(columns.$field.push($value);)+
@@ -26,16 +23,17 @@ macro_rules! columns {
                 columns
             }
 
-            pub(crate) fn params(&self) -> Vec<Param<'_>> {
+            pub(crate) fn params(&self) -> Vec<$crate::pool::Param<'_>> {
                 vec![$(&self.$field,)+]
             }
         }
     };
 }
+pub(crate) use columns;
 
 columns! {
     /// New rows of the journal.
-    InsertColumns from |batch: &'w BatchWrites<'_>| batch.rows.iter(), row:
+    InsertColumns from row: &'w JournalRow<'w>,
     seq: i64 = row.seq,
     job: &'w str = row.job.as_str(),
     uid: Uuid = *row.uid.as_uuid(),
@@ -55,7 +53,7 @@ columns! {
 
 columns! {
     /// Decisions to fold into stored rows.
-    FoldColumns from |batch: &'w BatchWrites<'_>| batch.folds.iter(), row:
+    FoldColumns from row: (&'w i64, &'w DecisionColumns),
     seq: i64 = *row.0,
     observed: i64 = row.1.observed,
     last: i64 = row.1.last,
@@ -65,7 +63,7 @@ columns! {
 
 columns! {
     /// The settled jobs.
-    SettledColumns from |batch: &'w BatchWrites<'_>| batch.jobs.iter(), row:
+    SettledColumns from row: &'w (String, JobMeta),
     id: &'w str = row.0.as_str(),
     settled: Option<i64> = row.1.progress.settled.map(to_nanos_saturating),
     head: i64 = row.1.newest,
