@@ -7,7 +7,9 @@ use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes, ReturnValue};
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use ecs_scheduler_backend_aws::Fault;
 use ecs_scheduler_core::{FaultKind, StoreError};
 use futures::{StreamExt as _, TryStreamExt as _};
@@ -97,6 +99,29 @@ impl Db {
         }
     }
 
+    /// Sends a request, and sends it again after a transient fault as long as `backoff` has time left.
+    async fn send<T, E, F>(
+        &self,
+        action: &str,
+        backoff: &mut Backoff,
+        request: impl Fn() -> F,
+    ) -> Result<T, StoreError>
+    where
+        E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
+        F: Future<Output = Result<T, SdkError<E, HttpResponse>>>,
+    {
+        loop {
+            let error = match request().await {
+                Ok(answer) => return Ok(answer),
+                Err(error) => error,
+            };
+            let fault = Fault::from_sdk(error, self.could_not(action));
+            if !fault.kind().is_transient() || !backoff.wait().await {
+                return Err(self.to_store_error(fault));
+            }
+        }
+    }
+
     /// Reads one item, consistently.
     pub(crate) async fn get(&self, action: &str, key: ItemKey) -> Result<Option<Attributes>, StoreError> {
         Ok(self.get_all(action, [key.clone()]).await?.remove(&key))
@@ -128,29 +153,18 @@ impl Db {
         let mut remaining = self.batch_request(keys)?;
         let mut backoff = Backoff::for_reads();
         while !remaining.is_empty() {
-            let answer = self.client.batch_get_item().set_request_items(Some(remaining.clone())).send().await;
-            match answer {
-                Ok(answer) => {
-                    for (table, items) in answer.responses.unwrap_or_default() {
-                        let table = if table == self.jobs { StoreTable::Jobs } else { StoreTable::Journal };
-                        let keyed = items
-                            .into_iter()
-                            .filter_map(|item| Some((ItemKey::from_item(table, &item)?, item)));
-                        found.extend(keyed);
-                    }
-                    remaining = answer.unprocessed_keys.unwrap_or_default();
-                    if remaining.is_empty() || backoff.wait().await {
-                        continue;
-                    }
-                    let message = format!("{}: DynamoDB kept throttling the reads", self.could_not(action));
-                    return Err(StoreError::fault(FaultKind::Throttled, message));
-                }
-                Err(error) => {
-                    let fault = Fault::from_sdk(error, self.could_not(action));
-                    if !fault.kind().is_transient() || !backoff.wait().await {
-                        return Err(self.to_store_error(fault));
-                    }
-                }
+            let request = || self.client.batch_get_item().set_request_items(Some(remaining.clone())).send();
+            let answer = self.send(action, &mut backoff, request).await?;
+            for (table, items) in answer.responses.unwrap_or_default() {
+                let table = if table == self.jobs { StoreTable::Jobs } else { StoreTable::Journal };
+                let keyed =
+                    items.into_iter().filter_map(|item| Some((ItemKey::from_item(table, &item)?, item)));
+                found.extend(keyed);
+            }
+            remaining = answer.unprocessed_keys.unwrap_or_default();
+            if !remaining.is_empty() && !backoff.wait().await {
+                let message = format!("{}: DynamoDB kept throttling the reads", self.could_not(action));
+                return Err(StoreError::fault(FaultKind::Throttled, message));
             }
         }
         Ok(found)
@@ -177,34 +191,19 @@ impl Db {
     /// Reserves this many decision ids, and returns the first. A lost answer leaves a gap.
     pub(crate) async fn reserve_ids(&self, count: usize) -> Result<u64, StoreError> {
         self.ensure_open()?;
-        let action = "reserve decision ids";
-        let mut backoff = Backoff::for_writes();
-        loop {
-            let answer = self
-                .client
-                .update_item()
-                .table_name(&self.journal)
+        let request = || {
+            let update = self.client.update_item().table_name(&self.journal);
+            update
                 .set_key(Some(ItemKey::table_info("ids").attributes()))
                 .update_expression("ADD #next :count")
                 .expression_attribute_names("#next", "next")
                 .expression_attribute_values(":count", number(count))
                 .return_values(ReturnValue::UpdatedNew)
                 .send()
-                .await;
-            match answer {
-                Ok(answer) => {
-                    let attributes = answer.attributes.unwrap_or_default();
-                    let last: u64 = self.reader(&attributes).number("next")?;
-                    return Ok(last + 1 - count as u64);
-                }
-                Err(error) => {
-                    let fault = Fault::from_sdk(error, self.could_not(action));
-                    if !fault.kind().is_transient() || !backoff.wait().await {
-                        return Err(self.to_store_error(fault));
-                    }
-                }
-            }
-        }
+        };
+        let answer = self.send("reserve decision ids", &mut Backoff::for_writes(), request).await?;
+        let last: u64 = self.reader(&answer.attributes.unwrap_or_default()).number("next")?;
+        Ok(last + 1 - count as u64)
     }
 
     /// Checks that the jobs' table can be written, by removing a job that cannot exist.

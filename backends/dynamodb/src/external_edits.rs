@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 use crate::context::StoreContext;
 use crate::db::{CONCURRENT_READS, Committed};
 use crate::job_meta::{JobMeta, document};
-use crate::job_state::creation_writes;
+use crate::job_state::{check_document, creation_writes};
 use crate::keys::{self, ItemKey, JSON_DATA, SHARDS};
 use crate::limits::MAX_BYTES;
 use crate::write::Write;
@@ -104,7 +104,7 @@ impl StoreContext {
             let head = self.change_log_head(shard).await?;
             let mut writes = vec![head.skip_entries(shard, batch.len())];
             for (meta, document) in batch {
-                writes.extend(creation_writes(meta, document)?);
+                writes.extend(creation_writes(meta, check_document(meta, document))?);
             }
             // A batch that is too large for one transaction, or that met other writers, is written job by job.
             let size: usize = writes.iter().map(Write::size).sum();

@@ -5,12 +5,12 @@ use std::collections::BTreeMap;
 use ecs_scheduler_core::{DecisionId, ImportBatch, JobId, JournalEntry, StoreError, StoredJob};
 use uuid::Uuid;
 
-use crate::codec::text;
 use crate::context::StoreContext;
 use crate::db::Committed;
 use crate::error::contention;
-use crate::job_meta::{JobMeta, OpenDecision, digest};
-use crate::keys::{self, ItemKey, JSON_DATA};
+use crate::job_meta::{JobMeta, OpenDecision};
+use crate::job_state::{creation_writes, new_document};
+use crate::keys::{self, ItemKey};
 use crate::limits::MAX_BYTES;
 use crate::row::DecisionRow;
 use crate::write::Write;
@@ -25,45 +25,51 @@ pub(crate) async fn import(context: &StoreContext, batch: ImportBatch) -> Result
     context.db.ensure_open()?;
     match batch {
         ImportBatch::Jobs(jobs) => {
-            let (mut batch, mut bytes) = (Vec::new(), 0);
-            for job in jobs {
-                let size = job.document.get().len();
-                if batch.len() == JOBS_PER_TRANSACTION || bytes + size > MAX_BYTES {
-                    import_jobs(context, &batch).await?;
-                    (batch, bytes) = (Vec::new(), 0);
-                }
-                bytes += size;
-                batch.push(job);
+            let size = |job: &StoredJob| Ok(job.document.get().len());
+            for batch in split(&jobs, JOBS_PER_TRANSACTION, size)? {
+                import_jobs(context, batch).await?;
             }
-            import_jobs(context, &batch).await
         }
         ImportBatch::History(entries) => {
-            let (mut batch, mut bytes) = (Vec::new(), 0);
-            for entry in entries {
-                let size: usize = row_of(&entry, DecisionId(0)).create()?.iter().map(Write::size).sum();
-                if batch.len() == ENTRIES_PER_TRANSACTION || bytes + size > MAX_BYTES {
-                    import_entries(context, &batch).await?;
-                    (batch, bytes) = (Vec::new(), 0);
-                }
-                bytes += size;
-                batch.push(entry);
+            let size = |entry: &JournalEntry| {
+                Ok(row_of(entry, DecisionId(0)).create()?.iter().map(Write::size).sum())
+            };
+            for batch in split(&entries, ENTRIES_PER_TRANSACTION, size)? {
+                import_entries(context, batch).await?;
             }
-            import_entries(context, &batch).await
         }
     }
+    Ok(())
+}
+
+/// Splits items into batches of at most `max_items` and [`MAX_BYTES`]; an item that is larger is a batch of its own.
+fn split<T>(
+    items: &[T],
+    max_items: usize,
+    size: impl Fn(&T) -> Result<usize, StoreError>,
+) -> Result<Vec<&[T]>, StoreError> {
+    let (mut batches, mut first, mut bytes) = (Vec::new(), 0, 0);
+    for (index, item) in items.iter().enumerate() {
+        let size = size(item)?;
+        if index - first == max_items || bytes + size > MAX_BYTES {
+            batches.push(&items[first..index]);
+            (first, bytes) = (index, 0);
+        }
+        bytes += size;
+    }
+    batches.push(&items[first..]);
+    Ok(batches)
 }
 
 /// Imports some jobs. When one of them is refused, each is imported alone, so that those before it are imported.
 async fn import_jobs(context: &StoreContext, jobs: &[StoredJob]) -> Result<(), StoreError> {
     let Some(last) = jobs.last() else { return Ok(()) };
-    let metas: Vec<JobMeta> = jobs.iter().map(|job| imported_meta(context, job)).collect();
+    let next_number = || context.job_index.next_number(context.clock.now());
+    let metas: Vec<JobMeta> = jobs.iter().map(|job| JobMeta::new(job, next_number())).collect();
     let mut writes = Vec::new();
     let mut shards: BTreeMap<u8, usize> = BTreeMap::new();
     for (job, meta) in jobs.iter().zip(&metas) {
-        let document = Write::create(ItemKey::document(job.id.as_str()));
-        writes.push(document.set(JSON_DATA, text(job.document.get())));
-        writes.push(meta.create()?);
-        writes.push(Write::put(ItemKey::position(&job.id, meta.order)).set("job", text(job.id.as_str())));
+        writes.extend(creation_writes(meta, new_document(job))?);
         *shards.entry(keys::shard(&job.id)).or_default() += 1;
     }
     for (shard, count) in shards {
@@ -86,22 +92,6 @@ async fn import_jobs(context: &StoreContext, jobs: &[StoredJob]) -> Result<(), S
     match context.db.get("read a job", ItemKey::document(last.id.as_str())).await? {
         Some(_) => Err(StoreError::Exists(last.id.clone())),
         None => Err(contention(&format!("import job \"{}\"", last.id))),
-    }
-}
-
-fn imported_meta(context: &StoreContext, job: &StoredJob) -> JobMeta {
-    JobMeta {
-        job: job.id.clone(),
-        uid: job.uid,
-        order: context.job_index.next_number(context.clock.now()),
-        revision: job.revision,
-        created: job.created,
-        changed: job.changed,
-        digest: digest(job.document.get()),
-        version: 0,
-        write_id: String::new(),
-        progress: job.progress.clone(),
-        open_decision: None,
     }
 }
 
@@ -128,8 +118,7 @@ async fn import_entries(context: &StoreContext, entries: &[JournalEntry]) -> Res
         };
         rows.extend(meta.open_decision_record().map(|record| DecisionRow::new(record, None)));
         meta.write_id.clone_from(&write_id);
-        let stays_open =
-            entry.firing.is_none() && record.draft.fold_key().is_some() && record.uid == meta.uid;
+        let stays_open = entry.open_row(meta.uid).is_some();
         meta.open_decision = stays_open.then(|| OpenDecision { id, draft: record.draft.clone() });
         if !stays_open {
             rows.push(row_of(entry, id));

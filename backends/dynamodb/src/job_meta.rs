@@ -61,21 +61,27 @@ pub(crate) fn digest(document: &str) -> String {
 }
 
 impl JobMeta {
-    /// Makes the metadata of a new job.
-    pub(crate) fn new(job: JobId, uid: JobUid, order: u64, document: &str, at: Timestamp) -> Self {
+    /// Makes the metadata of a job that has none yet.
+    pub(crate) fn new(job: &StoredJob, order: u64) -> Self {
         Self {
-            job,
-            uid,
+            job: job.id.clone(),
+            uid: job.uid,
             order,
-            revision: Revision::FIRST,
-            created: at,
-            changed: at,
-            digest: digest(document),
+            revision: job.revision,
+            created: job.created,
+            changed: job.changed,
+            digest: digest(job.document.get()),
             version: 0,
             write_id: String::new(),
-            progress: Progress::default(),
+            progress: job.progress.clone(),
             open_decision: None,
         }
+    }
+
+    /// Returns the metadata after an edit of the document.
+    pub(crate) fn edited(&self, document: &RawValue, at: Timestamp) -> Self {
+        let (revision, digest) = (self.revision.next(), digest(document.get()));
+        Self { revision, changed: at, digest, ..self.clone() }
     }
 
     /// Returns the state on which the next settlement depends.

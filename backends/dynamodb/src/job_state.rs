@@ -1,12 +1,12 @@
 //! The state of a job as its two items show it, and the writes that repair it after another program changed the document.
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use ecs_scheduler_core::{StoreError, Timestamp};
+use ecs_scheduler_core::{StoreError, StoredJob, Timestamp};
 use serde_json::value::RawValue;
 
 use crate::change_log::ChangeKind;
 use crate::codec::text;
-use crate::job_meta::{JobMeta, digest};
+use crate::job_meta::JobMeta;
 use crate::keys::{ItemKey, JSON_DATA};
 use crate::row::DecisionRow;
 use crate::write::Write;
@@ -40,27 +40,27 @@ pub(crate) struct Reconciliation {
 impl Reconciliation {
     /// Records that another program changed the document: the job gets a new revision.
     pub(crate) fn of_edit(meta: &JobMeta, document: &RawValue, at: Timestamp) -> Self {
-        let to = JobMeta {
-            revision: meta.revision.next(),
-            changed: at,
-            digest: digest(document.get()),
-            ..meta.clone()
-        };
+        let to = meta.edited(document, at);
         let writes = vec![check_document(meta, document), meta.edit(&to)];
         Self { meta: to, kind: ChangeKind::Replaced, writes }
     }
 
     /// Records that another program created the document: the job gets metadata and a position in the list.
     pub(crate) fn of_creation(meta: JobMeta, document: &RawValue) -> Result<Self, StoreError> {
-        let writes = creation_writes(&meta, document)?;
+        let writes = creation_writes(&meta, check_document(&meta, document))?;
         Ok(Self { meta, kind: ChangeKind::Created, writes })
     }
 }
 
-/// Returns the writes that add the metadata and the list position of a document that another program created.
-pub(crate) fn creation_writes(meta: &JobMeta, document: &RawValue) -> Result<Vec<Write>, StoreError> {
+/// Returns the writes that create a job: the one of its document, its metadata and its position in the list.
+pub(crate) fn creation_writes(meta: &JobMeta, document: Write) -> Result<Vec<Write>, StoreError> {
     let position = Write::put(ItemKey::position(&meta.job, meta.order)).set("job", text(meta.job.as_str()));
-    Ok(vec![check_document(meta, document), meta.create()?, position])
+    Ok(vec![document, meta.create()?, position])
+}
+
+/// Creates the document of a job.
+pub(crate) fn new_document(job: &StoredJob) -> Write {
+    Write::create(ItemKey::document(job.id.as_str())).set(JSON_DATA, text(job.document.get()))
 }
 
 /// Returns the writes that remove everything about a job except its document and its history.
@@ -73,6 +73,6 @@ pub(crate) fn removal_writes(meta: &JobMeta) -> Result<Vec<Write>, StoreError> {
 }
 
 /// Checks that the document is still the one that was read.
-fn check_document(meta: &JobMeta, document: &RawValue) -> Write {
+pub(crate) fn check_document(meta: &JobMeta, document: &RawValue) -> Write {
     Write::check(ItemKey::document(meta.job.as_str())).if_equals(JSON_DATA, text(document.get()))
 }

@@ -2,7 +2,9 @@
 
 use std::num::NonZeroUsize;
 
-use ecs_scheduler_core::{JobId, JobList, ListFrom, NewJob, Revision, StoreError, StoredJob, Timestamp};
+use ecs_scheduler_core::{
+    JobId, JobList, JobStore, ListFrom, NewJob, Revision, StoreError, StoredJob, Timestamp, async_trait,
+};
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
@@ -12,9 +14,10 @@ use crate::codec::text;
 use crate::context::StoreContext;
 use crate::db::Committed;
 use crate::error::contention;
-use crate::job_meta::{JobMeta, digest};
-use crate::job_state::{ConsistentJob, removal_writes};
+use crate::job_meta::JobMeta;
+use crate::job_state::{ConsistentJob, creation_writes, new_document, removal_writes};
 use crate::keys::{self, ItemKey, JSON_DATA};
+use crate::store::DynamoDbStore;
 use crate::write::Write;
 
 /// The index of the write that creates the document of a new job.
@@ -79,33 +82,83 @@ impl<'a> JobEdit<'a> {
     }
 }
 
-/// Creates a job.
-pub(crate) async fn create(context: &StoreContext, new: NewJob) -> Result<StoredJob, StoreError> {
-    let mut edit = JobEdit::new(context, &new.id);
-    let _locked = context.edit_locks[usize::from(edit.shard)].lock().await;
-    let order = context.job_index.next_number(context.clock.now());
-    let meta = JobMeta::new(new.id.clone(), new.uid, order, new.document.get(), new.at);
-    loop {
-        let head = edit.head().await?;
-        let document = Write::create(ItemKey::document(new.id.as_str()));
-        let writes = vec![
-            document.set(JSON_DATA, text(new.document.get())),
-            meta.create()?,
-            Write::put(ItemKey::position(&new.id, order)).set("job", text(new.id.as_str())),
-        ];
-        match edit.commit(head, order, ChangeKind::Created, writes).await? {
-            EditResult::Done => return Ok(meta.with(new.document)),
-            EditResult::Refused(writes) if writes.contains(&DOCUMENT_WRITE) => {
-                return Err(StoreError::Exists(new.id));
-            }
-            EditResult::Refused(writes) => {
-                if writes.contains(&META_WRITE) {
-                    // Another program removed only the document. The job is gone, so its metadata is removed too.
-                    context.reconcile(&new.id).await?;
+#[async_trait]
+impl JobStore for DynamoDbStore {
+    async fn create(&self, new: NewJob) -> Result<StoredJob, StoreError> {
+        let context = &self.context;
+        let job = StoredJob::from(new);
+        let mut edit = JobEdit::new(context, &job.id);
+        let _locked = context.edit_locks[usize::from(edit.shard)].lock().await;
+        let order = context.job_index.next_number(context.clock.now());
+        let meta = JobMeta::new(&job, order);
+        loop {
+            let head = edit.head().await?;
+            let writes = creation_writes(&meta, new_document(&job))?;
+            match edit.commit(head, order, ChangeKind::Created, writes).await? {
+                EditResult::Done => return Ok(job),
+                EditResult::Refused(writes) if writes.contains(&DOCUMENT_WRITE) => {
+                    return Err(StoreError::Exists(job.id));
                 }
-                edit.wait().await?;
+                EditResult::Refused(writes) => {
+                    if writes.contains(&META_WRITE) {
+                        // Another program removed only the document. The job is gone, so its metadata is removed too.
+                        context.reconcile(&job.id).await?;
+                    }
+                    edit.wait().await?;
+                }
             }
         }
+    }
+
+    async fn replace(
+        &self,
+        id: &JobId,
+        expected: Revision,
+        document: Box<RawValue>,
+        at: Timestamp,
+    ) -> Result<StoredJob, StoreError> {
+        let mut edit = JobEdit::new(&self.context, id);
+        let _locked = self.context.edit_locks[usize::from(edit.shard)].lock().await;
+        loop {
+            let head = edit.head().await?;
+            let old = read_expected(&self.context, id, Some(expected)).await?;
+            let meta = old.meta.edited(&document, at);
+            let writes = vec![
+                Write::update(ItemKey::document(id.as_str()))
+                    .set(JSON_DATA, text(document.get()))
+                    .if_equals(JSON_DATA, text(old.document.get())),
+                old.meta.edit(&meta),
+            ];
+            match edit.commit(head, meta.order, ChangeKind::Replaced, writes).await? {
+                EditResult::Done => return Ok(meta.with(document)),
+                EditResult::Refused(_) => edit.wait().await?,
+            }
+        }
+    }
+
+    /// Removes a job and keeps its rows.
+    async fn remove(&self, id: &JobId, expected: Option<Revision>) -> Result<(), StoreError> {
+        let mut edit = JobEdit::new(&self.context, id);
+        let _locked = self.context.edit_locks[usize::from(edit.shard)].lock().await;
+        loop {
+            let head = edit.head().await?;
+            let old = read_expected(&self.context, id, expected).await?;
+            let document = Write::delete(ItemKey::document(id.as_str()));
+            let mut writes = vec![document.if_equals(JSON_DATA, text(old.document.get()))];
+            writes.extend(removal_writes(&old.meta)?);
+            match edit.commit(head, old.meta.order, ChangeKind::Removed, writes).await? {
+                EditResult::Done => return Ok(()),
+                EditResult::Refused(_) => edit.wait().await?,
+            }
+        }
+    }
+
+    async fn get(&self, ids: &[JobId]) -> Result<Vec<StoredJob>, StoreError> {
+        self.context.read_jobs(ids).await
+    }
+
+    async fn list(&self, from: ListFrom, limit: NonZeroUsize) -> Result<JobList, StoreError> {
+        list(&self.context, from, limit, |_| true).await
     }
 }
 
@@ -120,60 +173,6 @@ async fn read_expected(
         return Err(StoreError::Conflict(job.into()));
     }
     Ok(found)
-}
-
-/// Replaces the document of a job.
-pub(crate) async fn replace(
-    context: &StoreContext,
-    job: &JobId,
-    revision: Revision,
-    document: Box<RawValue>,
-    at: Timestamp,
-) -> Result<StoredJob, StoreError> {
-    let mut edit = JobEdit::new(context, job);
-    let _locked = context.edit_locks[usize::from(edit.shard)].lock().await;
-    loop {
-        let head = edit.head().await?;
-        let old = read_expected(context, job, Some(revision)).await?;
-        let meta = JobMeta {
-            revision: revision.next(),
-            changed: at,
-            digest: digest(document.get()),
-            ..old.meta.clone()
-        };
-        let old_text = text(old.document.get());
-        let writes = vec![
-            Write::update(ItemKey::document(job.as_str()))
-                .set(JSON_DATA, text(document.get()))
-                .if_equals(JSON_DATA, old_text),
-            old.meta.edit(&meta),
-        ];
-        match edit.commit(head, meta.order, ChangeKind::Replaced, writes).await? {
-            EditResult::Done => return Ok(meta.with(document)),
-            EditResult::Refused(_) => edit.wait().await?,
-        }
-    }
-}
-
-/// Removes a job and keeps its rows.
-pub(crate) async fn remove(
-    context: &StoreContext,
-    job: &JobId,
-    revision: Option<Revision>,
-) -> Result<(), StoreError> {
-    let mut edit = JobEdit::new(context, job);
-    let _locked = context.edit_locks[usize::from(edit.shard)].lock().await;
-    loop {
-        let head = edit.head().await?;
-        let old = read_expected(context, job, revision).await?;
-        let document = Write::delete(ItemKey::document(job.as_str()));
-        let mut writes = vec![document.if_equals(JSON_DATA, text(old.document.get()))];
-        writes.extend(removal_writes(&old.meta)?);
-        match edit.commit(head, old.meta.order, ChangeKind::Removed, writes).await? {
-            EditResult::Done => return Ok(()),
-            EditResult::Refused(_) => edit.wait().await?,
-        }
-    }
 }
 
 /// Lists the jobs that `filter` accepts.

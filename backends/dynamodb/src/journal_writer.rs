@@ -76,7 +76,7 @@ impl JournalWriter {
     pub(crate) async fn verify_fence(&self, db: &Db) -> Result<(), StoreError> {
         let Some(writer) = &self.fenced else { return Ok(()) };
         let fence = &writer.fence;
-        let register = crate::registers::get_register(db, &fence.register).await?;
+        let register = db.register(&fence.register).await?;
         if register.is_some_and(|register| register.version == fence.version) {
             return Ok(());
         }

@@ -7,7 +7,7 @@
 use std::collections::HashMap;
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use ecs_scheduler_core::{JobId, JobUid, StoreError, StoredJob};
+use ecs_scheduler_core::{JobId, JobUid, NewJob, StoreError, StoredJob};
 use futures::{StreamExt as _, TryStreamExt as _};
 use serde_json::value::RawValue;
 
@@ -122,9 +122,9 @@ impl StoreContext {
 
     /// Makes the metadata of a document that another program created.
     pub(crate) fn new_external_meta(&self, id: &JobId, document: &RawValue) -> JobMeta {
-        let now = self.clock.now();
-        let order = self.job_index.next_number(now);
-        JobMeta::new(id.clone(), JobUid::derived(UID_NAMESPACE, id), order, document.get(), now)
+        let (at, uid) = (self.clock.now(), JobUid::derived(UID_NAMESPACE, id));
+        let job = NewJob { id: id.clone(), uid, document: document.to_owned(), at };
+        JobMeta::new(&job.into(), self.job_index.next_number(at))
     }
 
     /// Records that another program removed or broke the document of a job; returns `false` when the job changed again

@@ -219,10 +219,5 @@ fn creation_error(fault: Fault, name: &str, attempted: &str) -> StoreError {
         "{attempted}: it does not exist, and the scheduler may not create it; allow dynamodb:CreateTable on \
          table/{name} in the policy of the scheduler's role, or create it as doc/stores/dynamodb.md says"
     );
-    let cause = format!(
-        "{}: {}",
-        fault.code().unwrap_or("no code"),
-        fault.service_message().unwrap_or("no explanation")
-    );
-    StoreError::with_source(FaultKind::Denied, message, cause)
+    StoreError::with_source(FaultKind::Denied, message, fault.service_answer())
 }

@@ -9,7 +9,7 @@ use ecs_scheduler_core::{
 
 use crate::change_log::{changes_since, read_heads};
 use crate::store::DynamoDbStore;
-use crate::{advance, history, jobs, registers, settle};
+use crate::{advance, history, jobs, settle};
 
 #[async_trait]
 impl Shards for DynamoDbStore {
@@ -48,7 +48,7 @@ impl Shards for DynamoDbStore {
 #[async_trait]
 impl SharedStore for DynamoDbStore {
     async fn registers(&self, prefix: &str) -> Result<Vec<(String, Register)>, StoreError> {
-        registers::list_by_prefix(&self.context.db, prefix).await
+        self.context.db.registers(prefix).await
     }
 
     async fn changes(&self, since: &[(Shard, ChangeCursor)]) -> Result<Vec<ShardChanges>, StoreError> {

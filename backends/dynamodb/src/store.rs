@@ -1,15 +1,12 @@
 //! The traits of a store, each call forwarded to the module that implements it.
 
 use std::fmt;
-use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use ecs_scheduler_core::{
-    Advance, DecisionQuery, DecisionRecord, Firing, FiringQuery, ImportBatch, JobId, JobList, JobStore,
-    Journal, ListFrom, NewJob, Register, Registers, Retention, Revision, Settled, Settlement, SharedStore,
-    Store, StoreError, StoredJob, Timestamp, async_trait,
+    Advance, DecisionQuery, DecisionRecord, Firing, FiringQuery, ImportBatch, Journal, Retention, Settled,
+    Settlement, SharedStore, Store, StoreError, async_trait,
 };
-use serde_json::value::RawValue;
 use tokio::sync::Mutex;
 
 use crate::codec::number;
@@ -19,7 +16,7 @@ use crate::journal_writer::{FencedWriters, JournalWriter};
 use crate::keys::{ItemKey, SHARDS};
 use crate::prune::Sweep;
 use crate::write::Write;
-use crate::{advance, history, import, jobs, prune, registers, settle};
+use crate::{advance, history, import, prune, settle};
 
 /// A store in two DynamoDB tables. Any number of processes may use it at the same time.
 pub struct DynamoDbStore {
@@ -49,35 +46,6 @@ impl DynamoDbStore {
 }
 
 #[async_trait]
-impl JobStore for DynamoDbStore {
-    async fn create(&self, job: NewJob) -> Result<StoredJob, StoreError> {
-        jobs::create(&self.context, job).await
-    }
-
-    async fn replace(
-        &self,
-        id: &JobId,
-        expected: Revision,
-        document: Box<RawValue>,
-        at: Timestamp,
-    ) -> Result<StoredJob, StoreError> {
-        jobs::replace(&self.context, id, expected, document, at).await
-    }
-
-    async fn remove(&self, id: &JobId, expected: Option<Revision>) -> Result<(), StoreError> {
-        jobs::remove(&self.context, id, expected).await
-    }
-
-    async fn get(&self, ids: &[JobId]) -> Result<Vec<StoredJob>, StoreError> {
-        self.context.read_jobs(ids).await
-    }
-
-    async fn list(&self, from: ListFrom, limit: NonZeroUsize) -> Result<JobList, StoreError> {
-        jobs::list(&self.context, from, limit, |_| true).await
-    }
-}
-
-#[async_trait]
 impl Journal for DynamoDbStore {
     async fn settle(&self, batch: Vec<Settlement>) -> Result<Vec<Settled>, StoreError> {
         settle::settle(&self.context, &self.writer, batch).await
@@ -97,23 +65,6 @@ impl Journal for DynamoDbStore {
 
     async fn firings(&self, query: &FiringQuery) -> Result<Vec<Firing>, StoreError> {
         history::firings(&self.context, query).await
-    }
-}
-
-#[async_trait]
-impl Registers for DynamoDbStore {
-    async fn get_register(&self, name: &str) -> Result<Option<Register>, StoreError> {
-        registers::get_register(&self.context.db, name).await
-    }
-
-    async fn put_register(
-        &self,
-        name: &str,
-        value: &str,
-        expected: Option<u64>,
-        expires: Option<Timestamp>,
-    ) -> Result<u64, StoreError> {
-        registers::put_register(&self.context.db, name, value, expected, expires).await
     }
 }
 

@@ -1,13 +1,13 @@
 //! Queries and scans, page by page.
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use ecs_scheduler_backend_aws::Fault;
 use ecs_scheduler_core::StoreError;
 
 use super::Db;
 use crate::backoff::Backoff;
 use crate::codec::{Attributes, text};
 use crate::expression::{Condition, ExpressionBuilder};
+use crate::keys::JOB_ID;
 
 /// An index of the journal. All indexes are sparse and hold keys only.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -96,34 +96,22 @@ impl Db {
         let (key_conditions, filter) =
             (builder.condition(&query.key_conditions), builder.condition(&query.filter));
         let (names, values) = builder.into_parts();
-        let mut backoff = Backoff::for_reads();
-        loop {
-            let request = self
-                .client
-                .query()
-                .table_name(&self.journal)
-                .set_index_name(query.index.map(|index| index.name.to_owned()))
-                .consistent_read(query.index.is_none())
-                .set_key_condition_expression(key_conditions.clone())
-                .set_filter_expression(filter.clone())
-                .set_expression_attribute_names(names.clone())
-                .set_expression_attribute_values(values.clone())
-                .scan_index_forward(!query.descending)
-                .set_limit(query.limit.map(|limit| i32::try_from(limit).unwrap_or(i32::MAX)))
-                .set_exclusive_start_key(from.clone());
-            match request.send().await {
-                Ok(answer) => {
-                    let next = answer.last_evaluated_key.filter(|key| !key.is_empty());
-                    return Ok(ItemPage { items: answer.items.unwrap_or_default(), next });
-                }
-                Err(error) => {
-                    let fault = Fault::from_sdk(error, self.could_not(action));
-                    if !fault.kind().is_transient() || !backoff.wait().await {
-                        return Err(self.to_store_error(fault));
-                    }
-                }
-            }
-        }
+        let request = self
+            .client
+            .query()
+            .table_name(&self.journal)
+            .set_index_name(query.index.map(|index| index.name.to_owned()))
+            .consistent_read(query.index.is_none())
+            .set_key_condition_expression(key_conditions)
+            .set_filter_expression(filter)
+            .set_expression_attribute_names(names)
+            .set_expression_attribute_values(values)
+            .scan_index_forward(!query.descending)
+            .set_limit(query.limit.map(|limit| i32::try_from(limit).unwrap_or(i32::MAX)))
+            .set_exclusive_start_key(from);
+        let answer = self.send(action, &mut Backoff::for_reads(), || request.clone().send()).await?;
+        let next = answer.last_evaluated_key.filter(|key| !key.is_empty());
+        Ok(ItemPage { items: answer.items.unwrap_or_default(), next })
     }
 
     /// Reads all pages.
@@ -151,33 +139,21 @@ impl Db {
         segments: i32,
     ) -> Result<Vec<String>, StoreError> {
         let mut names = Vec::new();
+        let request = self.client.scan().table_name(&self.jobs).consistent_read(true);
+        let request = request.projection_expression("#id").expression_attribute_names("#id", JOB_ID);
+        let request = request.segment(segment).total_segments(segments);
         let mut from: Option<Attributes> = None;
-        let mut backoff = Backoff::for_reads();
         loop {
-            let request = self.client.scan().table_name(&self.jobs).consistent_read(true);
-            let request =
-                request.projection_expression("#id").expression_attribute_names("#id", crate::keys::JOB_ID);
-            let request =
-                request.segment(segment).total_segments(segments).set_exclusive_start_key(from.clone());
-            match request.send().await {
-                Ok(answer) => {
-                    let found = answer.items.unwrap_or_default().into_iter();
-                    names.extend(found.filter_map(|mut item| match item.remove(crate::keys::JOB_ID) {
-                        Some(AttributeValue::S(name)) => Some(name),
-                        _ => None,
-                    }));
-                    match answer.last_evaluated_key.filter(|key| !key.is_empty()) {
-                        None => return Ok(names),
-                        next => from = next,
-                    }
-                    backoff = Backoff::for_reads();
-                }
-                Err(error) => {
-                    let fault = Fault::from_sdk(error, self.could_not("list the jobs"));
-                    if !fault.kind().is_transient() || !backoff.wait().await {
-                        return Err(self.to_store_error(fault));
-                    }
-                }
+            let request = || request.clone().set_exclusive_start_key(from.clone()).send();
+            let answer = self.send("list the jobs", &mut Backoff::for_reads(), request).await?;
+            let found = answer.items.unwrap_or_default().into_iter();
+            names.extend(found.filter_map(|mut item| match item.remove(JOB_ID) {
+                Some(AttributeValue::S(name)) => Some(name),
+                _ => None,
+            }));
+            match answer.last_evaluated_key.filter(|key| !key.is_empty()) {
+                None => return Ok(names),
+                next => from = next,
             }
         }
     }

@@ -1,5 +1,5 @@
 use ecs_scheduler_core::store::write_set;
-use ecs_scheduler_core::{DecisionDraft, JobId, JobUid, TickOutcome, TickSpan, Timestamp};
+use ecs_scheduler_core::{DecisionDraft, JobId, JobUid, NewJob, TickOutcome, TickSpan, Timestamp};
 
 use super::*;
 
@@ -21,7 +21,9 @@ fn draft(outcome: TickOutcome) -> DecisionDraft {
 
 fn meta(open_decision: Option<TickOutcome>) -> JobMeta {
     let job = JobId::new("nightly").unwrap();
-    let mut meta = JobMeta::new(job, JobUid::random(), 1, "{}", Timestamp::UNIX_EPOCH);
+    let document = serde_json::value::RawValue::from_string("{}".to_owned()).unwrap();
+    let new = NewJob { id: job, uid: JobUid::random(), document, at: Timestamp::UNIX_EPOCH };
+    let mut meta = JobMeta::new(&new.into(), 1);
     meta.open_decision =
         open_decision.map(|outcome| OpenDecision { id: DecisionId(3), draft: draft(outcome) });
     meta
