@@ -14,7 +14,7 @@ use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use aws_smithy_types::retry::RetryConfig;
 use aws_smithy_types::timeout::TimeoutConfig;
 use aws_types::SdkConfig;
-use ecs_scheduler_core::{Clock, FaultKind};
+use ecs_scheduler_core::{Clock, ConfigError, FaultKind};
 use parking_lot::Mutex;
 use tokio::sync::OnceCell;
 
@@ -119,6 +119,40 @@ pub struct AwsScope {
     pub region: Option<String>,
     /// Twelve digits.
     pub account: Option<String>,
+}
+
+impl AwsScope {
+    /// Makes the scope of the source that a trigger reads, from its fields `region` and `accountId`.
+    ///
+    /// # Errors
+    ///
+    /// Fails if one of them is malformed.
+    pub fn new(region: Option<&str>, account: Option<&str>) -> Result<Self, ConfigError> {
+        if !region.is_none_or(is_region) {
+            return Err(ConfigError::at("/region", "must be a region such as eu-central-1"));
+        }
+        if !account.is_none_or(is_account) {
+            return Err(ConfigError::at("/accountId", "must be an account's twelve digits, as a string"));
+        }
+        Ok(Self { region: region.map(str::to_owned), account: account.map(str::to_owned) })
+    }
+}
+
+/// Tells whether a text is the number of an account.
+#[must_use]
+pub fn is_account(text: &str) -> bool {
+    text.len() == 12 && is_digits(text)
+}
+
+fn is_region(text: &str) -> bool {
+    let is_word = |part: &&str| !part.is_empty() && part.bytes().all(|c| c.is_ascii_lowercase());
+    let parts: Vec<&str> = text.split('-').collect();
+    matches!(parts.as_slice(), [words @ .., number] if words.len() >= 2 && words.iter().all(is_word)
+        && (1..=2).contains(&number.len()) && is_digits(number))
+}
+
+fn is_digits(text: &str) -> bool {
+    text.bytes().all(|c| c.is_ascii_digit())
 }
 
 /// The AWS configuration and usage counts that all parts share. Clones share everything.

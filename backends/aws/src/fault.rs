@@ -124,6 +124,13 @@ impl Fault {
         Some(self.answer.as_ref()?.message.as_str())
     }
 
+    /// Returns the code and the message of AWS, as the source of an error with another message.
+    #[must_use]
+    pub fn service_answer(&self) -> String {
+        let (code, message) = (self.code(), self.service_message());
+        format!("{}: {}", code.unwrap_or("no code"), message.unwrap_or("no explanation"))
+    }
+
     fn from_response(answer: &ErrorResponse<'_>, attempted: String) -> Self {
         let ErrorResponse { status, code, service_message, skew } = *answer;
         let service_message = service_message.unwrap_or_default();

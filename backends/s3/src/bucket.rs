@@ -65,13 +65,7 @@ pub(crate) type Object = (Vec<u8>, String);
 impl Bucket {
     /// Reads an object, if it exists.
     pub(crate) async fn get(&self, key: &str) -> Result<Option<Object>, Fault> {
-        let mut retries = CallRetries::default();
-        loop {
-            match self.try_get(key).await {
-                Err(fault) if retries.should_retry(&fault) => retries.wait().await,
-                answer => return answer,
-            }
-        }
+        retry(|| self.try_get(key)).await
     }
 
     async fn try_get(&self, key: &str) -> Result<Option<Object>, Fault> {
@@ -151,14 +145,7 @@ impl Bucket {
     /// Removes objects unconditionally. An object that does not exist is not an error.
     pub(crate) async fn delete_all(&self, keys: &[String]) -> Result<(), Fault> {
         for keys in keys.chunks(MAX_DELETED_KEYS) {
-            let mut retries = CallRetries::default();
-            loop {
-                match self.delete_batch(keys).await {
-                    Err(fault) if retries.should_retry(&fault) => retries.wait().await,
-                    Err(fault) => return Err(fault),
-                    Ok(()) => break,
-                }
-            }
+            retry(|| self.delete_batch(keys)).await?;
         }
         Ok(())
     }
@@ -185,21 +172,14 @@ impl Bucket {
     /// Lists all keys that start with `prefix` and are greater than `after`, ascending, with their entity tags. Keys
     /// with a slash after the prefix are skipped.
     pub(crate) async fn list(&self, prefix: &str, after: &str) -> Result<Vec<(String, String)>, Fault> {
-        let (mut found, mut token, mut retries) = (Vec::new(), None, CallRetries::default());
+        let (mut found, mut token) = (Vec::new(), None);
         loop {
-            let list_page = match self.list_page(prefix, after, token.clone()).await {
-                Ok(list_page) => list_page,
-                Err(fault) if retries.should_retry(&fault) => {
-                    retries.wait().await;
-                    continue;
-                }
-                Err(fault) => return Err(fault),
-            };
+            let list_page = retry(|| self.list_page(prefix, after, token.clone())).await?;
             found.extend(list_page.contents.unwrap_or_default().into_iter().filter_map(|object| {
                 let key = object.key.filter(|key| key.as_str() > after)?;
                 Some((key, object.e_tag.unwrap_or_default()))
             }));
-            (token, retries) = (list_page.next_continuation_token, CallRetries::default());
+            token = list_page.next_continuation_token;
             if token.is_none() {
                 return Ok(found);
             }
@@ -222,15 +202,7 @@ impl Bucket {
 
     /// Creates the bucket if it does not exist; returns whether it created it.
     pub(crate) async fn ensure_exists(&self) -> Result<bool, Fault> {
-        let mut retries = CallRetries::default();
-        loop {
-            match self.exists().await {
-                Ok(true) => return Ok(false),
-                Ok(false) => return self.create().await.map(|()| true),
-                Err(fault) if retries.should_retry(&fault) => retries.wait().await,
-                Err(fault) => return Err(fault),
-            }
-        }
+        if retry(|| self.exists()).await? { Ok(false) } else { self.create().await.map(|()| true) }
     }
 
     async fn exists(&self) -> Result<bool, Fault> {
@@ -276,6 +248,17 @@ fn race_error(attempted: &str) -> Fault {
     Fault::new(FaultKind::Unavailable, format!("{attempted}: other writers kept changing it"))
 }
 
+/// Makes a call, and repeats it after a transient fault.
+async fn retry<T, F: Future<Output = Result<T, Fault>>>(call: impl Fn() -> F) -> Result<T, Fault> {
+    let mut retries = CallRetries::default();
+    loop {
+        match call().await {
+            Err(fault) if fault.kind().is_transient() && retries.remain() => retries.wait().await,
+            answer => return answer,
+        }
+    }
+}
+
 /// The remaining attempts at one call, with exponential backoff.
 #[derive(Debug)]
 struct CallRetries {
@@ -292,11 +275,6 @@ impl Default for CallRetries {
 impl CallRetries {
     fn remain(&self) -> bool {
         self.left > 0
-    }
-
-    /// Returns whether to retry after this fault.
-    fn should_retry(&self, fault: &Fault) -> bool {
-        fault.kind().is_transient() && self.remain()
     }
 
     async fn wait(&mut self) {

@@ -32,12 +32,7 @@ where
     } else {
         return fault;
     };
-    let aws_message = format!(
-        "{}: {}",
-        fault.code().unwrap_or("no code"),
-        fault.service_message().unwrap_or("no explanation")
-    );
-    Fault::new(kind, format!("{attempted}; {remedy}")).with_source(aws_message)
+    Fault::new(kind, format!("{attempted}; {remedy}")).with_source(fault.service_answer())
 }
 
 /// Returns whether the precondition of a write did not hold: an object exists, does not exist, or has another tag.

@@ -36,7 +36,7 @@ impl QueryPlan {
     ///
     /// Fails with the first field that is wrong.
     pub(crate) fn from_config(config: &CloudWatchConfig) -> Result<Self, ConfigError> {
-        check_scope(config)?;
+        let scope = AwsScope::new(config.region.as_deref(), config.account_id.as_deref())?;
         let series = series(config)?;
         let period = period(&config.period)?;
         let delay = seconds(&config.delay, "/delay")?;
@@ -46,26 +46,8 @@ impl QueryPlan {
         let rule = rule(config)?;
         check_retention(period, delay, rule.periods)?;
         let query = Arc::new(MetricQuery { series, account: config.account_id.clone() });
-        let scope = AwsScope { region: config.region.clone(), account: config.account_id.clone() };
         Ok(Self { scope, query, period, delay, rule })
     }
-}
-
-fn check_scope(config: &CloudWatchConfig) -> Result<(), ConfigError> {
-    let digits = |text: &str| text.bytes().all(|c| c.is_ascii_digit());
-    let region = |region: &String| {
-        let parts: Vec<&str> = region.split('-').collect();
-        let lower = |part: &&str| !part.is_empty() && part.bytes().all(|c| c.is_ascii_lowercase());
-        matches!(parts.as_slice(), [words @ .., number] if words.len() >= 2
-            && words.iter().all(lower) && (1..=2).contains(&number.len()) && digits(number))
-    };
-    if !config.region.as_ref().is_none_or(region) {
-        return Err(ConfigError::at("/region", "must be a region such as eu-central-1"));
-    }
-    if !config.account_id.as_ref().is_none_or(|account| account.len() == 12 && digits(account)) {
-        return Err(ConfigError::at("/accountId", "must be an account's twelve digits, as a string"));
-    }
-    Ok(())
 }
 
 fn series(config: &CloudWatchConfig) -> Result<Series, ConfigError> {

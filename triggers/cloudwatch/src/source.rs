@@ -125,9 +125,7 @@ impl CloudWatchRegion {
                     "could not read metrics in {}; allow cloudwatch:{OPERATION} in the policy of the scheduler's role",
                     self.region
                 );
-                let said = fault.service_message().unwrap_or("no explanation");
-                let code = fault.code().unwrap_or("no code");
-                TriggerError::new(FaultKind::Denied, message).with_source(format!("{code}: {said}"))
+                TriggerError::new(FaultKind::Denied, message).with_source(fault.service_answer())
             }
             FaultKind::Denied
             | FaultKind::Config

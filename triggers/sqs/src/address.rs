@@ -1,6 +1,6 @@
 //! The address of a queue, parsed from its name or its URL.
 
-use ecs_scheduler_backend_aws::{AwsScope, partition};
+use ecs_scheduler_backend_aws::{AwsScope, is_account, partition};
 use ecs_scheduler_core::{ConfigError, Permission};
 
 use crate::SqsConfig;
@@ -42,20 +42,19 @@ impl QueueAddress {
     /// Fails if neither or both of name and URL are given, or if one of them, the region or the account is malformed
     /// or contradicts another.
     pub(crate) fn from_config(config: &SqsConfig) -> Result<Self, ConfigError> {
-        check_region(config.region.as_deref())?;
-        check_account(config.account_id.as_deref())?;
+        let scope = AwsScope::new(config.region.as_deref(), config.account_id.as_deref())?;
         match (&config.queue_name, &config.queue_url) {
             (Some(_), Some(_)) => {
                 Err(ConfigError::at("/queueUrl", "queueName is given as well; leave one of them out"))
             }
             // The Python version's message, which its clients know.
             (None, None) => Err(ConfigError::new("sqs trigger type requires queueName field")),
-            (Some(name), None) => Self::by_name(name, config),
-            (None, Some(url)) => Self::by_url(url, config),
+            (Some(name), None) => Self::by_name(name, scope),
+            (None, Some(url)) => Self::by_url(url, scope),
         }
     }
 
-    fn by_name(name: &str, config: &SqsConfig) -> Result<Self, ConfigError> {
+    fn by_name(name: &str, scope: AwsScope) -> Result<Self, ConfigError> {
         let stem = name.strip_suffix(".fifo").unwrap_or(name);
         let is_valid = |c: u8| c.is_ascii_alphanumeric() || c == b'_' || c == b'-';
         if stem.is_empty() || name.len() > limits::MAX_NAME_LENGTH || !stem.bytes().all(is_valid) {
@@ -65,12 +64,11 @@ impl QueueAddress {
             );
             return Err(ConfigError::at("/queueName", message));
         }
-        let scope = AwsScope { region: config.region.clone(), account: config.account_id.clone() };
-        let queue_ref = QueueRef::Name(QueueName { name: name.to_owned(), owner: config.account_id.clone() });
+        let queue_ref = QueueRef::Name(QueueName { name: name.to_owned(), owner: scope.account.clone() });
         Ok(Self { scope, name: name.to_owned(), queue_ref })
     }
 
-    fn by_url(url: &str, config: &SqsConfig) -> Result<Self, ConfigError> {
+    fn by_url(url: &str, scope: AwsScope) -> Result<Self, ConfigError> {
         let parts = UrlParts::parse(url).ok_or_else(|| {
             let like = "https://sqs.eu-central-1.amazonaws.com/123456789012/orders";
             ConfigError::at("/queueUrl", format!("must be a queue's URL such as {like}"))
@@ -78,20 +76,20 @@ impl QueueAddress {
         let contradicts = |given: &Option<String>, named: Option<&str>| {
             given.as_deref().zip(named).is_some_and(|(given, named)| given != named)
         };
-        if contradicts(&config.region, parts.region) {
+        if contradicts(&scope.region, parts.region) {
             return Err(ConfigError::at(
                 "/region",
                 "contradicts queueUrl, which names another; leave it out",
             ));
         }
-        if contradicts(&config.account_id, parts.account) {
+        if contradicts(&scope.account, parts.account) {
             return Err(ConfigError::at(
                 "/accountId",
                 "contradicts queueUrl, which names another; leave it out",
             ));
         }
-        let region = config.region.clone().or_else(|| parts.region.map(str::to_owned));
-        let scope = AwsScope { region, account: config.account_id.clone() };
+        let region = scope.region.or_else(|| parts.region.map(str::to_owned));
+        let scope = AwsScope { region, ..scope };
         Ok(Self { scope, name: parts.name.to_owned(), queue_ref: QueueRef::Url(url.to_owned()) })
     }
 
@@ -112,33 +110,6 @@ impl QueueAddress {
             QueueRef::Url(_) => vec![read],
         }
     }
-}
-
-fn check_region(region: Option<&str>) -> Result<(), ConfigError> {
-    let is_valid = |region: &str| {
-        let part = |part: &str| !part.is_empty() && part.bytes().all(|c| c.is_ascii_lowercase());
-        let mut parts = region.rsplit('-');
-        let number = parts.next().unwrap_or_default();
-        (1..=2).contains(&number.len())
-            && number.bytes().all(|c| c.is_ascii_digit())
-            && region.split('-').count() >= 3
-            && parts.all(part)
-    };
-    if region.is_none_or(is_valid) {
-        return Ok(());
-    }
-    Err(ConfigError::at("/region", "must be a region such as eu-central-1"))
-}
-
-fn check_account(account: Option<&str>) -> Result<(), ConfigError> {
-    if account.is_none_or(is_account) {
-        return Ok(());
-    }
-    Err(ConfigError::at("/accountId", "must be an account's twelve digits, as a string"))
-}
-
-fn is_account(text: &str) -> bool {
-    text.len() == 12 && text.bytes().all(|c| c.is_ascii_digit())
 }
 
 /// The parts of a queue's URL.

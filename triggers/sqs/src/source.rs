@@ -111,22 +111,17 @@ fn trigger_error(fault: Fault, attempted: &str, action: &str) -> TriggerError {
     match fault.kind() {
         FaultKind::NotFound => {
             let message = format!("{attempted}: there is none; check its name, region and accountId");
-            TriggerError::new(FaultKind::NotFound, message).with_source(service_answer(&fault))
+            TriggerError::new(FaultKind::NotFound, message).with_source(fault.service_answer())
         }
         FaultKind::Denied => {
             let message = format!(
                 "{attempted}; allow {action} on it in the policy of the scheduler's role, and, if it belongs to another \
                  account, in the queue's own policy"
             );
-            TriggerError::new(FaultKind::Denied, message).with_source(service_answer(&fault))
+            TriggerError::new(FaultKind::Denied, message).with_source(fault.service_answer())
         }
         FaultKind::Config | FaultKind::Throttled | FaultKind::Unavailable | FaultKind::Bug => fault.into(),
     }
-}
-
-/// Returns SQS's code and message.
-fn service_answer(fault: &Fault) -> String {
-    format!("{}: {}", fault.code().unwrap_or("no code"), fault.service_message().unwrap_or("no explanation"))
 }
 
 /// Makes the error of a missing count, which must not be read as zero.

@@ -58,3 +58,30 @@ fn secret_is_not_printed() {
     let text = format!("{:?}", settings());
     assert!(text.contains("AKID") && !text.contains("very-secret"), "{text}");
 }
+
+#[test]
+fn scope_with_a_malformed_region_or_account_is_refused() {
+    for region in ["eu-central-1", "us-gov-west-1", "ap-southeast-12"] {
+        let scope = AwsScope::new(Some(region), Some("123456789012")).unwrap();
+        assert_eq!((scope.region.as_deref(), scope.account.as_deref()), (Some(region), Some("123456789012")));
+    }
+    for region in [
+        "",
+        "eu",
+        "eu-1",
+        "eu-central",
+        "eu-central-",
+        "eu-central-123",
+        "EU-central-1",
+        "eu--1",
+        "eu-central-x",
+    ] {
+        let error = AwsScope::new(Some(region), None).unwrap_err();
+        assert_eq!(error.pointer, "/region", "{region}");
+    }
+    for account in ["", "12345678901", "1234567890123", "12345678901x"] {
+        let error = AwsScope::new(None, Some(account)).unwrap_err();
+        assert_eq!(error.pointer, "/accountId", "{account}");
+    }
+    assert_eq!(AwsScope::new(None, None).unwrap(), AwsScope::default());
+}
