@@ -53,9 +53,7 @@ const PLANS: &[Plan] = &[
         ],
         places: &[
             ("impl", " Store for ", "store"),
-            ("impl", " JobStore for ", "store"),
             ("impl", " Journal for ", "store"),
-            ("impl", " Registers for ", "store"),
             ("impl", " SharedStore for ", "shared_store"),
             ("impl", " Shards for ", "shared_store"),
             ("pub async fn open(", "", "open"),
