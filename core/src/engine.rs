@@ -48,6 +48,7 @@ mod store_calls;
 mod task_monitor;
 mod task_tracker;
 mod tick_retry;
+mod without_details;
 
 pub use crate::clock::is_ahead;
 pub use evaluate::EvalOverrides;

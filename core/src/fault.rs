@@ -6,6 +6,8 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::text::make_line;
+
 #[cfg(test)]
 mod tests;
 
@@ -166,7 +168,7 @@ macro_rules! failure_methods {
     };
 }
 
-/// Formats an error and its chain of sources in one line, separated by colons.
+/// Formats an error and its chain of sources in one [line](make_line), separated by colons.
 ///
 /// Errors of this workspace keep their source out of `Display`; a boundary (log, API, CLI) calls this once.
 #[must_use]
@@ -178,5 +180,6 @@ pub fn chain(error: &(dyn std::error::Error + 'static)) -> String {
         text.push_str(&cause.to_string());
         next = cause.source();
     }
+    make_line(&mut text);
     text
 }

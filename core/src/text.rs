@@ -1,4 +1,4 @@
-//! Detection of characters that change how the surrounding text is displayed.
+//! Detection of characters that change how the surrounding text is displayed, and bounded lines of text from outside.
 
 /// Tells whether a character is invisible and changes how other text is displayed: control characters except line feed and
 /// tab, marks of direction, line and paragraph separators, and noncharacters.
@@ -32,4 +32,83 @@ pub fn refusal(text: &str) -> Option<String> {
         "Contains U+{:04X}, a control character or a mark of direction; remove it.",
         u32::from(found)
     ))
+}
+
+/// The maximum length of a [line](make_line), in characters.
+pub const MAX_LINE: usize = 2_000;
+
+/// Makes one printable line of a text from outside: a line break or a tab becomes a blank, any other
+/// [unprintable](is_unprintable) character becomes U+FFFD, and a text of more than [`MAX_LINE`] characters is cut and ends
+/// with an ellipsis. A text that is such a line stays as it is, without an allocation.
+///
+/// The engine does this with every text of a trigger, a launcher or an error before the text reaches the journal: a store
+/// may refuse U+0000 or a long text.
+///
+/// # Example
+///
+/// ```
+/// let mut text = "access denied\n\u{0} by a proxy".to_owned();
+/// ecs_scheduler_core::text::make_line(&mut text);
+/// assert_eq!(text, "access denied \u{fffd} by a proxy");
+/// ```
+pub fn make_line(text: &mut String) {
+    let is_replaced = |character: char| matches!(character, '\n' | '\t') || is_unprintable(character);
+    let is_short = text.len() <= MAX_LINE || text.chars().nth(MAX_LINE).is_none();
+    if is_short && (text.bytes().all(|byte| matches!(byte, b' '..=b'~')) || !text.contains(is_replaced)) {
+        return;
+    }
+    let mut characters = text.chars().map(|character| match character {
+        _ if !is_replaced(character) => character,
+        _ if character.is_whitespace() => ' ',
+        _ => char::REPLACEMENT_CHARACTER,
+    });
+    let mut line: String = characters.by_ref().take(MAX_LINE - 1).collect();
+    let last = characters.next();
+    line.extend(if characters.next().is_some() { Some('…') } else { last });
+    *text = line;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn line(text: &str) -> String {
+        let mut text = text.to_owned();
+        make_line(&mut text);
+        text
+    }
+
+    #[test]
+    fn line_of_printable_text_keeps_its_allocation() {
+        for text in ["access denied", "", "60 ÷ 5 → 12, größer als „0“", &"ü".repeat(MAX_LINE)] {
+            let mut same = text.to_owned();
+            let before = same.as_ptr();
+            make_line(&mut same);
+            assert_eq!((same.as_str(), same.as_ptr()), (text, before));
+        }
+    }
+
+    #[test]
+    fn line_replaces_control_characters_and_marks_of_direction() {
+        assert_eq!(line("a\r\nb\tc\u{2028}d"), "a  b c d");
+        assert_eq!(line("\u{0}\u{1b}[31m\u{202e}ü"), "\u{fffd}\u{fffd}[31m\u{fffd}ü");
+    }
+
+    #[test]
+    fn long_text_is_cut_and_ends_with_an_ellipsis() {
+        assert_eq!(line(&"a".repeat(MAX_LINE)), "a".repeat(MAX_LINE));
+        assert_eq!(line(&"ü".repeat(MAX_LINE + 1)), "ü".repeat(MAX_LINE - 1) + "…");
+        assert_eq!(line(&("\u{0}".to_owned() + &"a".repeat(MAX_LINE - 1))).chars().last(), Some('a'));
+    }
+
+    proptest! {
+        #[test]
+        fn line_of_any_text_is_printable_bounded_and_final(text in "\\PC{0,20}|(?s).{0,2100}") {
+            let once = line(&text);
+            prop_assert!(once.chars().count() <= MAX_LINE);
+            prop_assert!(!once.contains(['\n', '\t']) && refusal(&once).is_none());
+            prop_assert_eq!(line(&once), once);
+        }
+    }
 }

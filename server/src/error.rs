@@ -1,5 +1,6 @@
 //! Errors of commands, and their exit codes.
 
+use std::error::Error as _;
 use std::process::ExitCode;
 
 use ecs_scheduler_core::fault;
@@ -72,7 +73,10 @@ impl CommandError {
     pub fn lines(&self) -> Vec<String> {
         let texts = match self {
             Self::Config(ConfigRejected(problems)) => problems.clone(),
-            Self::Unreachable { .. } | Self::Refused { .. } | Self::Failed { .. } => vec![fault::chain(self)],
+            Self::Unreachable { .. } | Self::Refused { .. } | Self::Failed { .. } => {
+                let cause = self.source().map(|cause| format!(": {}", fault::chain(cause)));
+                vec![format!("{self}{}", cause.unwrap_or_default())]
+            }
         };
         let indented = |line: &str| if line.starts_with(' ') { line.to_owned() } else { format!("  {line}") };
         let safe = |text: String| {

@@ -58,9 +58,11 @@ pub(crate) const LOCK_JOURNAL: &str = "SELECT pg_advisory_xact_lock($1, 'ecss_jo
 /// The registers of the fences stay unchanged until the transaction ends.
 const LOCK_FENCES: &str =
     "SELECT name, version FROM ecss_registers WHERE name = ANY($1::text[]) ORDER BY name FOR SHARE";
-/// The newest row may be folded into only if it was not pruned: then it has an explanation.
+/// The newest row may be folded into only if it was not pruned: then it has an explanation. No row is folded into that has
+/// U+0000 in a text, which the server stores but cannot extract.
 const LOCK_JOBS: &str = "SELECT id, uid, revision, settled, head, folds, \
-    (SELECT h.ledger->>'explanation' FROM ecss_journal h WHERE h.seq = j.head) AS explanation \
+    (SELECT CASE WHEN strpos(h.ledger::text, '\\u0000') = 0 THEN h.ledger->>'explanation' END \
+    FROM ecss_journal h WHERE h.seq = j.head) AS explanation \
     FROM ecss_jobs j WHERE id = ANY($1::text[]) ORDER BY id FOR NO KEY UPDATE";
 const FIND_FIRINGS: &str = "SELECT firing FROM ecss_journal WHERE firing = ANY($1::text[])";
 pub(crate) const RESERVE_NUMBERS: &str =

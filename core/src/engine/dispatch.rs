@@ -21,6 +21,7 @@ use super::faults::{FailedTicks, Failing};
 use super::inner::EngineInner;
 use super::spans::firing_span;
 use super::status::Counters;
+use super::without_details;
 use crate::clock::is_ahead;
 use crate::decide::TickOutcome;
 use crate::event::Event;
@@ -157,11 +158,12 @@ impl FiringDriver {
     }
 
     /// Makes the firing's next state durable, and retries while the store does not answer. Done when the firing has another
-    /// writer, or the engine stops.
-    async fn advance(&mut self, to: Firing, outcome: Option<TickOutcome>) -> AttemptFlow {
+    /// writer, or the engine stops. When the store refuses the state for good, the state without details is written.
+    async fn advance(&mut self, mut to: Firing, outcome: Option<TickOutcome>) -> AttemptFlow {
         let mut backoff = MIN_BACKOFF;
+        let mut logged = false;
         loop {
-            match self.write(&to, outcome).await {
+            match self.write_or_shrink(&mut to, outcome, &mut logged).await {
                 Ok(()) => {
                     self.firing = to;
                     let Firing { state, requested, .. } = &self.firing;
@@ -193,10 +195,43 @@ impl FiringDriver {
         }
     }
 
-    /// Writes the firing's next state. While the store does not answer, other firings may use the permit.
+    /// Writes the firing's next state. When the store refuses it for good, takes the state without details instead, if that
+    /// can be written. `logged` tells whether the refusal was logged.
+    async fn write_or_shrink(
+        &mut self,
+        to: &mut Firing,
+        outcome: Option<TickOutcome>,
+        logged: &mut bool,
+    ) -> Result<(), StoreError> {
+        let refused = match self.write(to, outcome).await {
+            Err(error) if error.is_lasting() => error,
+            answer => return answer,
+        };
+        let first = !std::mem::replace(logged, true);
+        if first {
+            tracing::error!(error = %fault::chain(&refused), "the store refuses a firing; writing it without details");
+        }
+        let smaller = without_details::firing(to);
+        match self.write(&smaller, outcome).await {
+            Ok(()) => {
+                *to = smaller;
+                Ok(())
+            }
+            // If the refused write had its effect all the same, its repetition finds that.
+            Err(StoreError::Conflict(_)) => Err(refused),
+            answer => {
+                if first {
+                    self.engine.store.record_lasting_fault(&answer);
+                }
+                answer
+            }
+        }
+    }
+
+    /// Writes a state of the firing. While the store does not answer, other firings may use the permit.
     async fn write(&mut self, to: &Firing, outcome: Option<TickOutcome>) -> Result<(), StoreError> {
         let engine = Arc::clone(&self.engine);
-        let mut write = std::pin::pin!(engine.store.advance(self.firing.state, to, outcome));
+        let mut write = std::pin::pin!(engine.store.try_advance(self.firing.state, to, outcome));
         match tokio::time::timeout(MAX_PERMIT_WRITE, &mut write).await {
             Ok(answer) => answer,
             Err(_) => {

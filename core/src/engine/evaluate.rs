@@ -21,8 +21,12 @@ use crate::queue::QueueFacts;
 use crate::scaling::Demand;
 use crate::store::StoreError;
 use crate::task::Population;
+use crate::text::make_line;
 use crate::trigger::{EvalContext, Evaluation, Tick, TriggerError};
 use queue::convergence_observation;
+
+/// The most observations of one evaluation that are recorded.
+const MAX_OBSERVATIONS: usize = 1_000;
 
 /// Values that a dry run assumes instead of reading them.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -86,7 +90,8 @@ impl From<(DecisionDraft, Option<Firing>)> for TickEvaluation {
 }
 
 impl TickEvaluation {
-    fn finished(draft: DecisionDraft, outcome: TickOutcome, reason: String) -> Self {
+    fn finished(draft: DecisionDraft, outcome: TickOutcome, mut reason: String) -> Self {
+        make_line(&mut reason);
         (draft.finish(outcome, reason), None).into()
     }
 
@@ -119,7 +124,7 @@ impl EngineInner {
         }
         let asked_at = self.clock.now();
         let evaluation = match self.evaluate_trigger(request).await {
-            Ok(evaluation) => evaluation,
+            Ok(evaluation) => with_lines(evaluation),
             Err(failure) => return TickEvaluation::unreadable(draft, TickOutcome::SourceError, failure),
         };
         draft.demand = Some(evaluation.demand);
@@ -268,7 +273,9 @@ impl EngineInner {
         let (faults, uid) = (&self.process.faults, request.loaded.uid);
         let Some(error) = error else { return faults.record_readable(uid, subject) };
         let (job, tick) = (&request.job.id, request.tick.nominal);
-        let failure = FailedRead { job, tick, source: &error.to_string(), error: &fault::chain(error) };
+        let mut source = error.to_string();
+        make_line(&mut source);
+        let failure = FailedRead { job, tick, source: &source, error: &fault::chain(error) };
         faults.record_unreadable(self.number, uid, subject, failure);
     }
 
@@ -383,6 +390,17 @@ impl EngineInner {
             note: None,
         })
     }
+}
+
+/// Makes [lines](make_line) of a trigger's texts, and keeps the first observations up to the limit.
+fn with_lines(mut evaluation: Evaluation) -> Evaluation {
+    make_line(&mut evaluation.reason);
+    evaluation.observations.truncate(MAX_OBSERVATIONS);
+    for observation in &mut evaluation.observations {
+        let texts = [&mut observation.name, &mut observation.subject, &mut observation.unit];
+        texts.into_iter().for_each(make_line);
+    }
+    evaluation
 }
 
 /// Returns the first step that counts the tasks that are pending or running.

@@ -50,7 +50,7 @@ impl EngineHandle {
     /// Returns the launcher, for checks that start nothing.
     #[must_use]
     pub fn launcher(&self) -> &dyn Launcher {
-        &*self.engine.launcher
+        self.engine.launcher.inner()
     }
 
     /// Announces that a job was created, replaced or removed: the engine reads the store again.

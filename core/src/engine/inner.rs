@@ -17,7 +17,9 @@ use tracing::Instrument as _;
 
 use super::in_flight::InFlight;
 use super::job_cache::JobCache;
+use super::launcher_calls::LauncherCalls;
 use super::process::ProcessState;
+use super::settle::RefusedJobs;
 use super::stop_requests::StopRequests;
 use super::store_calls::StoreCalls;
 use super::task_tracker::TaskTracker;
@@ -27,14 +29,13 @@ use crate::clock::Clock;
 use crate::event::Event;
 use crate::firing::Firing;
 use crate::id::{FiringId, JobId, JobUid, Revision};
-use crate::launcher::Launcher;
 use crate::registry::TriggerRegistry;
 
 /// The state that the parts of the engine share.
 pub(super) struct EngineInner {
     pub(super) options: EngineOptions,
     pub(super) store: StoreCalls,
-    pub(super) launcher: Arc<dyn Launcher>,
+    pub(super) launcher: LauncherCalls,
     pub(super) registry: Arc<TriggerRegistry>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) task_tracker: TaskTracker,
@@ -69,6 +70,8 @@ pub(super) struct EngineInner {
     pub(super) rescan: AtomicBool,
     /// Versions of jobs whose failing ticks were read from the journal.
     pub(super) recalled: Mutex<LruCache<(JobUid, Revision), ()>>,
+    /// Jobs that are settled alone, because the store refused their batch.
+    pub(super) refused: RefusedJobs,
     pub(super) loop_stats: Mutex<LoopStats>,
     /// The span in which the engine was started: that of its shard, if there are several.
     span: tracing::Span,
@@ -115,7 +118,7 @@ impl EngineInner {
             process,
             backlog,
             options,
-            launcher,
+            launcher: LauncherCalls::new(launcher),
             registry,
             clock,
             task_tracker: TaskTracker::default(),
@@ -132,6 +135,7 @@ impl EngineInner {
             resumed: Mutex::default(),
             future_versions: Mutex::default(),
             rescan: AtomicBool::new(false),
+            refused: RefusedJobs::default(),
             loop_stats: Mutex::default(),
             span: tracing::Span::current(),
             background: tokio_util::task::TaskTracker::new(),

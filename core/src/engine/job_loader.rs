@@ -23,7 +23,7 @@ impl EngineInner {
             registry: &self.registry,
             max_tasks: self.options.max_tasks,
             strictness: Strictness::Lenient,
-            launcher: Some(&*self.launcher),
+            launcher: Some(self.launcher.inner()),
         }
     }
 

@@ -3,20 +3,98 @@
 //!
 //! A launcher bounds its own calls, and its errors say more than a deadline that has passed. The deadline is for a call that
 //! never ends: without it, whatever waits for the launcher would wait for ever.
+//!
+//! The texts of each answer are made [lines](make_line) before they reach the journal; the ids of tasks and the name of a definition
+//! stay as the launcher gave them. Texts of errors become lines in [`fault::chain`].
 
 use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures::FutureExt as _;
+use jiff::Timestamp;
 use tokio::time::Instant;
 
 use super::inner::EngineInner;
 use crate::fault;
-use crate::launcher::LaunchError;
-use crate::task::{TaskId, TaskState};
+use crate::id::{JobId, TaskId};
+use crate::launcher::{
+    LaunchError, LaunchLimits, LaunchReport, LaunchRequest, Launcher, LostCall, StartedTask,
+};
+use crate::task::{Population, TaskSpec, TaskState};
+use crate::text::make_line;
 
 /// How long the launcher may take to observe or stop tasks; it may wait for its own quota meanwhile.
 const TASK_CALL_TIMEOUT: Duration = Duration::from_mins(2);
+
+/// The launcher, as one engine calls it.
+#[derive(Debug)]
+pub(super) struct LauncherCalls(Arc<dyn Launcher>);
+
+impl LauncherCalls {
+    pub(super) fn new(launcher: Arc<dyn Launcher>) -> Self {
+        Self(launcher)
+    }
+
+    /// Returns the launcher itself, for checks whose results are not recorded.
+    pub(super) fn inner(&self) -> &dyn Launcher {
+        &*self.0
+    }
+
+    pub(super) fn limits(&self) -> LaunchLimits {
+        self.0.limits()
+    }
+
+    pub(super) async fn population(&self, job: &JobId, task: &TaskSpec) -> Result<Population, LaunchError> {
+        self.0.population(job, task).await
+    }
+
+    pub(super) async fn acquire_quota(&self, request: &LaunchRequest, deadline: Timestamp) {
+        self.0.acquire_quota(request, deadline).await;
+    }
+
+    pub(super) async fn launch(&self, request: &LaunchRequest) -> Result<LaunchReport, LaunchError> {
+        let mut report = self.0.launch(request).await?;
+        clean_started(&mut report.started);
+        for refusal in &mut report.refused {
+            make_line(&mut refusal.reason);
+            refusal.detail.iter_mut().for_each(make_line);
+        }
+        Ok(report)
+    }
+
+    pub(super) async fn find_lost_launch(
+        &self,
+        request: &LaunchRequest,
+        sent_at: Timestamp,
+    ) -> Result<LostCall, LaunchError> {
+        let mut found = self.0.find_lost_launch(request, sent_at).await?;
+        match &mut found {
+            LostCall::Found(started) => clean_started(started),
+            LostCall::Nothing => {}
+            LostCall::Unknown(reason) => make_line(reason),
+        }
+        Ok(found)
+    }
+
+    pub(super) async fn observe(&self, tasks: &[TaskId]) -> Result<Vec<TaskState>, LaunchError> {
+        let mut states = self.0.observe(tasks).await?;
+        for state in &mut states {
+            let texts = [&mut state.host_id, &mut state.stop_code, &mut state.reason];
+            texts.into_iter().flatten().for_each(make_line);
+            state.containers.iter_mut().for_each(|container| make_line(&mut container.name));
+        }
+        Ok(states)
+    }
+
+    pub(super) async fn stop(&self, task: &TaskId, reason: &str) -> Result<(), LaunchError> {
+        self.0.stop(task, reason).await
+    }
+}
+
+fn clean_started(started: &mut [StartedTask]) {
+    started.iter_mut().filter_map(|task| task.host_id.as_mut()).for_each(make_line);
+}
 
 impl EngineInner {
     /// Makes a call to the launcher, and records whether it answers. A call that panics or takes too long may still have its

@@ -1,5 +1,7 @@
 //! Makes a round durable: outcomes and intents first, launches after.
 
+mod alone;
+
 use std::sync::Arc;
 
 use futures::{StreamExt as _, stream};
@@ -17,6 +19,8 @@ use crate::decide::{DecisionDraft, DecisionRecord, TickOutcome};
 use crate::event::Event;
 use crate::firing::Firing;
 use crate::store::{FiringQuery, Settled, Settlement, StoreError};
+
+pub(super) use alone::RefusedJobs;
 
 /// How many firings of settlements that came too late are looked up at once.
 const STALE_READS: usize = 16;
@@ -107,25 +111,32 @@ impl EngineInner {
             batch.push(settlement);
         }
         reports.send(progress).await;
-        if batch.is_empty() {
-            return;
-        }
-        match self.store.settle(batch).await {
-            Ok(settled) => self.on_batch_committed(pending, settled, reports).await,
-            Err(error) => {
-                let is_fenced = matches!(error, StoreError::Fenced(_));
-                let refusal = if is_fenced { FireError::Elsewhere } else { FireError::Unconfirmed };
-                let mut progress = Vec::with_capacity(pending.len());
-                for one in pending {
-                    self.rollback_reservation(one.firing.as_ref());
-                    if let Some(order) = one.order {
-                        order.reply(Err(refusal));
-                    }
-                    progress.push((one.due.slot, JobProgress::Retry));
+        let alone = self.refused.split_off(&mut pending, &mut batch);
+        if !batch.is_empty() {
+            match self.store.settle(batch).await {
+                Ok(settled) => self.on_batch_committed(pending, settled, reports).await,
+                Err(error) => {
+                    self.refused.record_batch(&pending, &error);
+                    self.on_batch_failed(pending, &error, reports).await;
                 }
-                reports.send(progress).await;
             }
         }
+        self.settle_alone(alone, reports).await;
+    }
+
+    /// Reports jobs whose settlement failed, to be evaluated again.
+    async fn on_batch_failed(&self, pending: Vec<PendingCommit>, error: &StoreError, reports: &ReportSender) {
+        let is_fenced = matches!(error, StoreError::Fenced(_));
+        let refusal = if is_fenced { FireError::Elsewhere } else { FireError::Unconfirmed };
+        let mut progress = Vec::with_capacity(pending.len());
+        for one in pending {
+            self.rollback_reservation(one.firing.as_ref());
+            if let Some(order) = one.order {
+                order.reply(Err(refusal));
+            }
+            progress.push((one.due.slot, JobProgress::Retry));
+        }
+        reports.send(progress).await;
     }
 
     /// Jobs that fire are reported after dispatch has accepted their firings: until then, their rounds are not over.

@@ -88,8 +88,15 @@ impl StoreCalls {
     /// Settles a batch; returns the result of each settlement. After a [`StoreError::Fault`], also that of a store which did
     /// not answer every settlement, it is unknown what is durable.
     pub(super) async fn settle(&self, batch: Vec<Settlement>) -> Result<Vec<Settled>, StoreError> {
+        let answer = self.try_settle(batch).await;
+        self.record_lasting_fault(&answer);
+        answer
+    }
+
+    /// Settles as [`Self::settle`] does. A lasting fault is not recorded: the caller writes less, or records it.
+    pub(super) async fn try_settle(&self, batch: Vec<Settlement>) -> Result<Vec<Settled>, StoreError> {
         let count = batch.len();
-        self.write(async {
+        self.try_write(async {
             let settled = self.store.settle(batch).await?;
             let answered = settled.len();
             if answered == count {
@@ -109,7 +116,19 @@ impl StoreCalls {
         to: &Firing,
         outcome: Option<TickOutcome>,
     ) -> Result<(), StoreError> {
-        let answer = self.write(self.store.advance(Advance { from, to: to.clone(), outcome })).await;
+        let answer = self.try_advance(from, to, outcome).await;
+        self.record_lasting_fault(&answer);
+        answer
+    }
+
+    /// Advances as [`Self::advance`] does. A lasting fault is not recorded: the caller writes less, or records it.
+    pub(super) async fn try_advance(
+        &self,
+        from: FiringState,
+        to: &Firing,
+        outcome: Option<TickOutcome>,
+    ) -> Result<(), StoreError> {
+        let answer = self.try_write(self.store.advance(Advance { from, to: to.clone(), outcome })).await;
         let Err(StoreError::Conflict(_)) = &answer else { return answer };
         let query = FiringQuery { id: Some(to.id.clone()), ..FiringQuery::default() };
         let stored = self.firings(&query).await?.pop();
@@ -139,8 +158,25 @@ impl StoreCalls {
     /// Writes, and records whether the store took the write, for the status and `readyz`. The engine stops when its jobs have
     /// another owner.
     async fn write<T>(&self, call: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
+        let answer = self.try_write(call).await;
+        self.record_lasting_fault(&answer);
+        answer
+    }
+
+    /// Records a lasting fault of a write.
+    pub(super) fn record_lasting_fault<T>(&self, answer: &Result<T, StoreError>) {
+        if let Err(error) = answer
+            && error.is_lasting()
+        {
+            self.process.record_store_fault(error);
+        }
+    }
+
+    /// Writes as [`Self::write`] does, without a record of a lasting fault.
+    async fn try_write<T>(&self, call: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
         let answer = self.in_time(call).await;
         match &answer {
+            Err(error) if error.is_lasting() => {}
             Err(error @ StoreError::Fault { .. }) => self.process.record_store_fault(error),
             Err(error @ StoreError::Fenced(_)) => {
                 if !self.stop.is_cancelled() {

@@ -28,3 +28,12 @@ fn errors_of_plugins_have_the_kind_message_and_cause_of_their_failure() {
     assert_eq!(chain(&launch), chain(&trigger));
     assert!(!launch.outcome_unknown() && launch.with_unknown_outcome().outcome_unknown());
 }
+
+#[test]
+fn chain_of_hostile_and_long_texts_is_one_printable_line() {
+    let failure =
+        Failure::new(FaultKind::Denied, "denied\u{0}\nby \u{1b}[2J").with_source("x".repeat(10_000));
+    let line = chain(&failure);
+    assert!(line.starts_with("denied\u{fffd} by \u{fffd}[2J: xx") && line.ends_with("x…"), "{line}");
+    assert_eq!(line.chars().count(), crate::text::MAX_LINE);
+}

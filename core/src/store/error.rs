@@ -47,6 +47,12 @@ impl StoreError {
         Self::Fault { kind, message: message.into(), cause: Some(cause.into().into()) }
     }
 
+    /// Tells whether the store itself failed, and fails the same call again: a smaller write may succeed.
+    #[must_use]
+    pub fn is_lasting(&self) -> bool {
+        matches!(self, Self::Fault { kind, .. } if !kind.is_transient())
+    }
+
     /// Tells whether the same call may succeed later.
     #[must_use]
     pub fn is_transient(&self) -> bool {

@@ -9,6 +9,7 @@ mod faults;
 mod hangs;
 mod history;
 mod queue;
+mod refused;
 mod replace;
 mod restart;
 mod retry;

@@ -44,6 +44,8 @@ pub struct ChaosStore {
     dies_at: Option<(u64, bool)>,
     /// How many settlements still fail and have their effect half a second later.
     late: AtomicU64,
+    /// A text with which it refuses every settlement and firing for good.
+    refused_text: Option<&'static str>,
     /// How many settlements still have their effect and are answered without their last result.
     short: AtomicU64,
     /// Called at its death; may kill the process.
@@ -62,6 +64,7 @@ impl ChaosStore {
             writes: AtomicU64::new(0),
             dies_at: None,
             late: AtomicU64::new(0),
+            refused_text: None,
             short: AtomicU64::new(0),
             on_death: None,
         }
@@ -86,6 +89,12 @@ impl ChaosStore {
     pub fn with_short_answers(self, settlements: u64) -> Self {
         self.short.store(settlements, Ordering::SeqCst);
         self
+    }
+
+    /// Makes the store refuse, with a lasting error, every batch of settlements and every firing that contains this text.
+    #[must_use]
+    pub fn refusing(self, text: &'static str) -> Self {
+        Self { refused_text: Some(text), ..self }
     }
 
     /// Sets a function to call at the store's death: a test of a real process aborts it there.
@@ -113,6 +122,15 @@ impl ChaosStore {
     #[must_use]
     pub fn writes(&self) -> u64 {
         self.writes.load(Ordering::SeqCst)
+    }
+
+    /// Fails when a record contains the refused text.
+    fn check_text(&self, record: &impl std::fmt::Debug) -> Result<(), StoreError> {
+        if self.refused_text.is_none_or(|text| !format!("{record:?}").contains(text)) {
+            return Ok(());
+        }
+        self.writes.fetch_add(1, Ordering::SeqCst);
+        Err(StoreError::fault(FaultKind::Config, "could not write: a record has a refused text"))
     }
 
     async fn alive(&self) {
@@ -191,6 +209,7 @@ impl JobStore for ChaosStore {
 #[async_trait]
 impl Journal for ChaosStore {
     async fn settle(&self, batch: Vec<Settlement>) -> Result<Vec<Settled>, StoreError> {
+        self.check_text(&batch)?;
         let one_less = |left: u64| left.checked_sub(1);
         if self.late.fetch_update(Ordering::SeqCst, Ordering::SeqCst, one_less).is_ok() {
             let inner = Arc::clone(&self.inner);
@@ -209,6 +228,7 @@ impl Journal for ChaosStore {
     }
 
     async fn advance(&self, advance: Advance) -> Result<(), StoreError> {
+        self.check_text(&advance.to)?;
         self.write("advance a firing", self.inner.advance(advance)).await
     }
 

@@ -87,6 +87,7 @@ macro_rules! store_suite {
             equal_idle_outcomes_fold_into_one_row
             different_outcomes_do_not_fold
             outcomes_with_different_explanations_do_not_fold
+            texts_with_any_character_and_of_any_length_are_stored
             a_settlement_can_move_the_settled_tick_back
             a_row_with_a_firing_never_folds
             a_manual_firing_never_folds

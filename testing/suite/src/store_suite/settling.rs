@@ -2,12 +2,14 @@
 
 use super::StoreFixture;
 use super::calls::{
-    all_decisions, all_firings, assert_same, at, create, decisions, draft, edit, fire, firing, name, read,
-    record, settle, settlement,
+    all_decisions, all_firings, assert_same, at, create, decisions, draft, edit, fire, firing, moved, name,
+    read, record, settle, settlement, stored_firing,
 };
 use ecs_scheduler_core::decide::{DecisionDraft, DecisionRecord, TickOutcome};
+use ecs_scheduler_core::firing::{Answer, Attempt, Firing, FiringState};
 use ecs_scheduler_core::job::{Progress, StoredJob};
-use ecs_scheduler_core::store::{Settled, Settlement};
+use ecs_scheduler_core::store::{Advance, Settled, Settlement};
+use ecs_scheduler_core::{LaunchToken, Observation};
 
 /// A settlement records its outcomes and the settled tick, and answers with the ids of the rows.
 pub async fn a_settlement_records_its_outcomes_and_the_settled_tick(subject: &dyn StoreFixture) {
@@ -227,6 +229,52 @@ pub async fn outcomes_with_different_explanations_do_not_fold(subject: &dyn Stor
     let expected =
         [("no datapoint", at(5), 1), ("connection \"refused\"", at(3), 2), ("no datapoint", at(1), 2)];
     assert_eq!(seen, expected);
+}
+
+/// Texts with any character and of any length are stored and read back, and later ticks are settled as before.
+pub async fn texts_with_any_character_and_of_any_length_are_stored(subject: &dyn StoreFixture) {
+    let store = subject.open().await;
+    create(&*store, "nightly").await;
+    let texts =
+        ["\u{0}", "denied\u{0} by\n\u{1b}[2J \\u0000 \u{202e}\u{ffff}", "\\u0000", &"x".repeat(30_000)];
+    for (tick, text) in (0..).step_by(10).zip(texts.map(str::to_owned)) {
+        let mut hostile = draft(TickOutcome::SourceError, tick);
+        hostile.explanation.clone_from(&text);
+        hostile.steps[0].reason.clone_from(&text);
+        hostile.observations = vec![Observation::new(&*text, &*text, 1.5, &*text, at(tick))];
+        record(&*store, "nightly", vec![hostile.clone()]).await;
+        assert_eq!(decisions(&*store, "nightly").await[0].draft, hostile);
+        record(
+            &*store,
+            "nightly",
+            vec![DecisionDraft { span: draft(TickOutcome::Idle, tick + 1).span, ..hostile }],
+        )
+        .await;
+        let job = read(&*store, "nightly").await;
+        let fires = Firing { explanation: text.clone(), ..firing(&job, tick + 2) };
+        let pending = DecisionDraft { explanation: text.clone(), ..draft(TickOutcome::Pending, tick + 2) };
+        let settlement = Settlement { firing: Some(fires.clone()), ..settlement(&job, vec![pending]) };
+        assert!(matches!(settle(&*store, settlement).await, Settled::Recorded(_)));
+        let mut to = moved(&stored_firing(&*store, &fires.id).await, FiringState::Launching, &["t1"]);
+        to.note = Some(text.clone());
+        (to.tasks[0].reason, to.tasks[0].host_id) = (Some(text.clone()), Some(text.clone()));
+        let sent = Attempt {
+            batch: 0,
+            number: 1,
+            count: 1,
+            token: LaunchToken::derive("suite", &job.uid, &fires.id, 0, 1),
+            sent_at: at(tick),
+            answer: Some(Answer::Failed(text.clone())),
+        };
+        to.attempts.push(sent);
+        let advance = Advance { from: FiringState::Planned, to: to.clone(), outcome: None };
+        store.advance(advance).await.expect("the firing is stored");
+        assert_eq!(stored_firing(&*store, &fires.id).await, to);
+        let run = read(&*store, "nightly").await.progress;
+        assert_eq!(run.last_run_tasks[0].host_id.as_deref(), Some(&*text));
+        record(&*store, "nightly", vec![draft(TickOutcome::Idle, tick + 3)]).await;
+        assert_eq!(read(&*store, "nightly").await.progress.settled, Some(at(tick + 3)));
+    }
 }
 
 /// A settlement may move the settled tick back, and later settlements are recorded.
