@@ -196,6 +196,7 @@ impl EngineInner {
             let tasks = self.task_tracker.describe_tasks(&request.loaded.uid, population);
             if !tasks.is_empty() {
                 step.reason.push_str(&format!(" ({tasks})"));
+                make_line(&mut step.reason);
             }
         }
         decision
