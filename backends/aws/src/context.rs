@@ -21,6 +21,7 @@ use tokio::sync::OnceCell;
 use crate::credentials::{self, AssumedRole, CredentialsCache, ReloadingChain};
 use crate::fault::Fault;
 use crate::meter::{Meter, Metering};
+use crate::partition::is_region;
 
 #[cfg(test)]
 mod tests;
@@ -141,18 +142,7 @@ impl AwsScope {
 /// Tells whether a text is the number of an account.
 #[must_use]
 pub fn is_account(text: &str) -> bool {
-    text.len() == 12 && is_digits(text)
-}
-
-fn is_region(text: &str) -> bool {
-    let is_word = |part: &&str| !part.is_empty() && part.bytes().all(|c| c.is_ascii_lowercase());
-    let parts: Vec<&str> = text.split('-').collect();
-    matches!(parts.as_slice(), [words @ .., number] if words.len() >= 2 && words.iter().all(is_word)
-        && (1..=2).contains(&number.len()) && is_digits(number))
-}
-
-fn is_digits(text: &str) -> bool {
-    text.bytes().all(|c| c.is_ascii_digit())
+    text.len() == 12 && text.bytes().all(|c| c.is_ascii_digit())
 }
 
 /// The AWS configuration and usage counts that all parts share. Clones share everything.

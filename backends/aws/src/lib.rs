@@ -18,7 +18,7 @@ pub use context::{AssumeRole, AwsContext, AwsScope, AwsSettings, Timeouts, is_ac
 pub use fault::Fault;
 pub use limits::{FARGATE_CALLS, FARGATE_TASKS, Quota, READ_CLUSTER, READ_DEFINITION, RUN_TASK, Share};
 pub use meter::{Meter, Metering};
-pub use partition::partition;
+pub use partition::{is_region, partition};
 pub use rate_limiter::{RateLimiter, RateLimiters};
 pub use regional_clients::RegionalClients;
 pub use resource_name::check_resource_name;

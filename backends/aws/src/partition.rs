@@ -16,6 +16,28 @@ const PARTITIONS: [(&str, &str); 7] = [
     ("us-isof-", "aws-iso-f"),
 ];
 
+/// Tells whether a text has the form of a region: words and a number, as in `eu-central-1` or `us-gov-west-1`.
+///
+/// # Source
+///
+/// <https://docs.aws.amazon.com/general/latest/gr/rande.html>
+///
+/// # Example
+///
+/// ```
+/// use ecs_scheduler_backend_aws::is_region;
+/// assert_eq!(["us-isob-east-1", "eu-central"].map(is_region), [true, false]);
+/// ```
+#[must_use]
+pub fn is_region(text: &str) -> bool {
+    let parts: Vec<&str> = text.split('-').collect();
+    let is_word = |part: &&str| !part.is_empty() && part.bytes().all(|c| c.is_ascii_lowercase());
+    matches!(parts.as_slice(), [words @ .., number] if words.len() >= 2
+        && words.iter().all(is_word)
+        && (1..=2).contains(&number.len())
+        && number.bytes().all(|c| c.is_ascii_digit()))
+}
+
 /// Names the partition that a region belongs to, as ARNs spell it.
 ///
 /// # Example
