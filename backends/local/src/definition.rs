@@ -133,6 +133,13 @@ pub enum Condition {
     Success,
 }
 
+/// The output of `describe-task-definition`.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct WireDescription {
+    task_definition: WireDefinition,
+}
+
 /// The JSON of a task definition.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -192,15 +199,17 @@ pub fn parse(file: &Path, text: &str) -> Result<Definition, DefinitionProblem> {
         |field: String, message: String| DefinitionProblem { file: file.to_owned(), field, message };
     let value: Value = serde_json::from_str(text)
         .map_err(|error| problem(String::new(), format!("is not valid JSON: {error}")))?;
-    let (prefix, value) = match value.get("taskDefinition") {
-        Some(inner) => ("taskDefinition.", inner.clone()),
-        None => ("", value),
+    // Reading the text again, not the value, finds members that are there twice.
+    let mut reader = serde_json::Deserializer::from_str(text);
+    let (prefix, wire) = if value.get("taskDefinition").is_some() {
+        let described: Result<WireDescription, _> = serde_path_to_error::deserialize(&mut reader);
+        ("taskDefinition.", described.map(|described| described.task_definition))
+    } else {
+        ("", serde_path_to_error::deserialize(&mut reader))
     };
-    let wire: WireDefinition = serde_path_to_error::deserialize(value).map_err(|error| {
+    let wire: WireDefinition = wire.map_err(|error| {
         let path = error.path().to_string();
-        let field =
-            if path == "." { prefix.trim_end_matches('.').to_owned() } else { format!("{prefix}{path}") };
-        problem(field, error.into_inner().to_string())
+        problem(if path == "." { String::new() } else { path }, error.into_inner().to_string())
     })?;
     check_name(&wire.family).map_err(|message| problem(format!("{prefix}family"), message))?;
     let revision = wire.revision.unwrap_or(1);

@@ -11,7 +11,7 @@ use crate::schedule::Schedule;
 
 impl Job {
     /// Returns warnings about valid but probably mistaken settings, as of a moment: in the schedule, in the schedules that the
-    /// trigger provides and consults, in the jitter, and in the mode.
+    /// trigger provides and consults, in the jitter, in the mode, and in the numbers of tasks.
     #[must_use]
     pub fn warnings(&self, from: Timestamp) -> Vec<String> {
         let provided = self.trigger.as_ref().and_then(|trigger| trigger.schedule());
@@ -26,6 +26,10 @@ impl Job {
         warnings.extend(jitter.and_then(|(jitter, ticks)| jitter_warning(jitter, ticks, from)));
         if self.policy.mode != Mode::Total {
             warnings.extend(self.remarks.against_queue_modes.iter().cloned());
+        }
+        let floor = self.scaling.floor.get();
+        if let Some(cap) = self.scaling.cap.filter(|cap| cap.get() < floor) {
+            warnings.push(format!("taskCount {floor} is above maxCount {cap}: at most {cap} run at a time"));
         }
         warnings
     }

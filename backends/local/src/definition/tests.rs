@@ -140,3 +140,22 @@ fn stop_timeout_above_the_maximum_of_ecs_is_refused() {
     assert_eq!(with(120).unwrap().containers[0].stop_timeout_secs, 120);
     assert!(with(u64::MAX).unwrap_err().message.contains("at most 120 seconds"));
 }
+
+#[test]
+fn a_member_that_is_there_twice_is_refused() {
+    let of = |container: &str| {
+        let text = format!(r#"{{"family": "work", "containerDefinitions": [{{"name": "main", {container}}}]}}"#);
+        parse(Path::new("work.json"), &text)
+    };
+    assert!(of(r#""command": ["true"]"#).is_ok());
+    let problem = of(r#""command": ["false"], "command": ["true"]"#).unwrap_err();
+    assert!(problem.field.starts_with("containerDefinitions[0]"), "{problem}");
+    assert!(problem.message.contains("duplicate field `command`"), "{problem}");
+    let variable = r#""command": ["true"], "environment": [{"name": "A", "value": "1", "value": "2"}]"#;
+    assert!(of(variable).unwrap_err().message.contains("duplicate field `value`"));
+    let twice = r#"{"family": "a", "family": "b", "containerDefinitions": [{"name": "main", "command": ["true"]}]}"#;
+    assert!(parse(Path::new("work.json"), twice).unwrap_err().message.contains("duplicate field `family`"));
+    let described = format!(r#"{{"taskDefinition": {twice}}}"#);
+    let problem = parse(Path::new("work.json"), &described).unwrap_err();
+    assert!(problem.field.starts_with("taskDefinition"), "{problem}");
+}
