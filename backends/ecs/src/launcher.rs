@@ -297,9 +297,9 @@ impl TaskValidation for EcsLauncher {
 
     fn review(&self, task: &TaskSpec) -> Result<Vec<String>, Vec<ConfigError>> {
         // `check` reports options that cannot be parsed.
-        let refusals =
-            self.shared.parse_options(task).map(|options| options.refusals(task)).unwrap_or_default();
-        if refusals.is_empty() { Ok(Vec::new()) } else { Err(refusals) }
+        let Ok(options) = self.shared.parse_options(task) else { return Ok(Vec::new()) };
+        let refusals = options.refusals(task);
+        if refusals.is_empty() { Ok(options.warnings(task)) } else { Err(refusals) }
     }
 
     async fn preflight(&self, task: &TaskSpec) -> Result<Vec<Finding>, LaunchError> {

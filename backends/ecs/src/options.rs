@@ -12,6 +12,7 @@ mod firing_variables;
 mod refusals;
 #[cfg(test)]
 mod tests;
+mod warnings;
 
 pub use container::{ContainerResources, EnvironmentFile, ResourceRequirement};
 pub(crate) use firing_variables::{FIRING_ID, FiringVariables, overrides_length};
@@ -285,6 +286,12 @@ impl LaunchOptions {
     #[must_use]
     pub fn refusals(&self, task: &TaskSpec) -> Vec<ConfigError> {
         refusals::find_refusals(task, self)
+    }
+
+    /// Returns what is probably a mistake in these options and in the job's overrides.
+    #[must_use]
+    pub fn warnings(&self, task: &TaskSpec) -> Vec<String> {
+        warnings::find_warnings(task, self)
     }
 
     /// Returns the capacity of an attempt: the first attempt uses the job's own, the next ones its fallbacks in index.

@@ -74,7 +74,7 @@ fn compare_with_definition(
     findings.extend(fargate(options, definition, awsvpc));
     findings.extend(sizes_that_do_not_fit(task, options, definition));
     findings.extend(volumes(options, definition));
-    if awsvpc && options.network.is_none() {
+    if awsvpc && options.network.is_none() && !options.may_run_on_fargate() {
         let message = "The definition's network mode is awsvpc: give launch.network with subnets.";
         findings.push(Finding::at("/launch/network", message));
     }

@@ -6,6 +6,8 @@ mod control;
 mod definition;
 mod events;
 mod model;
+mod names;
+mod overrides;
 mod page;
 mod placement;
 mod render;
@@ -16,6 +18,7 @@ mod tags;
 mod task_lifecycle;
 mod tasks;
 mod token;
+mod volumes;
 
 use jiff::Timestamp;
 use serde_json::Value;

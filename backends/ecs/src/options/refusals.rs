@@ -2,37 +2,38 @@
 //!
 //! # Source
 //!
-//! <https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_RunTask.html>,
-//! <https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_Tag.html>,
-//! <https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_PlacementStrategy.html>
+//! <https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_RunTask.html>; further pages at each rule. A value is
+//! refused only where AWS documents that it is invalid.
 
+use ecs_scheduler_backend_aws::is_region;
 use ecs_scheduler_core::{ConfigError, TaskSpec};
+use unicode_properties::{GeneralCategoryGroup, UnicodeGeneralCategory as _};
 
-use super::{Capacity, ContainerResources, LaunchOptions, LaunchType, StrategyKind};
-use crate::sizes::{self, Reservation, Size};
+use super::{Capacity, LaunchOptions, LaunchType};
+use crate::sizes::{self, Size};
+use names::{is_id, is_name, is_role};
 
+mod containers;
+mod names;
+mod placement;
 #[cfg(test)]
 mod tests;
-
-/// The kinds of resources that a container may require.
-const REQUIREMENTS: [&str; 3] = ["GPU", "InferenceAccelerator", "NeuronDevice"];
-
-/// File systems of volumes.
-const FILE_SYSTEMS: [&str; 4] = ["ext3", "ext4", "xfs", "ntfs"];
+mod volumes;
 
 /// Returns everything of a job that ECS would refuse. Pointers begin at the document.
 pub(super) fn find_refusals(task: &TaskSpec, options: &LaunchOptions) -> Vec<ConfigError> {
     let mut found = Vec::new();
     strategies(options, &mut found);
+    platform_version(options, &mut found);
     capacity_options(options, &mut found);
     network(options, &mut found);
-    placement(options, &mut found);
+    placement::check(options, &mut found);
     tags(options, &mut found);
-    volumes(options, &mut found);
+    volumes::check(options, &mut found);
     roles(options, &mut found);
     let mut found: Vec<_> = found.into_iter().map(|error| error.under("/launch")).collect();
     regions(task, options, &mut found);
-    containers(task, options, &mut found);
+    containers::check(task, options, &mut found);
     found
 }
 
@@ -58,12 +59,26 @@ impl LaunchOptions {
     }
 }
 
+/// Checks capacity provider strategies, and the launch type in whose place ECS wants one.
+///
+/// # Source
+///
+/// <https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_CapacityProviderStrategyItem.html>,
+/// <https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_RunTask.html>
 fn strategies(options: &LaunchOptions, found: &mut Vec<ConfigError>) {
     for (pointer, capacity) in options.capacities() {
+        if capacity.launch_type == Some(LaunchType::ManagedInstances) {
+            let message = "ECS takes no such launch type: name the capacity provider of the managed instances in capacityProviderStrategy.";
+            found.push(ConfigError::at(format!("{pointer}/launchType"), message));
+        }
         let pointer = format!("{pointer}/capacityProviderStrategy");
         let items = &capacity.capacity_provider_strategy;
-        let of_fargate = |name: &str| name == "FARGATE" || name == "FARGATE_SPOT";
-        let on_fargate = items.iter().filter(|item| of_fargate(&item.capacity_provider)).count();
+        for (index, item) in items.iter().enumerate() {
+            if let Some(message) = not_a_provider(&item.capacity_provider) {
+                found.push(ConfigError::at(format!("{pointer}/{index}/capacityProvider"), message));
+            }
+        }
+        let on_fargate = items.iter().filter(|item| is_of_fargate(&item.capacity_provider)).count();
         if on_fargate != 0 && on_fargate != items.len() {
             let message = "Fargate's capacity providers and others cannot be in one strategy: put one kind into capacityFallback.";
             found.push(ConfigError::at(pointer.as_str(), message));
@@ -73,6 +88,49 @@ fn strategies(options: &LaunchOptions, found: &mut Vec<ConfigError>) {
                 "Every weight is 0, which is the default: give at least one provider a weight of 1 or more.";
             found.push(ConfigError::at(pointer, message));
         }
+    }
+}
+
+/// Tells whether a capacity provider is one of Fargate's.
+fn is_of_fargate(name: &str) -> bool {
+    name == "FARGATE" || name == "FARGATE_SPOT"
+}
+
+/// Returns why no capacity provider can have this name. Names of the cluster's own begin with none of AWS's words.
+///
+/// # Source
+///
+/// <https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_CreateCapacityProvider.html>
+fn not_a_provider(name: &str) -> Option<String> {
+    let upper = name.to_ascii_uppercase();
+    if is_of_fargate(name) || name.starts_with("arn:") {
+        None
+    } else if is_of_fargate(&upper) {
+        Some(format!("Must be in capital letters: {upper}."))
+    } else if !is_name(name) || ["aws", "ecs", "fargate"].iter().any(|word| name.starts_with(word)) {
+        let message = "Must be FARGATE, FARGATE_SPOT, or a capacity provider of the cluster: up to 255 letters, digits, `_` and `-`, \
+             and not aws, ecs or fargate at its beginning.";
+        Some(message.to_owned())
+    } else {
+        None
+    }
+}
+
+/// Checks the form of the platform version: there may be newer versions than those of today.
+///
+/// # Source
+///
+/// <https://docs.aws.amazon.com/AmazonECS/latest/developerguide/platform-fargate.html>: `LATEST`, 1.4.0 and 1.3.0 on Linux,
+/// 1.0.0 on Windows.
+fn platform_version(options: &LaunchOptions, found: &mut Vec<ConfigError>) {
+    let is_version = |text: &str| {
+        let is_number = |part: &str| !part.is_empty() && part.bytes().all(|c| c.is_ascii_digit());
+        text.split('.').count() == 3 && text.split('.').all(is_number)
+    };
+    let given = options.platform_version.as_deref();
+    if given.is_some_and(|text| !text.eq_ignore_ascii_case("LATEST") && !is_version(text)) {
+        let message = "Must be LATEST, or a version of three numbers such as 1.4.0 (Linux) or 1.0.0 (Windows).";
+        found.push(ConfigError::at("/platformVersion", message));
     }
 }
 
@@ -91,11 +149,7 @@ fn capacity_options(options: &LaunchOptions, found: &mut Vec<ConfigError>) {
             None if !capacity.capacity_provider_strategy.is_empty() => "a capacity provider of the cluster",
             None => continue,
         };
-        let at = if pointer.is_empty() {
-            String::new()
-        } else {
-            format!(" (launch{})", pointer.replace('/', "."))
-        };
+        let at = place(&pointer);
         if capacity.fargate().is_some() {
             for (pointer, is_given) in [
                 ("/placementConstraints", !options.placement_constraints.is_empty()),
@@ -131,8 +185,25 @@ fn capacity_options(options: &LaunchOptions, found: &mut Vec<ConfigError>) {
     }
 }
 
+/// Names a capacity fallback in a message.
+fn place(pointer: &str) -> String {
+    if pointer.is_empty() { String::new() } else { format!(" (launch{})", pointer.replace('/', ".")) }
+}
+
+/// Checks the ids of subnets and security groups, and that tasks on Fargate have a network: Fargate knows no other mode than
+/// `awsvpc`, which needs one.
+///
+/// # Source
+///
+/// <https://docs.aws.amazon.com/AmazonECS/latest/developerguide/fargate-task-networking.html>
 fn network(options: &LaunchOptions, found: &mut Vec<ConfigError>) {
-    let Some(network) = &options.network else { return };
+    let Some(network) = &options.network else {
+        if let Some((pointer, _)) = options.capacities().find(|(_, capacity)| capacity.fargate().is_some()) {
+            let message = format!("Tasks on Fargate{} need a network: give network with subnets.", place(&pointer));
+            found.push(ConfigError::at("/network", message));
+        }
+        return;
+    };
     let lists = [("subnets", "subnet", &network.subnets), ("securityGroups", "sg", &network.security_groups)];
     for (field, prefix, names) in lists {
         for (index, name) in names.iter().enumerate() {
@@ -146,86 +217,59 @@ fn network(options: &LaunchOptions, found: &mut Vec<ConfigError>) {
     }
 }
 
-/// Tells whether a name is an id of EC2: a prefix, and 8 or 17 hexadecimal digits.
+/// Checks the characters of tags, and the prefix that AWS reserves in values as well as in keys.
 ///
 /// # Source
 ///
-/// <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/resource-ids.html>
-fn is_id(name: &str, prefix: &str) -> bool {
-    let digits = name.strip_prefix(prefix).and_then(|rest| rest.strip_prefix('-')).unwrap_or_default();
-    matches!(digits.len(), 8 | 17) && digits.bytes().all(|c| matches!(c, b'0'..=b'9' | b'a'..=b'f'))
-}
-
-fn placement(options: &LaunchOptions, found: &mut Vec<ConfigError>) {
-    for (index, strategy) in options.placement_strategy.iter().enumerate() {
-        let field = strategy.field.as_deref().unwrap_or_default();
-        let is_of_binpack =
-            |field: &str| field.eq_ignore_ascii_case("cpu") || field.eq_ignore_ascii_case("memory");
-        if strategy.kind == StrategyKind::Binpack && !is_of_binpack(field) {
-            let pointer = format!("/placementStrategy/{index}/field");
-            found.push(ConfigError::at(pointer, "Must be cpu or memory for binpack."));
-        }
-    }
-}
-
+/// <https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_Tag.html>
 fn tags(options: &LaunchOptions, found: &mut Vec<ConfigError>) {
     for (key, value) in &options.tags {
         if !key.chars().chain(value.chars()).all(is_of_tags) {
             let message =
                 "Keys and values of tags have letters, digits, blanks and _ . : / = + - @, and nothing else.";
             found.push(ConfigError::at(super::bounds::tag_pointer(key), message));
+        } else if value.to_lowercase().starts_with("aws:") {
+            let message = "Values that begin with aws: are not free to use.";
+            found.push(ConfigError::at(super::bounds::tag_pointer(key), message));
         }
     }
 }
 
-/// Tells whether a character is allowed in tags: a letter, digit or blank of any script, or one of a few signs.
+/// Tells whether a character is allowed in tags: a letter, number or blank of any script, or one of a few signs.
 fn is_of_tags(c: char) -> bool {
-    c.is_alphanumeric() || (c.is_whitespace() && !c.is_control()) || "_.:/=+-@".contains(c)
+    use GeneralCategoryGroup::{Letter, Number, Separator};
+    matches!(c.general_category_group(), Letter | Number | Separator) || "_.:/=+-@".contains(c)
 }
 
-fn volumes(options: &LaunchOptions, found: &mut Vec<ConfigError>) {
-    for (index, volume) in options.volume_configurations.iter().enumerate() {
-        let pointer = |field: &str| format!("/volumeConfigurations/{index}/managedEbsVolume/{field}");
-        let ebs = &volume.managed_ebs_volume;
-        if ebs.size_in_gi_b.is_none() && ebs.snapshot_id.is_none() {
-            found.push(ConfigError::at(pointer("sizeInGiB"), "Needs a size, or a snapshotId."));
-        }
-        if !ebs.role_arn.starts_with("arn:") {
-            found.push(ConfigError::at(pointer("roleArn"), "Must be the ARN of a role."));
-        }
-        if ebs.filesystem_type.as_deref().is_some_and(|kind| !FILE_SYSTEMS.contains(&kind)) {
-            let message = format!("Must be one of {}.", FILE_SYSTEMS.join(", "));
-            found.push(ConfigError::at(pointer("filesystemType"), message));
-        }
-    }
-}
-
+/// Checks the roles that the job gives its tasks.
 fn roles(options: &LaunchOptions, found: &mut Vec<ConfigError>) {
     let changed = &options.overrides;
     let roles = [("taskRoleArn", &changed.task_role_arn), ("executionRoleArn", &changed.execution_role_arn)];
     for (field, role) in roles {
-        if role.as_deref().is_some_and(|role| role.is_empty() || role.contains(char::is_whitespace)) {
-            found.push(ConfigError::at(
-                format!("/overrides/{field}"),
-                "Must be the ARN or the name of a role.",
-            ));
+        if role.as_deref().is_some_and(|role| !is_role(role)) {
+            let message = "Must be the ARN of a role, as in arn:aws:iam::123456789012:role/report, or its name: up to 64 letters, \
+                 digits and `_ + = , . @ -`.";
+            found.push(ConfigError::at(format!("/overrides/{field}"), message));
         }
     }
 }
 
-/// Checks the cluster's name, and that ARNs are of the region that the job names.
+/// Checks the region, the cluster's name, and that ARNs are of the region that the job names.
 fn regions(task: &TaskSpec, options: &LaunchOptions, found: &mut Vec<ConfigError>) {
     let cluster = options.cluster.as_deref().unwrap_or("default");
     let name = match cluster.strip_prefix("arn:") {
         Some(arn) => arn.rsplit_once(":cluster/").map_or("", |(_, name)| name),
         None => cluster,
     };
-    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
-    if !(1..=255).contains(&name.len()) || !name.bytes().all(allowed) {
+    if !is_name(name) {
         let message = "Must be the name or the ARN of a cluster: up to 255 letters, digits, `_` and `-`.";
         found.push(ConfigError::at("/launch/cluster", message));
     }
     let Some(region) = options.region.as_deref() else { return };
+    if !is_region(region) {
+        found.push(ConfigError::at("/launch/region", "Must be a region such as eu-central-1."));
+        return;
+    }
     for (pointer, named) in [("/taskDefinition", task.definition.as_str()), ("/launch/cluster", cluster)] {
         let of = named.strip_prefix("arn:").and_then(|arn| arn.split(':').nth(2));
         if of.is_some_and(|of| of != region) {
@@ -233,61 +277,5 @@ fn regions(task: &TaskSpec, options: &LaunchOptions, found: &mut Vec<ConfigError
                 format!("The ARN is of another region than launch.region, {region}: correct one of them.");
             found.push(ConfigError::at(pointer, message));
         }
-    }
-}
-
-/// Checks the sizes of task and containers, and the devices that containers require.
-fn containers(task: &TaskSpec, options: &LaunchOptions, found: &mut Vec<ConfigError>) {
-    let (changed, size) = (&options.overrides, options.size());
-    for (field, given, is_read, like) in [
-        ("cpu", &changed.cpu, size.cpu.is_some(), "CPU units as in \"512\", or \"0.5 vCPU\""),
-        ("memory", &changed.memory, size.memory.is_some(), "MiB as in \"1024\", or \"1 GB\""),
-    ] {
-        if given.is_some() && !is_read {
-            found.push(ConfigError::at(format!("/launch/overrides/{field}"), format!("Must be {like}.")));
-        }
-    }
-    if options.may_run_on_fargate()
-        && let Some((field, message)) = sizes::not_on_fargate(size)
-    {
-        found.push(ConfigError::at(format!("/launch/overrides/{field}"), message));
-    }
-    let mut reservations = Vec::new();
-    for (index, change) in task.overrides.iter().enumerate() {
-        let resources = ContainerResources::from_override(change).unwrap_or_default();
-        let pointer = |rest: &str| format!("/overrides/{index}/{rest}");
-        if let (Some(memory), Some(reserved)) = (resources.memory, resources.memory_reservation)
-            && reserved > memory
-        {
-            let message = format!("Must be at most the container's memory of {memory}.");
-            found.push(ConfigError::at(pointer("memoryReservation"), message));
-        }
-        for (number, reservation) in resources.resource_requirements.iter().enumerate() {
-            if !REQUIREMENTS.contains(&reservation.kind.as_str()) {
-                let message = format!("Must be one of {}.", REQUIREMENTS.join(", "));
-                found.push(ConfigError::at(pointer(&format!("resourceRequirements/{number}/type")), message));
-            }
-        }
-        for (number, file) in resources.environment_files.iter().enumerate() {
-            if file.kind != "s3" || !file.value.starts_with("arn:") {
-                let message = "Must have type s3, and the ARN of an object as value.";
-                found.push(ConfigError::at(pointer(&format!("environmentFiles/{number}")), message));
-            }
-        }
-        let (cpu, memory, memory_reservation) =
-            (resources.cpu, resources.memory, resources.memory_reservation);
-        reservations.push(Reservation {
-            name: change.container_name.clone(),
-            cpu,
-            memory,
-            memory_reservation,
-        });
-    }
-    if let Some(misfit) = sizes::misfit(size, &reservations) {
-        let pointer = match misfit.container {
-            Some(index) => format!("/overrides/{index}/{}", misfit.field),
-            None => format!("/launch/overrides/{}", misfit.field),
-        };
-        found.push(ConfigError::at(pointer, misfit.message));
     }
 }

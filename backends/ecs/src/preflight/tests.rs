@@ -35,10 +35,10 @@ fn matching_job_has_no_findings() {
 }
 
 #[test]
-fn fargate_needs_a_definition_made_for_it_and_a_network() {
+fn fargate_needs_a_definition_made_for_it_and_awsvpc_needs_a_network() {
     let found = pointers(json!({"launchType": "FARGATE"}), json!([]), &definition("bridge", &["EC2"]));
     assert_eq!(found, ["/launch/launchType", "/launch/launchType"]);
-    let found = pointers(json!({"launchType": "FARGATE"}), json!([]), &definition("awsvpc", &["FARGATE"]));
+    let found = pointers(json!({"launchType": "EC2"}), json!([]), &definition("awsvpc", &["EC2", "FARGATE"]));
     assert_eq!(found, ["/launch/network"]);
 }
 

@@ -9,7 +9,8 @@ use serde_json::Value;
 use super::model::Definition;
 use super::placement::Target;
 use super::run_task::RunTask;
-use super::{sizes, tags, token};
+use super::names::is_id;
+use super::{overrides, sizes, tags, token, volumes};
 use crate::wire::Failure;
 
 /// Maximum length of `overrides`, in characters of JSON.
@@ -31,6 +32,10 @@ pub(crate) fn call(request: &RunTask) -> Result<(), Failure> {
     }
     check_target(request)?;
     sizes(request)?;
+    placement(request)?;
+    if let Some(given) = &request.overrides {
+        overrides::check(given)?;
+    }
     tags::check(&request.tags)
 }
 
@@ -64,6 +69,58 @@ fn check_target(request: &RunTask) -> Result<(), Failure> {
         return Err(Failure::parameter(
             "A capacity provider strategy can contain a maximum of 20 capacity providers.",
         ));
+    }
+    for (index, item) in strategy.iter().enumerate() {
+        let name = &item.capacity_provider;
+        if name.is_empty() {
+            return Err(Failure::parameter("capacityProvider can not be blank."));
+        }
+        // AWS documents nothing about a provider that is there twice.
+        if strategy[..index].iter().any(|other| other.capacity_provider == *name) {
+            return Err(Failure::parameter(format!("Duplicate capacity provider {name} in the strategy.")));
+        }
+    }
+    Ok(())
+}
+
+/// Fails on constraints and strategies that ECS does not accept, and on a second `distinctInstance`: AWS documents nothing
+/// about it.
+///
+/// # Source
+///
+/// <https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_PlacementConstraint.html>,
+/// <https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_PlacementStrategy.html>
+fn placement(request: &RunTask) -> Result<(), Failure> {
+    let constraints = &request.placement_constraints;
+    for (index, constraint) in constraints.iter().enumerate() {
+        let expression = constraint["expression"].as_str();
+        let is_valid = match constraint["type"].as_str() {
+            Some("distinctInstance") => {
+                expression.is_none() && constraints[..index].iter().all(|other| other["type"] != "distinctInstance")
+            }
+            Some("memberOf") => {
+                expression.is_some_and(|text| !text.trim().is_empty() && text.chars().count() <= 2_000)
+            }
+            _ => false,
+        };
+        if !is_valid {
+            return Err(Failure::parameter(format!("Placement constraint {constraint} is not valid.")));
+        }
+    }
+    for strategy in &request.placement_strategy {
+        let field = strategy["field"].as_str().unwrap_or_default().to_ascii_lowercase();
+        let is_valid = match strategy["type"].as_str() {
+            Some("random") => true,
+            Some("binpack") => matches!(field.as_str(), "cpu" | "memory"),
+            Some("spread") => {
+                matches!(field.as_str(), "instanceid" | "host")
+                    || field.strip_prefix("attribute:").is_some_and(|name| !name.is_empty())
+            }
+            _ => false,
+        };
+        if !is_valid {
+            return Err(Failure::parameter(format!("Placement strategy {strategy} is not valid.")));
+        }
     }
     Ok(())
 }
@@ -101,6 +158,8 @@ pub(crate) fn check_request(
                 "Placement constraints and strategies are not supported on Fargate.",
             ));
         }
+        platform_version(request, definition)?;
+        request.overrides.as_ref().map_or(Ok(()), overrides::check_on_fargate)?;
     } else {
         if request.platform_version.is_some() {
             return Err(Failure::parameter("The platform version must be null when not on Fargate."));
@@ -116,8 +175,24 @@ pub(crate) fn check_request(
                        in your task definition and try again.";
         return Err(Failure::parameter(message));
     }
-    volumes(request, definition)?;
+    volumes::check(request, definition, on_fargate)?;
     sizes::check(request, definition, on_fargate)
+}
+
+/// Fails on a platform version that Fargate does not have.
+///
+/// # Source
+///
+/// <https://docs.aws.amazon.com/AmazonECS/latest/developerguide/platform-fargate.html>
+fn platform_version(request: &RunTask, definition: &Definition) -> Result<(), Failure> {
+    let system = definition.document["runtimePlatform"]["operatingSystemFamily"].as_str().unwrap_or_default();
+    let known: &[&str] =
+        if system.starts_with("WINDOWS") { &["LATEST", "1.0.0"] } else { &["LATEST", "1.4.0", "1.3.0"] };
+    if request.platform_version.as_deref().is_some_and(|version| !known.contains(&version)) {
+        let message = "The specified platform version does not exist.";
+        return Err(Failure::client("PlatformUnknownException", message));
+    }
+    Ok(())
 }
 
 /// Fails on overrides of containers that the definition does not have.
@@ -138,19 +213,6 @@ pub(crate) fn containers(request: &RunTask, definition: &Definition) -> Result<(
 fn has_task_role(request: &RunTask, definition: &Definition) -> bool {
     let overridden = request.overrides.as_ref().map(|overrides| &overrides["taskRoleArn"]);
     overridden.is_some_and(Value::is_string) || definition.document["taskRoleArn"].is_string()
-}
-
-/// Fails on volumes that only one of call and definition names.
-fn volumes(request: &RunTask, definition: &Definition) -> Result<(), Failure> {
-    let given: Vec<_> = request.volume_configurations.iter().map(|one| &one["name"]).collect();
-    let all = definition.document["volumes"].as_array().into_iter().flatten();
-    let open: Vec<_> = all.filter(|one| one["configuredAtLaunch"] == true).map(|one| &one["name"]).collect();
-    if given.iter().any(|name| !open.contains(name)) || open.iter().any(|name| !given.contains(name)) {
-        let message =
-            "Volume configurations must match the volumes with configuredAtLaunch of the task definition.";
-        return Err(Failure::parameter(message));
-    }
-    Ok(())
 }
 
 fn network(configuration: Option<&Value>, definition: &Definition, on_fargate: bool) -> Result<(), Failure> {
@@ -182,7 +244,7 @@ fn network(configuration: Option<&Value>, definition: &Definition, on_fargate: b
     for (field, prefix, what) in
         [("subnets", "subnet-", "InvalidSubnetID"), ("securityGroups", "sg-", "InvalidGroupId")]
     {
-        if let Some(name) = names(field).iter().find(|name| !is_id(name, prefix)) {
+        if let Some(name) = names(field).iter().find(|name| !name.as_str().is_some_and(|name| is_id(name, prefix))) {
             let message =
                 format!("Invalid id: {name} (expecting \"{prefix}...\") (ErrorCode: {what}.Malformed)");
             return Err(Failure::parameter(message));
@@ -192,10 +254,4 @@ fn network(configuration: Option<&Value>, definition: &Definition, on_fargate: b
         return Err(Failure::parameter("Assign public IP is not supported for this launch type."));
     }
     Ok(())
-}
-
-/// Tells whether a name is an id of EC2: a prefix, and 8 or 17 hexadecimal digits.
-fn is_id(name: &Value, prefix: &str) -> bool {
-    let digits = name.as_str().and_then(|name| name.strip_prefix(prefix)).unwrap_or_default();
-    matches!(digits.len(), 8 | 17) && digits.bytes().all(|c| matches!(c, b'0'..=b'9' | b'a'..=b'f'))
 }

@@ -10,6 +10,13 @@ use super::model::Definition;
 use super::run_task::RunTask;
 use crate::wire::Failure;
 
+/// CPU units of a task on machines of the cluster.
+///
+/// # Source
+///
+/// <https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_RegisterTaskDefinition.html>
+const MACHINE_CPU: std::ops::RangeInclusive<u32> = 128..=196_608;
+
 /// Fails on an unknown size, and on containers that do not fit into their task.
 pub(crate) fn check(request: &RunTask, definition: &Definition, on_fargate: bool) -> Result<(), Failure> {
     let none = Value::Null;
@@ -23,6 +30,9 @@ pub(crate) fn check(request: &RunTask, definition: &Definition, on_fargate: bool
     if on_fargate && !cpu.zip(memory).is_some_and(|(cpu, memory)| on_table(cpu, memory)) {
         let message = "No Fargate configuration exists for given values.";
         return Err(Failure::client("ClientException", message));
+    }
+    if !on_fargate && overrides["cpu"].is_string() && cpu.is_some_and(|cpu| !MACHINE_CPU.contains(&cpu)) {
+        return Err(Failure::client("ClientException", "Invalid setting for cpu."));
     }
     let (mut cpus, mut reserved) = (0, 0);
     for container in definition.document["containerDefinitions"].as_array().into_iter().flatten() {

@@ -2,6 +2,7 @@
 
 use serde::Deserialize;
 use serde_json::{Value, json};
+use unicode_properties::{GeneralCategoryGroup, UnicodeGeneralCategory as _};
 
 use super::model::{EcsState, Tag};
 use crate::scope::AwsScope;
@@ -16,7 +17,8 @@ const MAX_TAGS: usize = 50;
 ///
 /// <https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_Tag.html>
 fn is_allowed(c: char) -> bool {
-    c.is_alphanumeric() || (c.is_whitespace() && !c.is_control()) || "_.:/=+-@".contains(c)
+    use GeneralCategoryGroup::{Letter, Number, Separator};
+    matches!(c.general_category_group(), Letter | Number | Separator) || "_.:/=+-@".contains(c)
 }
 
 #[derive(Debug, Deserialize)]
@@ -40,8 +42,8 @@ pub(crate) fn check(tags: &[Tag]) -> Result<(), Failure> {
         if tag.key.is_empty() || tag.key.chars().count() > 128 || tag.value.chars().count() > 256 {
             return Err(Failure::parameter("A tag key has 1 to 128 characters, a tag value up to 256"));
         }
-        if tag.key.to_ascii_lowercase().starts_with("aws:") {
-            return Err(Failure::parameter("Tag keys cannot start with aws:"));
+        if [&tag.key, &tag.value].iter().any(|text| text.to_ascii_lowercase().starts_with("aws:")) {
+            return Err(Failure::parameter("Tag keys and values cannot start with aws:"));
         }
         if !tag.key.chars().chain(tag.value.chars()).all(is_allowed) {
             let message = "Tags can only contain letters, numbers, spaces and the characters _ . : / = + - @";

@@ -13,6 +13,7 @@ mod identity;
 mod permissions;
 mod queues;
 mod quotas;
+mod refusals;
 mod run_task;
 mod series;
 mod task_lifecycle;

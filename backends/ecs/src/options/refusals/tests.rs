@@ -3,15 +3,28 @@ use serde_json::{Value, json};
 
 use crate::options::LaunchOptions;
 
-fn refused(launch: &Value, overrides: &Value) -> Vec<String> {
+mod documented;
+
+fn examine(launch: &Value, overrides: &Value) -> (Vec<String>, Vec<String>) {
     let task = json!({"definition": "work", "options": launch, "overrides": overrides});
     let task: TaskSpec = serde_json::from_value(task).unwrap();
     let options = LaunchOptions::from_task(&task, 2).unwrap();
-    options.refusals(&task).into_iter().map(|error| error.pointer).collect()
+    let pointers = options.refusals(&task).into_iter().map(|error| error.pointer).collect();
+    (pointers, options.warnings(&task))
 }
 
+fn refused(launch: &Value, overrides: &Value) -> Vec<String> {
+    examine(launch, overrides).0
+}
+
+/// Returns the pointers of what is refused; a launch on Fargate gets the network that it needs.
 fn pointers(launch: &Value) -> Vec<String> {
-    refused(launch, &json!([]))
+    let mut launch = launch.clone();
+    let is_on_fargate = launch.to_string().contains("\"FARGATE");
+    if is_on_fargate && launch["network"].is_null() {
+        launch["network"] = json!({"subnets": ["subnet-0a1b2c3d"]});
+    }
+    refused(&launch, &json!([]))
 }
 
 fn share(provider: &str, weight: u32) -> Value {
@@ -31,6 +44,11 @@ fn tags_with_invalid_characters_are_refused() {
         assert_eq!(tag(key, value), none, "{key:?} {value:?}");
     }
     assert_eq!(tag("a/b", "?"), ["/launch/tags/a~1b"]);
+    for value in ["aws:x", "Aws:x", "Ⓐ", "x\u{301}"] {
+        assert_eq!(tag("team", value), ["/launch/tags/team"], "{value:?}");
+    }
+    let none: [&str; 0] = [];
+    assert_eq!(tag("team", "not aws:x"), none);
 }
 
 #[test]
