@@ -114,6 +114,8 @@ fn refused_late(stage: &Stage<'_>) -> Vec<(Value, &'static str)> {
     let spread = json!([{"type": "spread", "field": "instanceId"}]);
     let mut bigger = launch(json!({"overrides": {"cpu": "256", "memory": "512"}}));
     bigger["overrides"] = json!([{"containerName": "main", "memory": 4096}]);
+    let mut unnamed = launch(json!({}));
+    unnamed["overrides"] = json!([{"containerName": "main", "environment": {"": "x"}}]);
     vec![
         (launch(json!({"tags": {"note": "nightly; a,b (c) [d]"}})), "/launch/tags/note"),
         (
@@ -142,6 +144,25 @@ fn refused_late(stage: &Stage<'_>) -> Vec<(Value, &'static str)> {
         (launch(json!({"overrides": {"cpu": "abc"}})), "/launch/overrides/cpu"),
         (bigger, "/overrides/0/memory"),
         (launch(json!({"network": {"subnets": ["birdzview"]}})), "/launch/network/subnets/0"),
+        (launch(json!({"network": null})), "/launch/network"),
+        (launch(json!({"platformVersion": "1.4"})), "/launch/platformVersion"),
+        (launch(json!({"region": "narnia"})), "/launch/region"),
+        (launch(json!({"tags": {"team": "aws:x"}})), "/launch/tags/team"),
+        (
+            strategy(json!([{"capacityProvider": "fargate"}])),
+            "/launch/capacityProviderStrategy/0/capacityProvider",
+        ),
+        (
+            launch(json!({"overrides": {"taskRoleArn": "arn:aws:iam::1:user/x"}})),
+            "/launch/overrides/taskRoleArn",
+        ),
+        (
+            launch(
+                json!({"volumeConfigurations": [{"name": "scratch", "managedEbsVolume": {"roleArn": "arn:aws:iam::123456789012:role/ebs", "sizeInGiB": 0}}]}),
+            ),
+            "/launch/volumeConfigurations/0/managedEbsVolume/sizeInGiB",
+        ),
+        (unnamed, "/overrides/0/environment"),
     ]
 }
 
