@@ -58,6 +58,7 @@ mod stats;
 mod suspend;
 mod view;
 
+pub(crate) use idempotency::{KEY_RULE, is_key};
 pub use plugins::PluginInfo;
 pub use serve::{ConnectionLimits, serve};
 pub use state::{ApiState, Limits};

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-use reqwest::{Method, Response, StatusCode, header};
+use reqwest::{Method, Response, StatusCode, Url, header};
 use serde_json::Value;
 
 use crate::error::CommandError;
@@ -41,17 +41,14 @@ impl Client {
     ///
     /// Fails if the URL does not begin with `http://`.
     pub fn new(server: &str) -> Result<Self, CommandError> {
-        let server = server.trim_end_matches('/');
-        if !server.starts_with("http://") {
-            let message = format!("could not use server \"{server}\": this build speaks http:// only");
-            return Err(CommandError::failed(message));
-        }
+        let server = server_url(server)
+            .map_err(|why| CommandError::failed(format!("could not use server \"{server}\": {why}")))?;
         let http = reqwest::Client::builder()
             .no_proxy()
             .timeout(REQUEST_TIMEOUT)
             .build()
             .map_err(|error| CommandError::caused("could not set up the HTTP client", error))?;
-        Ok(Self { http, server: server.to_owned() })
+        Ok(Self { http, server })
     }
 
     /// Reads a resource.
@@ -95,6 +92,22 @@ impl Client {
         }
         Err(CommandError::Refused { message: refusal(&attempt, status, &body, &text) })
     }
+}
+
+/// Checks the URL of a server, and returns it without a slash at its end.
+///
+/// # Errors
+///
+/// Says why it is none.
+pub(crate) fn server_url(text: &str) -> Result<String, String> {
+    if !text.starts_with("http://") {
+        return Err("this build speaks http:// only".to_owned());
+    }
+    let url = Url::parse(text).map_err(|error| error.to_string())?;
+    if url.query().is_some() || url.fragment().is_some() {
+        return Err("a server has no query and no fragment".to_owned());
+    }
+    Ok(text.trim_end_matches('/').to_owned())
 }
 
 fn header_text(response: &Response, name: &header::HeaderName) -> Option<String> {

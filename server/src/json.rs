@@ -3,6 +3,7 @@
 //! serde_json keeps the last of them. A program in between that checks the first one would then have checked another
 //! document than the stored one.
 
+use std::cell::Cell;
 use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
@@ -14,25 +15,61 @@ use serde_json::{Map, Number, Value};
 ///
 /// Fails when it is not JSON, and where an object has a second member of the same name.
 pub(crate) fn parse(text: &[u8]) -> Result<Value, serde_json::Error> {
+    read(text, Strict { count: &Cell::new(0), limit: usize::MAX })
+}
+
+/// Reads a JSON document of at most `limit` values. Each object and list counts, and all that is in them: parsed, a value may take
+/// a hundred times the memory of its text.
+///
+/// # Errors
+///
+/// As [`parse`], and where it has more values.
+pub(crate) fn parse_bounded(text: &[u8], limit: usize) -> Result<Value, ParseError> {
+    let count = Cell::new(0);
+    read(text, Strict { count: &count, limit }).map_err(|error| {
+        if count.get() > limit { ParseError::TooMany(limit) } else { ParseError::Json(error) }
+    })
+}
+
+/// Why a document was not read.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ParseError {
+    /// It has more values than this.
+    #[error("has too many members: at most {0} values are read")]
+    TooMany(usize),
+    /// It is not JSON, or has a member twice.
+    #[error("is not valid JSON: {0}")]
+    Json(serde_json::Error),
+}
+
+fn read(text: &[u8], strict: Strict<'_>) -> Result<Value, serde_json::Error> {
     let mut reader = serde_json::Deserializer::from_slice(text);
-    let value = Strict.deserialize(&mut reader)?;
+    let value = strict.deserialize(&mut reader)?;
     reader.end()?;
     Ok(value)
 }
 
 /// Reads a value.
 #[derive(Clone, Copy)]
-struct Strict;
+struct Strict<'a> {
+    /// How many values were begun.
+    count: &'a Cell<usize>,
+    limit: usize,
+}
 
-impl<'de> DeserializeSeed<'de> for Strict {
+impl<'de> DeserializeSeed<'de> for Strict<'_> {
     type Value = Value;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
+        self.count.set(self.count.get() + 1);
+        if self.count.get() > self.limit {
+            return Err(D::Error::custom("too many values"));
+        }
         deserializer.deserialize_any(self)
     }
 }
 
-impl<'de> Visitor<'de> for Strict {
+impl<'de> Visitor<'de> for Strict<'_> {
     type Value = Value;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -89,7 +126,7 @@ impl<'de> Visitor<'de> for Strict {
 
 #[cfg(test)]
 mod tests {
-    use super::parse;
+    use super::{ParseError, parse, parse_bounded};
 
     #[test]
     fn every_kind_of_value_is_read_as_serde_json_reads_it() {
@@ -111,6 +148,27 @@ mod tests {
         for text in ["", "{", "1 2", "[1,]", "nul", "1e999"] {
             assert!(parse(text.as_bytes()).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn a_document_of_more_values_than_the_limit_is_refused_before_they_are_read() {
+        for (text, values) in [
+            ("5", 1),
+            (r#"{"a": 5}"#, 2),
+            ("[[], {}, 1]", 4),
+            (r#"[{"": 0}, {"": 0}]"#, 5),
+            (r#"{"a": {"b": [null, "[,]"]}}"#, 5),
+        ] {
+            assert_eq!(parse_bounded(text.as_bytes(), values).unwrap(), parse(text.as_bytes()).unwrap());
+            let refused = parse_bounded(text.as_bytes(), values - 1).unwrap_err();
+            assert!(
+                matches!(refused, ParseError::TooMany(limit) if limit == values - 1),
+                "{text}: {refused}"
+            );
+        }
+        let endless = "[0,".repeat(1_000);
+        assert!(matches!(parse_bounded(endless.as_bytes(), 50).unwrap_err(), ParseError::TooMany(50)));
+        assert!(matches!(parse_bounded(b"[0,", 2).unwrap_err(), ParseError::Json(_)));
     }
 
     #[test]

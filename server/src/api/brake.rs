@@ -6,11 +6,11 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use ecs_scheduler_core::replica::SchedulerNode;
 use ecs_scheduler_core::text;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::dto::{BrakeRequest, BrakeView};
 use super::problem::Problem;
-use super::request;
+use super::request::{JsonBody, Parsers, ensure_known};
 use super::respond;
 
 /// The maximum length of a reason, in characters.
@@ -33,24 +33,11 @@ pub(super) async fn read(State(engine): State<SchedulerNode>) -> Response {
 )]
 pub(super) async fn engage(
     State(engine): State<SchedulerNode>,
+    State(parsers): State<Parsers>,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
-    let given = request::object(&headers, body).await?;
-    request::ensure_known(&given, &["reason"])?;
-    let wrong = |message: &str| Err(Problem::field("/reason", message));
-    let reason = match given.get("reason") {
-        None => return wrong("Missing data for required field."),
-        Some(Value::String(text)) if text.trim().is_empty() => return wrong("A reason must be given."),
-        Some(Value::String(text)) if text.chars().nth(MAX_REASON).is_some() => {
-            return wrong("Longer than maximum length 1024.");
-        }
-        Some(Value::String(text)) => match text::refusal(text) {
-            Some(refusal) => return wrong(&refusal),
-            None => text.clone(),
-        },
-        Some(_) => return wrong("Not a valid string."),
-    };
+    let reason = JsonBody::read(&parsers, &headers, body).await?.parse(reason).await?;
     let brake = engine.brake(reason).await?;
     Ok(respond::json(StatusCode::OK, &BrakeView::from(Some(brake))))
 }
@@ -63,4 +50,20 @@ pub(super) async fn engage(
 pub(super) async fn release(State(engine): State<SchedulerNode>) -> Result<Response, Problem> {
     engine.release().await?;
     Ok(respond::json(StatusCode::OK, &BrakeView::from(None)))
+}
+
+fn reason(given: Map<String, Value>) -> Result<String, Problem> {
+    ensure_known(&given, &["reason"])?;
+    let wrong = |message: &str| Err(Problem::field("/reason", message));
+    match given.get("reason") {
+        None => wrong("Missing data for required field."),
+        Some(Value::String(text)) if text.trim().is_empty() => wrong("A reason must be given."),
+        Some(Value::String(text)) if text.chars().nth(MAX_REASON).is_some() => {
+            wrong("Longer than maximum length 1024.")
+        }
+        Some(Value::String(text)) => {
+            text::refusal(text).map_or_else(|| Ok(text.clone()), |refusal| wrong(&refusal))
+        }
+        Some(_) => wrong("Not a valid string."),
+    }
 }

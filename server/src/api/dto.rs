@@ -6,6 +6,7 @@ mod enums;
 mod firing;
 mod job;
 mod named_schema;
+mod numbers;
 mod requests;
 
 pub(super) use aws_stats::AwsStats;

@@ -14,9 +14,9 @@ use ecs_scheduler_core::{Evaluation, Observation, QueueReading, Timestamp, per_t
 use serde_json::{Map, Value};
 
 use super::dto::{EvaluateJobRequest, EvaluateRequest, EvaluationView, GivenBody, GivenObservations};
-use super::job_document::refusal;
+use super::job_document::{document, refusal};
 use super::problem::{Problem, ProblemType};
-use super::request::{self, Name};
+use super::request::{JsonBody, Name, ensure_known, member};
 use super::respond;
 use super::state::App;
 
@@ -41,16 +41,18 @@ pub(super) async fn stored(
     body: Body,
 ) -> Result<Response, Problem> {
     let stored = app.job(&name).await?;
-    let mut body = request::optional_object(&headers, body).await?;
-    request::ensure_known(&body, &["given"])?;
-    let given = read_given(&mut body)?;
+    let body = JsonBody::read_optional(&app.parsers, &headers, body).await?;
+    let given = body.parse(|mut body| {
+        ensure_known(&body, &["given"])?;
+        read_given(&mut body)
+    });
+    let given = given.await?;
     let context = app.context(Strictness::Lenient);
     let job = stored.parse_at(&context, app.clock.now()).map_err(|errors| {
         let why: Vec<String> = errors.iter().map(FieldError::to_string).collect();
         Problem::new(ProblemType::Unprocessable, format!("The stored job is not valid: {}.", why.join("; ")))
     })?;
-    let document = serde_json::from_str(stored.document.get()).unwrap_or_default();
-    let given = assumed_inputs(&given, &document, app.clock.now());
+    let given = assumed_inputs(&given, &document(&stored), app.clock.now());
     let draft = app.engine.evaluate(&job, Some(&stored), given).await;
     Ok(respond::json(StatusCode::OK, &EvaluationView::from(draft)))
 }
@@ -66,18 +68,23 @@ pub(super) async fn given_job(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
-    let mut body = request::object(&headers, body).await?;
-    request::ensure_known(&body, &["job", "given"])?;
-    let given = read_given(&mut body)?;
-    let document =
-        body.remove("job").ok_or_else(|| Problem::field("/job", "Missing data for required field."))?;
-    let now = app.clock.now();
-    let prepared = prepare_create(document, &app.context(Strictness::Strict), now).map_err(|errors| {
-        let errors: Vec<FieldError> = errors.into_iter().map(under_job).collect();
-        refusal(&errors)
-    })?;
-    let given = assumed_inputs(&given, &prepared.document, now);
-    let draft = app.engine.evaluate(&prepared.job, None, given).await;
+    let body = JsonBody::read(&app.parsers, &headers, body).await?;
+    let state = App::clone(&app);
+    let reading = body.parse(move |mut body| {
+        ensure_known(&body, &["job", "given"])?;
+        let given = read_given(&mut body)?;
+        let document =
+            body.remove("job").ok_or_else(|| Problem::field("/job", "Missing data for required field."))?;
+        let now = state.clock.now();
+        let prepared = prepare_create(document, &state.context(Strictness::Strict), now);
+        let prepared = prepared.map_err(|errors| {
+            let errors: Vec<FieldError> = errors.into_iter().map(under_job).collect();
+            refusal(&errors)
+        })?;
+        Ok((prepared.job, assumed_inputs(&given, &prepared.document, now)))
+    });
+    let (job, given) = reading.await?;
+    let draft = app.engine.evaluate(&job, None, given).await;
     Ok(respond::json(StatusCode::OK, &EvaluationView::from(draft)))
 }
 
@@ -92,7 +99,7 @@ fn read_given(body: &mut Map<String, Value>) -> Result<GivenBody, Problem> {
     let Some(value) = body.remove("given").filter(|value| !value.is_null()) else {
         return Ok(GivenBody::default());
     };
-    request::member("/given", value)
+    member("/given", value)
 }
 
 /// Makes the evaluation that the trigger would make of the given values.

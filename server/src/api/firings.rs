@@ -8,14 +8,15 @@ use axum::http::header::LOCATION;
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::Response;
 use ecs_scheduler_core::engine::{FireError, FireRequest};
-use ecs_scheduler_core::{Firing, FiringId, FiringQuery, FiringState, JobId, StoreError, StoredJob};
-use serde_json::Value;
+use ecs_scheduler_core::{
+    Firing, FiringId, FiringQuery, FiringState, JobId, StoreError, StoredJob, TickOutcome,
+};
 
 use super::dto::{DecisionView, FireBody, FiringPage, FiringStateName, FiringView};
-use super::idempotency::{Claim, ClaimedKey};
+use super::idempotency::{Claim, ClaimedKey, MayChange};
 use super::paged::{self, PageOf, Paged};
 use super::problem::{Problem, ProblemType};
-use super::request::{self, Name, Query};
+use super::request::{JsonBody, Name, Query, member};
 use super::respond;
 use super::state::{App, AppState};
 
@@ -82,8 +83,8 @@ pub(super) async fn fire(
     body: Body,
 ) -> Result<Response, Problem> {
     let job = app.job(&name).await?;
-    let body = Value::Object(request::optional_object(&headers, body).await?);
-    let asked: FireBody = request::member("", body.clone())?;
+    let body = JsonBody::read_optional(&app.parsers, &headers, body).await?;
+    let asked: FireBody = body.parse(|body| member("", body.into())).await?;
     match app.idempotency.claim(&headers, &format!("fire/{}", job.uid), &body).await? {
         Claim::NoKey => {
             launch(&app, &job.id, FireRequest { tasks: asked.tasks, ..FireRequest::default() }).await
@@ -121,7 +122,12 @@ async fn launch_once(
 async fn launch(app: &App, job: &JobId, request: FireRequest) -> Result<Response, Problem> {
     let record = app.engine.fire_now(job, request).await.map_err(|error| refusal(job, error))?;
     let Some(id) = &record.firing else {
-        return Ok(respond::json(StatusCode::OK, &DecisionView::from(record)));
+        let may_change = matches!(record.draft.outcome, TickOutcome::SourceError | TickOutcome::LiveUnknown);
+        let mut response = respond::json(StatusCode::OK, &DecisionView::from(record));
+        if may_change {
+            response.extensions_mut().insert(MayChange);
+        }
+        return Ok(response);
     };
     let firing = find(app, id).await?;
     Ok(created(firing.ok_or_else(|| StoreError::NotFound(id.into()))?))
@@ -160,9 +166,19 @@ pub(super) async fn find(app: &AppState, id: &FiringId) -> Result<Option<Firing>
 
 async fn list(app: &AppState, job: Option<JobId>, mut query: Query) -> Result<Response, Problem> {
     let firings = Firings { state: query.choice("state") };
-    let after = query.text("after").map(FiringId::from_text);
+    let after = cursor(&mut query);
     let limit = query.limit();
     paged::respond(app, &firings, PageOf { job, after, limit, query: query.finish()? }).await
+}
+
+/// Reads `after`: 32 hexadecimal digits.
+fn cursor(query: &mut Query) -> Option<FiringId> {
+    let text = query.text("after")?;
+    if text.len() == 32 && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f')) {
+        return Some(FiringId::from_text(text));
+    }
+    query.refuse("after", "Not the id of a firing.");
+    None
 }
 
 /// The firings in a state, or all.

@@ -19,14 +19,18 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use super::problem::{Problem, ProblemType};
+use super::request::JsonBody;
 
 const KEY_HEADER: &str = "idempotency-key";
 const REPLAYED_HEADER: &str = "idempotent-replayed";
 const KEY_TTL: SignedDuration = SignedDuration::from_hours(24);
 const MAX_KEY: usize = 255;
-/// The maximum number of keys that one process remembers: more than one per second.
+/// The maximum number of keys that one process remembers: more than one per second. A key whose response is longer than
+/// [`MAX_STORED_REFUSAL`] counts as several, so that this bounds the bytes too.
 const MAX_KEYS: usize = 100_000;
-/// The maximum size of a stored response, in bytes. A longer one is a refusal, which a repeated request gets again.
+/// The maximum size of a stored refusal, in bytes. A repeated request gets a longer one again.
+const MAX_STORED_REFUSAL: usize = 4 * 1024;
+/// The maximum size of another stored response, in bytes. A repeated request finds what a longer one created.
 const MAX_STORED_RESPONSE: usize = 64 * 1024;
 
 /// The value of a key's register.
@@ -60,9 +64,14 @@ pub(super) enum Claim {
     Claimed(ClaimedKey),
 }
 
+/// Marks a response that is not final: the same request may get another one later. It is not stored.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct MayChange;
+
 /// A claimed key. Its response must be stored.
 pub(super) struct ClaimedKey {
     store: Arc<dyn Store>,
+    keys: Arc<KeyLimiter>,
     register: String,
     version: u64,
     record: IdempotencyRecord,
@@ -73,7 +82,7 @@ pub(super) struct ClaimedKey {
 pub(super) struct Idempotency {
     store: Arc<dyn Store>,
     clock: Arc<dyn Clock>,
-    keys: KeyLimiter,
+    keys: Arc<KeyLimiter>,
     /// A claim that is older than the longest request can be claimed again.
     request_timeout: Duration,
 }
@@ -81,31 +90,32 @@ pub(super) struct Idempotency {
 impl Idempotency {
     /// Keeps keys in the registers of a store. A request takes at most `request_timeout`.
     pub(super) fn new(store: Arc<dyn Store>, clock: Arc<dyn Clock>, request_timeout: Duration) -> Self {
-        Self { store, clock, keys: KeyLimiter::default(), request_timeout }
+        Self { store, clock, keys: Arc::default(), request_timeout }
     }
 
     /// Looks up the key of a request and claims it if it is free.
     ///
     /// # Errors
     ///
-    /// 400 for an invalid key, 422 if it was used for another request, 409 while the first request is in progress.
+    /// 400 for an invalid key or body, 422 if it was used for another request, 409 while the first request is in progress.
     pub(super) async fn claim(
         &self,
         headers: &HeaderMap,
         scope: &str,
-        body: &Value,
+        body: &JsonBody,
     ) -> Result<Claim, Problem> {
-        let Some(key) = headers.get(KEY_HEADER) else { return Ok(Claim::NoKey) };
-        let key = key.to_str().ok().filter(|key| {
-            (1..=MAX_KEY).contains(&key.len()) && key.bytes().all(|byte| byte.is_ascii_graphic())
-        });
-        let Some(key) = key else {
-            let detail =
-                format!("Idempotency-Key must be 1 to {MAX_KEY} printable characters without blanks.");
-            return Err(Problem::new(ProblemType::Invalid, detail));
+        let mut keys = headers.get_all(KEY_HEADER).iter();
+        let Some(key) = keys.next() else { return Ok(Claim::NoKey) };
+        let of = scope.to_owned();
+        let request =
+            body.parse(move |body| Ok(fingerprint(&[&of, &Value::Object(body).to_string()]))).await?;
+        if keys.next().is_some() {
+            return Err(Problem::new(ProblemType::Invalid, "Idempotency-Key must be given once."));
+        }
+        let Some(key) = key.to_str().ok().filter(|key| is_key(key)) else {
+            return Err(Problem::new(ProblemType::Invalid, format!("Idempotency-Key {KEY_RULE}.")));
         };
         let register = format!("idempotency/{}", fingerprint(&[scope, key]));
-        let request = fingerprint(&[scope, &body.to_string()]);
         let now = self.clock.now();
         let known = self.store.get_register(&register).await?;
         let expected = known.as_ref().map(|register| register.version);
@@ -123,7 +133,8 @@ impl Idempotency {
             }
             let request_timeout =
                 SignedDuration::try_from(self.request_timeout).unwrap_or(SignedDuration::MAX);
-            if now.duration_since(record.begun) <= request_timeout {
+            // One that begins later was claimed while the clock was ahead, unless it is another replica's that is little ahead.
+            if now.duration_since(record.begun).abs() <= request_timeout {
                 return Err(pending_error());
             }
             (uid, until) = (record.uid, record.until);
@@ -135,8 +146,8 @@ impl Idempotency {
         }
         match record.write(&*self.store, &register, expected).await {
             Ok(version) => {
-                let store = Arc::clone(&self.store);
-                Ok(Claim::Claimed(ClaimedKey { store, register, version, record }))
+                let (store, keys) = (Arc::clone(&self.store), Arc::clone(&self.keys));
+                Ok(Claim::Claimed(ClaimedKey { store, keys, register, version, record }))
             }
             Err(StoreError::Conflict(_)) => Err(pending_error()),
             Err(error) => Err(error.into()),
@@ -144,15 +155,26 @@ impl Idempotency {
     }
 }
 
-/// Limits the number of keys, so that no client can fill the store with them: the expiry of each key.
+/// What an idempotency key is.
+pub(crate) const KEY_RULE: &str = "must be 1 to 255 printable characters without blanks";
+
+/// Tells whether a text can be a key.
+pub(crate) fn is_key(text: &str) -> bool {
+    (1..=MAX_KEY).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic())
+}
+
+/// Limits the number of keys, so that no client can fill the store with them: the expiry of each key, once for each
+/// [`MAX_STORED_REFUSAL`] of its response.
 #[derive(Debug, Default)]
 struct KeyLimiter(Mutex<VecDeque<Timestamp>>);
 
 impl KeyLimiter {
-    /// Counts a new key, unless the limit is reached.
+    /// Counts a new key, unless the limit is reached. A key that ends later than a new one can was counted while the clock was
+    /// ahead; it does not count any more.
     fn try_add(&self, now: Timestamp, until: Timestamp) -> bool {
+        let latest = now.checked_add(KEY_TTL).unwrap_or(Timestamp::MAX);
         let mut ends = self.0.lock();
-        while ends.front().is_some_and(|end| *end <= now) {
+        while ends.front().is_some_and(|end| *end <= now || *end > latest) {
             ends.pop_front();
         }
         let fits = ends.len() < MAX_KEYS;
@@ -160,6 +182,12 @@ impl KeyLimiter {
             ends.push_back(until);
         }
         fits
+    }
+
+    /// Counts the bytes of the response of a key that was counted.
+    fn add_response(&self, until: Timestamp, bytes: usize) {
+        let more = bytes.div_ceil(MAX_STORED_REFUSAL).saturating_sub(1);
+        self.0.lock().extend(std::iter::repeat_n(until, more));
     }
 }
 
@@ -187,7 +215,7 @@ impl ClaimedKey {
         self.record.until.checked_sub(KEY_TTL).unwrap_or(Timestamp::MIN)
     }
 
-    /// Stores the response for repeated requests and returns it. A server error is not stored, so that a repeated
+    /// Stores the response for repeated requests and returns it. One that [may change](MayChange) is not stored, so that a repeated
     /// request retries.
     ///
     /// # Errors
@@ -199,10 +227,12 @@ impl ClaimedKey {
     ) -> Result<Response, Problem> {
         let (parts, body) = outcome.into_response().into_parts();
         let body = to_bytes(body, usize::MAX).await.unwrap_or_default();
-        let Self { store, register, version, mut record } = self;
-        if parts.status.is_server_error() || body.len() > MAX_STORED_RESPONSE {
+        let Self { store, keys, register, version, mut record } = self;
+        let limit = if parts.status.is_success() { MAX_STORED_RESPONSE } else { MAX_STORED_REFUSAL };
+        if parts.extensions.get::<MayChange>().is_some() || body.len() > limit {
             record.begun = Timestamp::MIN;
         } else {
+            keys.add_response(record.until, body.len());
             record.answer = Some(StoredResponse::new(parts.status, &parts.headers, &body));
         }
         record.write(&*store, &register, Some(version)).await?;
@@ -250,17 +280,4 @@ impl StoredResponse {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn keys_beyond_the_bound_are_refused_until_the_oldest_expire() {
-        let (keys, now) = (KeyLimiter::default(), Timestamp::UNIX_EPOCH);
-        let until = now.checked_add(KEY_TTL).unwrap();
-        assert!((0..MAX_KEYS).all(|_| keys.try_add(now, until)));
-        assert!(!keys.try_add(now, until));
-        assert!(!keys.try_add(until.checked_sub(SignedDuration::from_secs(1)).unwrap(), Timestamp::MAX));
-        assert!(keys.try_add(until, Timestamp::MAX));
-        assert_eq!(keys.0.lock().len(), 1);
-    }
-}
+mod tests;

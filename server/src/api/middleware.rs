@@ -57,7 +57,8 @@ async fn respond_within_limits(app: &AppState, request: Request, next: Next) -> 
         return close_unless_read(body.is_end_stream(), problem.into_response());
     }
     // A permit is taken only when the body is complete, so that slow clients take none.
-    let body = match timeout_at(deadline, BufferedBody::read(&parts.headers, body)).await {
+    let reading = BufferedBody::read(&app.bodies, &parts.headers, body);
+    let BufferedBody { bytes, is_read, reserved } = match timeout_at(deadline, reading).await {
         Ok(Ok(body)) => body,
         Ok(Err(problem)) => return close_unless_read(false, problem.into_response()),
         Err(_) => {
@@ -67,9 +68,9 @@ async fn respond_within_limits(app: &AppState, request: Request, next: Next) -> 
     };
     let later = |detail: &str| Problem::new(ProblemType::Unavailable, detail).into_response();
     let Ok(permit) = acquire_permit(app, parts.uri.path()) else {
-        return close_unless_read(body.is_read, later("Too many concurrent requests."));
+        return close_unless_read(is_read, later("Too many concurrent requests."));
     };
-    let request = Request::from_parts(parts, body.bytes.into());
+    let request = Request::from_parts(parts, bytes.into());
     let response = match timeout_at(deadline, next.run(request)).await {
         Ok(response) => {
             tracing::debug!(status = response.status().as_u16(), "answered");
@@ -80,7 +81,8 @@ async fn respond_within_limits(app: &AppState, request: Request, next: Next) -> 
             later("The request timed out. It may or may not have taken effect.")
         }
     };
-    let response = close_unless_read(body.is_read, response);
+    drop(reserved);
+    let response = close_unless_read(is_read, response);
     // A stream has a bound of its own, and no end.
     let ends = response.body().size_hint().exact().is_some();
     if ends { respond::hold_until_sent(response, permit) } else { response }

@@ -98,13 +98,13 @@ impl ServedDocument {
         self.allow.get(path).cloned().unwrap_or(HeaderValue::from_static("GET, HEAD, OPTIONS"))
     }
 
-    /// Returns the parameters of an operation, none for a resource that is not documented; nothing where the viewer of
-    /// the document has its own, or where there is no such operation.
+    /// Returns the parameters of an operation, none for a resource that is not documented; nothing where there is no such
+    /// operation.
     pub(super) fn parameters(&self, method: &Method, path: &str) -> Option<&[String]> {
         let method = if method == Method::HEAD { &Method::GET } else { method };
         match self.parameters.get(&format!("{method} {path}")) {
             Some(known) => Some(known.as_slice()),
-            None if self.allow.contains_key(path) || path.starts_with("/docs") => None,
+            None if self.allow.contains_key(path) => None,
             None => Some(&[]),
         }
     }

@@ -13,7 +13,7 @@ use super::dto::{Preview, PreviewRequest};
 use super::job_document::{document, refusal};
 use super::job_summary::print;
 use super::problem::{Problem, ProblemType};
-use super::request::{self, Name, Query};
+use super::request::{self, JsonBody, Name, Query, ensure_known};
 use super::respond;
 use super::state::App;
 
@@ -36,10 +36,14 @@ pub(super) async fn preview(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
-    let mut given = request::object(&headers, body).await?;
-    request::ensure_known(&given, &MEMBERS)?;
-    let now = app.clock.now();
-    let after = after(&mut given, now)?;
+    let body = JsonBody::read(&app.parsers, &headers, body).await?;
+    let preview = body.parse(move |given| preview_of(&app, given)).await?;
+    Ok(respond::json(StatusCode::OK, &preview))
+}
+
+fn preview_of(app: &App, mut given: Map<String, Value>) -> Result<Preview, Problem> {
+    ensure_known(&given, &MEMBERS)?;
+    let after = after(&mut given, app.clock.now())?;
     let count = count(&mut given)?;
     let mut document: Map<String, Value> =
         given.into_iter().filter(|(name, _)| OF_A_JOB.contains(&name.as_str())).collect();
@@ -54,7 +58,7 @@ pub(super) async fn preview(
         .ticks()
         .ok_or_else(|| Problem::field("/schedule", "Missing data for required field."))?;
     let warnings = prepared.job.warnings(after);
-    Ok(respond::json(StatusCode::OK, &Preview::new(written, ticks, warnings, after, count)))
+    Ok(Preview::new(written, ticks, warnings, after, count))
 }
 
 /// Lists the next ticks of a job.

@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
+use super::idempotency::MayChange;
 use super::respond;
 
 mod problem_type;
@@ -22,6 +23,9 @@ pub(super) use problem_type::ProblemType;
 
 #[cfg(test)]
 mod tests;
+
+/// The most bytes of the texts of one problem. A body can be wrong in thousands of places, and each would be told four times.
+const MAX_TEXTS: usize = 64 * 1024;
 
 /// The body of an error response.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
@@ -90,7 +94,7 @@ impl From<&FieldError> for WrongField {
 impl Problem {
     /// Makes a problem; `detail` is a sentence for people.
     pub(super) fn new(kind: ProblemType, detail: impl Into<String>) -> Self {
-        Self { kind, detail: detail.into(), messages: None, errors: Vec::new() }
+        Self { kind, detail: shortened(detail.into()), messages: None, errors: Vec::new() }
     }
 
     /// Makes the problem of an unknown job.
@@ -98,10 +102,26 @@ impl Problem {
         Self::new(ProblemType::NotFound, format!("Job {name} does not exist."))
     }
 
-    /// Makes the problem of invalid fields; `messages` has the Python version's nesting of their texts.
-    pub(super) fn invalid(messages: Value, errors: Vec<WrongField>) -> Self {
-        let wrong: Vec<String> = errors.iter().map(WrongField::to_string).collect();
-        Self { messages: Some(messages), errors, ..Self::new(ProblemType::Invalid, wrong.join("; ")) }
+    /// Makes the problem of invalid fields; `messages` has the Python version's nesting of their texts. Of very many, the first
+    /// ones and the number of the others are listed.
+    pub(super) fn invalid(messages: Value, mut errors: Vec<WrongField>) -> Self {
+        let (all, mut size) = (errors.len(), 0);
+        let fitting = errors.iter().take_while(|error| {
+            size += error.pointer.len() + error.message.len();
+            size <= MAX_TEXTS
+        });
+        let fitting = fitting.count();
+        let messages = (fitting == all).then_some(messages);
+        errors.truncate(fitting.max(1));
+        let mut wrong: Vec<String> = errors.iter().map(WrongField::to_string).collect();
+        if all > errors.len() {
+            wrong.push(format!("and {} more", all - errors.len()));
+        }
+        for error in errors.iter_mut().filter(|_| fitting == 0) {
+            let (pointer, message) = (std::mem::take(&mut error.pointer), std::mem::take(&mut error.message));
+            *error = WrongField { pointer: shortened(pointer), message: shortened(message) };
+        }
+        Self { messages, errors, ..Self::new(ProblemType::Invalid, wrong.join("; ")) }
     }
 
     /// Makes the problem of one invalid member at the top of the body, or of one invalid parameter.
@@ -130,6 +150,9 @@ impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let mut response = respond::json(self.kind.status(), &self.document());
         response.extensions_mut().insert(IsProblem);
+        if self.kind.may_pass() {
+            response.extensions_mut().insert(MayChange);
+        }
         if let Some(seconds) = self.kind.retry_after() {
             response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
         }
@@ -151,6 +174,15 @@ impl From<StoreError> for Problem {
             }
         }
     }
+}
+
+/// Cuts a text that is longer than [`MAX_TEXTS`].
+fn shortened(mut text: String) -> String {
+    if text.len() > MAX_TEXTS {
+        text.truncate(text.floor_char_boundary(MAX_TEXTS));
+        text.push('…');
+    }
+    text
 }
 
 /// Maps a fault below the API to a problem type.

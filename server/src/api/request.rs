@@ -1,11 +1,11 @@
 //! Extractors: names in the path, parameters in the query, JSON in the body.
 
 mod body;
+mod json_body;
 mod query;
 
-pub(super) use body::{
-    BufferedBody, MAX_BODY, ensure_json, ensure_known, member, nothing, object, optional_object, read,
-};
+pub(super) use body::{BufferedBody, MAX_BODY, read};
+pub(super) use json_body::{JsonBody, Parsers, ensure_json, ensure_known, member};
 pub(super) use query::{Query, ValidQuery, moment};
 
 use std::convert::Infallible;

@@ -24,7 +24,7 @@ use super::metrics::ResponseCounters;
 use super::openapi::ServedDocument;
 use super::plugins::{PluginInfo, Plugins};
 use super::problem::Problem;
-use super::request::Name;
+use super::request::{Name, Parsers};
 use super::stats::AwsCalls;
 
 /// The maximum number of concurrent requests for `/readyz` and `/metrics`.
@@ -63,6 +63,8 @@ pub struct ApiState {
 pub struct Limits {
     /// The maximum number of concurrent requests, until their answers are sent; 256.
     pub requests: usize,
+    /// Bytes of request bodies held at once, beside the first 8 KiB of each; 32 MiB.
+    pub bodies: usize,
     /// The maximum number of large pages that are written or sent at once; 8. Further ones wait.
     pub pages: usize,
     /// The maximum number of open event streams; 64.
@@ -73,7 +75,13 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { requests: 256, pages: 8, streams: 64, deadline: Duration::from_secs(10) }
+        Self {
+            requests: 256,
+            bodies: 32 * 1024 * 1024,
+            pages: 8,
+            streams: 64,
+            deadline: Duration::from_secs(10),
+        }
     }
 }
 
@@ -92,6 +100,9 @@ pub(super) struct AppState {
     closing: CancellationToken,
     pub(super) openapi: Arc<ServedDocument>,
     pub(super) requests: Arc<Semaphore>,
+    /// A permit for each byte of request bodies.
+    pub(super) bodies: Arc<Semaphore>,
+    pub(super) parsers: Parsers,
     /// Permits for `/readyz` and `/metrics`.
     pub(super) probes: Arc<Semaphore>,
     pub(super) pages: Arc<Semaphore>,
@@ -134,6 +145,7 @@ parts!(
     aws: AwsCalls,
     closing: CancellationToken,
     openapi: Arc<ServedDocument>,
+    parsers: Parsers,
     streams: StreamPermits,
     answered: Arc<ResponseCounters>,
     forwarder: Forwarder,
@@ -157,6 +169,8 @@ impl App {
         Self(Arc::new(AppState {
             openapi: Arc::new(ServedDocument::new(openapi)),
             requests: Arc::new(Semaphore::new(limits.requests)),
+            bodies: Arc::new(Semaphore::new(limits.bodies)),
+            parsers: Parsers::default(),
             probes: Arc::new(Semaphore::new(MAX_PROBES)),
             pages: Arc::new(Semaphore::new(limits.pages)),
             streams: StreamPermits::new(limits.streams),

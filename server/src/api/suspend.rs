@@ -12,7 +12,7 @@ use super::dto::{JobView, SuspendRequest};
 use super::if_match::IfMatch;
 use super::jobs::edit::edit;
 use super::problem::Problem;
-use super::request::{self, Name};
+use super::request::{JsonBody, Name, ensure_known};
 use super::state::App;
 use super::view;
 
@@ -37,11 +37,9 @@ pub(super) async fn suspend(
     body: Body,
 ) -> Result<Response, Problem> {
     app.job(&name).await?;
-    let given = request::optional_object(&headers, body).await?;
-    request::ensure_known(&given, &MEMBERS)?;
-    let fields: Map<String, Value> = given.into_iter().filter(|(_, value)| !value.is_null()).collect();
-    let change = json!({"suspended": true, "suspension": fields});
-    let stored = edit(&app, &name, &conditions, &change, prepare_suspension).await?;
+    let given = JsonBody::read_optional(&app.parsers, &headers, body).await?;
+    given.parse(|given| ensure_known(&given, &MEMBERS)).await?;
+    let stored = edit(&app, &name, &conditions, &given, prepare_suspension).await?;
     Ok(view::job(&app, &stored))
 }
 
@@ -63,20 +61,36 @@ pub(super) async fn resume(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
-    request::nothing(&headers, body).await?;
-    let stored = edit(&app, &name, &conditions, &json!({"suspended": false}), prepare_update).await?;
+    let empty = JsonBody::read_optional(&app.parsers, &headers, body).await?;
+    empty.parse(|object| ensure_known(&object, &[])).await?;
+    let stored = edit(&app, &name, &conditions, &empty, prepare_resumption).await?;
     app.engine.resume(&stored.id);
     Ok(view::job(&app, &stored))
 }
 
-/// Applies a suspension. Errors point into the body of the request.
-fn prepare_suspension(
+/// Applies the end of a suspension.
+fn prepare_resumption(
     id: &JobId,
     document: &Map<String, Value>,
-    change: Value,
+    _: Value,
     cx: &JobContext<'_>,
     now: Timestamp,
 ) -> Result<Prepared, Vec<FieldError>> {
+    prepare_update(id, document, json!({"suspended": false}), cx, now)
+}
+
+/// Applies a suspension with these fields. Errors point into the body of the request.
+fn prepare_suspension(
+    id: &JobId,
+    document: &Map<String, Value>,
+    mut fields: Value,
+    cx: &JobContext<'_>,
+    now: Timestamp,
+) -> Result<Prepared, Vec<FieldError>> {
+    if let Some(fields) = fields.as_object_mut() {
+        fields.retain(|_, value| !value.is_null());
+    }
+    let change = json!({"suspended": true, "suspension": fields});
     prepare_update(id, document, change, cx, now).map_err(|errors| errors.into_iter().map(inner).collect())
 }
 

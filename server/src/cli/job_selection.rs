@@ -14,7 +14,7 @@ use ecs_scheduler_core::{
 use serde_json::Value;
 
 use super::jobs;
-use crate::client::Client;
+use crate::client::{Client, server_url};
 use crate::config::Config;
 use crate::error::CommandError;
 use crate::input::read_documents;
@@ -29,7 +29,7 @@ pub struct JobSelectionArgs {
     /// Job documents, or arrays of them as `import keda` prints them; without any, the jobs of the configured store
     files: Vec<PathBuf>,
     /// Read the jobs from the running server at this URL
-    #[arg(long, value_name = "URL", conflicts_with = "files")]
+    #[arg(long, value_name = "URL", conflicts_with = "files", value_parser = server_url)]
     server: Option<String>,
 }
 

@@ -5,7 +5,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::jobs::{self, JobsCommand, show};
-use crate::client::{Client, escape};
+use crate::client::{Client, escape, server_url};
 use crate::config::setting::SERVER;
 use crate::config::values::Values;
 use crate::error::CommandError;
@@ -18,7 +18,7 @@ mod tests;
 #[derive(Debug, Clone, Args)]
 pub(crate) struct ClientArgs {
     /// Server URL; default `ECSS_SERVER`, then `http://127.0.0.1:5000`
-    #[arg(long, value_name = "URL", global = true)]
+    #[arg(long, value_name = "URL", global = true, value_parser = server_url)]
     server: Option<String>,
     /// Print the server's JSON instead of a table
     #[arg(long, global = true)]

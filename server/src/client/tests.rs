@@ -1,7 +1,7 @@
 use reqwest::StatusCode;
 use serde_json::json;
 
-use super::refusal;
+use super::{refusal, server_url};
 
 #[test]
 fn a_refusal_names_each_wrong_field() {
@@ -23,4 +23,27 @@ fn a_refusal_names_each_wrong_field() {
 fn a_refusal_that_is_no_json_is_quoted() {
     let text = refusal("GET /jobs", StatusCode::BAD_GATEWAY, &serde_json::Value::Null, "upstream\ndown");
     assert_eq!(text, "GET /jobs: 502 upstream");
+}
+
+#[test]
+fn a_server_is_a_url_of_plain_http() {
+    for (text, url) in [
+        ("http://localhost:5000", "http://localhost:5000"),
+        ("http://localhost:5000/", "http://localhost:5000"),
+        ("http://[::1]/scheduler//", "http://[::1]/scheduler"),
+    ] {
+        assert_eq!(server_url(text).as_deref(), Ok(url));
+    }
+    for text in [
+        "",
+        "localhost:5000",
+        "https://localhost",
+        "http://",
+        "http://a b",
+        "http://a:70000",
+        "http://a?b",
+        "http://a/#b",
+    ] {
+        assert!(server_url(text).is_err(), "{text}");
+    }
 }

@@ -83,6 +83,19 @@ async fn a_job_is_fired_by_hand_once_per_key() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_firing_that_a_passing_fault_prevents_is_not_stored_under_its_key() {
+    let server = with_job(every_second()).await;
+    server.launcher.break_down();
+    let headers = [("content-type", "application/json"), ("idempotency-key", "now-1")];
+    for attempt in ["first", "second"] {
+        let reply = server.call("POST", "/jobs/tick/firings", &headers, "").await;
+        let outcome = (reply.status.as_u16(), reply.json()["outcome"].clone());
+        assert_eq!(outcome, (200, json!("live_unknown")), "{attempt}: {}", reply.text());
+        assert_eq!(reply.header("idempotent-replayed"), "", "{attempt}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_repeated_key_whose_response_was_lost_finds_the_firing_and_launches_nothing() {
     let store = Arc::new(MemoryStore::default());
     let server = Server::over(Arc::clone(&store) as Arc<dyn Store>, Limits::default()).await;

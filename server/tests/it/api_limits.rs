@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use ecs_scheduler::api::Limits;
 use ecs_scheduler_core::MemoryStore;
+use futures::StreamExt as _;
 
 use crate::harness::Server;
 
@@ -50,6 +51,99 @@ async fn body_over_the_limit_is_refused_also_without_content_length() {
     assert_eq!(server.call("POST", "/jobs", &[json], unknown).await.status, 413);
     let announced = [json, ("content-length", "300000")];
     assert_eq!(server.call("POST", "/jobs", &announced, "{}").await.status, 413);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_body_of_too_many_members_is_refused_with_the_limit_wherever_json_is_sent() {
+    let server = Server::start().await;
+    let kept = serde_json::json!({"taskDefinition": "kept", "schedule": "0 0 0"});
+    assert_eq!(server.json("POST", "/jobs", kept).await.status, 201);
+    // The object, the list and its items.
+    let body = |values: usize| format!("{{\"a\":[{}]}}", vec!["0"; values - 2].join(","));
+    for (method, path) in [
+        ("POST", "/jobs"),
+        ("PUT", "/jobs/kept"),
+        ("PATCH", "/jobs/kept"),
+        ("POST", "/jobs/kept/firings"),
+        ("POST", "/jobs/kept/evaluate"),
+        ("POST", "/jobs/kept/suspend"),
+        ("POST", "/jobs/kept/resume"),
+        ("POST", "/evaluate"),
+        ("POST", "/schedules/preview"),
+        ("POST", "/brake"),
+    ] {
+        let call = format!("{method} {path}");
+        let reply = server.json(method, path, body(20_001)).await;
+        assert_eq!(
+            (reply.status.as_u16(), &reply.json()["type"]),
+            (400, &"/problems/syntax".into()),
+            "{call}"
+        );
+        let detail = reply.json()["detail"].as_str().unwrap().to_owned();
+        assert!(detail.contains("has too many members") && detail.contains("20000"), "{call}: {detail}");
+        let reply = server.json(method, path, body(20_000)).await;
+        assert_eq!(
+            (reply.status.as_u16(), &reply.json()["type"]),
+            (400, &"/problems/invalid".into()),
+            "{call}"
+        );
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn bodies_beyond_the_bound_of_all_are_answered_with_503_and_small_ones_are_read() {
+    let server =
+        Server::over(Arc::new(MemoryStore::default()), Limits { bodies: 8 * 1024, ..Limits::default() })
+            .await;
+    let (json, job) = ([("content-type", "application/json")], r#"{"taskDefinition": "a", "schedule": "0"}"#);
+    let padded = |length: usize| format!("{job}{}", " ".repeat(length - job.len()));
+    let reply = server.call("POST", "/jobs", &json, padded(16 * 1024 + 1)).await;
+    assert_eq!((reply.status.as_u16(), reply.header("retry-after")), (503, "1"), "{}", reply.text());
+    assert_eq!(
+        (reply.header("connection"), &reply.json()["type"]),
+        ("close", &"/problems/unavailable".into())
+    );
+    assert_eq!(server.call("POST", "/jobs", &json, padded(16 * 1024)).await.status, 201);
+    // One body takes the whole bound, and never ends.
+    let first = futures::stream::iter([Ok::<_, std::io::Error>(padded(16 * 1024))]);
+    let endless = axum::body::Body::from_stream(first.chain(futures::stream::pending()));
+    let held = server.call("POST", "/jobs", &json, endless);
+    let others = async {
+        tokio::task::yield_now().await;
+        assert_eq!(server.call("POST", "/jobs", &json, padded(8 * 1024 + 1)).await.status, 503);
+        assert_eq!(server.call("POST", "/jobs", &json, padded(8 * 1024)).await.status, 409);
+    };
+    assert_eq!(tokio::join!(held, others).0.status, 408);
+    assert_eq!(server.call("POST", "/jobs", &json, padded(16 * 1024)).await.status, 409, "it is free again");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refusal_lists_as_many_errors_as_fit_and_says_how_many_there_are_more() {
+    let server = Server::start().await;
+    let unknown: Vec<String> = (0..15_000).map(|number| format!("\"u{number}\":0")).collect();
+    let long = format!(r#"{{"{}": 0}}"#, "x".repeat(200_000));
+    let many = format!("{{{}}}", unknown.join(","));
+    for (path, body) in [("/jobs", &many), ("/schedules/preview", &many), ("/schedules/preview", &long)] {
+        let reply = server.json("POST", path, body).await;
+        assert_eq!(
+            (reply.status.as_u16(), reply.body.len() < 512 * 1024),
+            (400, true),
+            "{path}: {} bytes",
+            reply.body.len()
+        );
+        let (listed, detail) =
+            (reply.json()["errors"].as_array().unwrap().len(), reply.json()["detail"].clone());
+        assert!(listed > 0, "{path}");
+        assert!(listed == 1 || detail.as_str().unwrap().ends_with(" more"), "{path}: {listed} errors");
+    }
+    let twice = format!(r#"{{"{0}": 0, "{0}": 0}}"#, "\u{7f}".repeat(100_000));
+    let reply = server.json("POST", "/jobs", twice).await;
+    assert_eq!(
+        (reply.status.as_u16(), reply.body.len() < 512 * 1024),
+        (400, true),
+        "{} bytes",
+        reply.body.len()
+    );
 }
 
 #[tokio::test(start_paused = true)]

@@ -261,12 +261,47 @@ async fn names_and_queries_that_are_no_text_are_client_errors() {
         "/decisions?limit=1001",
         "/decisions?after=x",
         "/firings?limit=-1",
+        "/firings?after=zz",
+        "/firings?after=0192F1E9B0C0aaaaaaaaaaaaaaaaaaaa",
         "/jobs?count=0",
+        "/jobs?count=5&count=5",
+        "/jobs?count=5&count=abc",
+        "/decisions?outcome=idle&limit=1&outcome=idle",
     ] {
         let reply = server.get(path).await;
         assert_eq!(reply.status, 400, "{path}");
         assert!(reply.json()["errors"][0]["pointer"].as_str().unwrap().starts_with('?'), "{path}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_number_beyond_its_bounds_is_refused_with_the_bounds() {
+    let server = Server::start().await;
+    server.json("POST", "/jobs", json!({"taskDefinition": "kept", "schedule": "0 0 0"})).await;
+    for (path, body, pointer, bounds) in [
+        ("firings", r#"{"tasks": 0}"#, "/tasks", "between 1 and 4294967295"),
+        ("firings", r#"{"tasks": "5"}"#, "/tasks", "between 1 and 4294967295"),
+        ("firings", r#"{"tasks": 4294967296}"#, "/tasks", "between 1 and 4294967295"),
+        ("evaluate", r#"{"given": {"demand": -1}}"#, "/given/demand", "between 0 and 4294967295"),
+        ("evaluate", r#"{"given": {"busy": 1.5}}"#, "/given/busy", "between 0 and 4294967295"),
+        (
+            "evaluate",
+            r#"{"given": {"observations": {"inFlight": 4294967296}}}"#,
+            "/given/observations/inFlight",
+            "between 0 and 4294967295",
+        ),
+    ] {
+        let reply = server.json("POST", &format!("/jobs/kept/{path}"), body).await;
+        assert_eq!(reply.status, 400, "{body}");
+        assert_eq!(reply.json()["errors"][0]["pointer"], pointer, "{body}");
+        let text = reply.text();
+        assert!(text.contains(bounds) && !text.contains("u32"), "{text}");
+    }
+    for body in [r#"{"tasks": null}"#, r#"{"tasks": 1}"#, "{}"] {
+        assert!(server.json("POST", "/jobs/kept/firings", body).await.status.is_success(), "{body}");
+    }
+    let nulls = r#"{"given": {"demand": null, "busy": 0, "observations": {"visible": 3}}}"#;
+    assert_eq!(server.json("POST", "/jobs/kept/evaluate", nulls).await.status, 200);
 }
 
 #[tokio::test(start_paused = true)]

@@ -230,6 +230,24 @@ fn an_unreachable_server_is_reported() {
     assert!(err(&output).starts_with("error: could not reach http://127.0.0.1:1; is it running?"));
 }
 
+#[test]
+fn a_server_or_an_idempotency_key_that_none_can_have_is_a_wrong_command_line() {
+    let folder = tempfile::tempdir().unwrap();
+    for (arguments, why) in [
+        (&["jobs", "list", "--server", "http://a b"][..], "http://a b"),
+        (&["brake", "--server", "http://"], "http://"),
+        (&["doctor", "--server", "https://localhost"], "http:// only"),
+        (&["jobs", "fire", "x", "--idempotency-key", "a\u{1b}b"], "printable characters"),
+        (&["jobs", "fire", "x", "--idempotency-key", "a b"], "printable characters"),
+        (&["jobs", "fire", "x", "--idempotency-key", ""], "printable characters"),
+    ] {
+        let output = program(folder.path(), arguments, &[]);
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {}", err(&output));
+        assert!(err(&output).contains(why), "{arguments:?}: {}", err(&output));
+        assert!(!err(&output).contains("is it running"), "{}", err(&output));
+    }
+}
+
 // The available and missing settings depend on the build.
 #[cfg(feature = "aws")]
 #[test]

@@ -35,7 +35,7 @@ const MEANT: [(&str, &str); 22] = [
     ("create-json-oddities", "a member that is there twice is refused"),
     (
         "pagination-odd",
-        "a page before this one is always linked (R-PAGEPREV), also for `skip=%2B3`; unknown parameters are refused",
+        "a page before this one is always linked (R-PAGEPREV), also for `skip=%2B3`; unknown and repeated parameters are refused",
     ),
     ("restart-sqlite", "a job without a task definition is shown the one it uses: its id"),
     ("restart-sqlite-naive", "a moment without an offset is UTC"),

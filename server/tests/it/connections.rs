@@ -1,11 +1,14 @@
-//! Clients that send half a request, a body by the byte, or read no answer: on loopback, few of them, for seconds at most.
+//! Clients that send half a request, a body by the byte or of very many members, or read no answer: on loopback, few of them,
+//! for seconds at most.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use ecs_scheduler::api::{self, ConnectionLimits, Limits};
-use ecs_scheduler_core::{Clock as _, Event, JobId, JobUid, MemoryStore, NewJob};
+use ecs_scheduler_backend_sqlite::{SqliteOptions, SqliteStore};
+use ecs_scheduler_core::{Clock as _, Event, JobId, JobUid, MemoryStore, NewJob, Store};
+use futures::StreamExt as _;
 use serde_json::json;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
@@ -36,7 +39,11 @@ struct Listening {
 
 impl Listening {
     async fn start(limits: ConnectionLimits, requests: Limits) -> Self {
-        let server = Server::over(Arc::new(MemoryStore::default()), requests).await;
+        Self::over(Arc::new(MemoryStore::default()), limits, requests).await
+    }
+
+    async fn over(store: Arc<dyn Store>, limits: ConnectionLimits, requests: Limits) -> Self {
+        let server = Server::over(store, requests).await;
         let listener = TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], 0))).await.unwrap();
         let address = listener.local_addr().unwrap();
         tokio::spawn(api::serve(listener, server.router.clone(), limits, server.closing.clone()));
@@ -116,10 +123,27 @@ async fn read_response(stream: &mut TcpStream) -> String {
     text + &String::from_utf8(body).unwrap()
 }
 
+/// Sends a request, as much of it as the server takes, and leaves the connection open.
+async fn offer(address: SocketAddr, request: Arc<Vec<u8>>) -> TcpStream {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    // A server that refuses it closes the connection.
+    let _ = stream.write_all(&request).await;
+    stream
+}
+
 /// Returns how many MiB this process has in memory.
 fn resident_mib() -> u64 {
+    memory_mib("VmRSS:")
+}
+
+/// Returns the most MiB that this process has had in memory.
+fn peak_mib() -> u64 {
+    memory_mib("VmHWM:")
+}
+
+fn memory_mib(field: &str) -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix(field)).unwrap();
     line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() / 1_024
 }
 
@@ -175,6 +199,81 @@ async fn slow_bodies_take_no_place_of_other_requests() {
     }
     assert!(resident_mib() < 200, "{} MiB", resident_mib());
     drop(slow);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn bodies_of_very_many_members_take_little_memory_and_keep_neither_health_nor_jobs_waiting() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = SqliteStore::open(&folder.path().join("jobs.db"), SqliteOptions::default()).await.unwrap();
+    let listening = Listening::over(Arc::new(store), LIMITS, Limits::default()).await;
+    let job = json!({"taskDefinition": "work", "schedule": "*", "overlap": "allow", "maxCount": 50});
+    assert_eq!(listening.server.json("POST", "/jobs", job).await.status, 201);
+    let mut events = listening.server.engine.subscribe();
+    let body = format!("{{\"a\":[{}]}}", vec![r#"{"":0}"#; 37_000].join(","));
+    let address = listening.address;
+    let attack = tokio::spawn(futures::future::join_all((0..40).map(|number| {
+        let call = if number % 4 == 0 { "PUT /jobs/work" } else { "POST /jobs" };
+        let request = format!(
+            "{call} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Type: application/json\r\n\
+             Idempotency-Key: k{number}\r\nContent-Length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        async move { read_to_end(offer(address, Arc::new(request.into_bytes())).await).await }
+    })));
+    let mut slowest = Duration::ZERO;
+    while !attack.is_finished() {
+        let begun = tokio::time::Instant::now();
+        assert_eq!(listening.status("/healthz").await, 200);
+        slowest = slowest.max(begun.elapsed());
+    }
+    for answer in attack.await.unwrap() {
+        assert!(answer.starts_with("HTTP/1.1 400") && answer.contains("has too many members"), "{answer}");
+    }
+    assert!(peak_mib() < 200, "{} MiB", peak_mib());
+    assert!(slowest < TEST_TIMEOUT / 5, "{slowest:?}");
+    timeout(TEST_TIMEOUT, async { while !matches!(events.recv().await, Ok(Event::Firing(_))) {} })
+        .await
+        .expect("the job fires meanwhile");
+    listening.server.store.close().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn almost_complete_bodies_take_little_memory_and_small_requests_are_answered_meanwhile() {
+    let listening =
+        Listening::start(ConnectionLimits { connections: 512, ..LIMITS }, Limits::default()).await;
+    let request = |length: &str, sent: usize| {
+        let head = format!(
+            "POST /jobs HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n{length}\r\n"
+        );
+        Arc::new([head.as_bytes(), &vec![b' '; sent]].concat())
+    };
+    let announced = request("Content-Length: 262144\r\n", 262_000);
+    let chunked = request("Transfer-Encoding: chunked\r\n\r\n3fd00", 261_376);
+    let offers = (0..360).map(|number| {
+        let request = Arc::clone(if number % 2 == 0 { &announced } else { &chunked });
+        offer(listening.address, request)
+    });
+    let streams = futures::future::join_all(offers).await;
+    // The stream is kept to the end, so that the bodies that the server waits for stay open.
+    let mut ends = futures::stream::iter(streams.into_iter().map(read_to_end)).buffer_unordered(360);
+    let refused = timeout(TEST_TIMEOUT, ends.by_ref().take(100).collect::<Vec<_>>()).await;
+    assert!(peak_mib() < 200, "{} MiB", peak_mib());
+    let refused = refused.expect("bodies beyond the bound are refused");
+    assert!(
+        refused
+            .iter()
+            .any(|answer| answer.starts_with("HTTP/1.1 503") && answer.contains("retry-after: 1\r\n")),
+        "{:?}",
+        refused.first()
+    );
+    for path in ["/healthz", "/readyz", "/metrics", "/jobs"] {
+        assert_eq!(listening.status(path).await, 200, "{path}");
+    }
+    let small = r#"{"taskDefinition": "small", "schedule": "@yearly"}"#;
+    let head = "POST /jobs HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n";
+    let mut stream = listening.send(&format!("{head}Content-Length: {}\r\n\r\n{small}", small.len())).await;
+    assert!(read_response(&mut stream).await.starts_with("HTTP/1.1 201"));
+    drop(ends);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -7,6 +7,7 @@ use serde_json::Value;
 use utoipa::ToSchema;
 
 use super::job::{JobDocument, Schedule};
+use super::numbers::{count, positive, whole};
 
 /// A schedule to preview.
 #[derive(ToSchema)]
@@ -85,9 +86,11 @@ pub(in crate::api) struct SuspendRequest {
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub(in crate::api) struct GivenBody {
     /// The demand: the trigger's number of tasks; 0 is idle.
+    #[serde(deserialize_with = "whole::<0, _>")]
     #[schema(maximum = 4_294_967_295_u32)]
     pub(in crate::api) demand: Option<u32>,
     /// Number of pending and running tasks of the job.
+    #[serde(deserialize_with = "whole::<0, _>")]
     #[schema(maximum = 4_294_967_295_u32)]
     pub(in crate::api) busy: Option<u32>,
     /// Counts of the queue.
@@ -96,12 +99,14 @@ pub(in crate::api) struct GivenBody {
 
 /// Assumed counts of a queue. Without `demand` they determine the demand, by the trigger's `messagesPerTask`.
 #[derive(Debug, Default, Clone, Copy, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default, expecting = "an object of counts")]
 pub(in crate::api) struct GivenObservations {
     /// Messages that can be received.
+    #[serde(deserialize_with = "count")]
     #[schema(maximum = 4_294_967_295_u32)]
     pub(in crate::api) visible: u32,
     /// Messages that are received and not deleted.
+    #[serde(deserialize_with = "count")]
     #[schema(maximum = 4_294_967_295_u32)]
     pub(in crate::api) in_flight: u32,
 }
@@ -134,6 +139,7 @@ pub(in crate::api) struct EvaluateRequest {
 #[serde(deny_unknown_fields, default)]
 pub(in crate::api) struct FireBody {
     /// Number of tasks to start (default `taskCount`). Bounds and overlap apply as for a tick.
+    #[serde(deserialize_with = "positive")]
     #[schema(minimum = 1, maximum = 4_294_967_295_u32, value_type = Option<u32>)]
     pub(in crate::api) tasks: Option<std::num::NonZeroU32>,
 }

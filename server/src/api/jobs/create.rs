@@ -8,14 +8,13 @@ use axum::response::Response;
 use ecs_scheduler_core::job::prepare_create;
 use ecs_scheduler_core::schedule::Strictness;
 use ecs_scheduler_core::{JobUid, NewJob, StoreError};
-use serde_json::Value;
 
 use crate::api::dto::{JobDocument, Reference};
 use crate::api::idempotency::Claim;
 use crate::api::job_document::{raw, refusal};
 use crate::api::preflight::ValidationLevel;
 use crate::api::problem::Problem;
-use crate::api::request::{self, Query};
+use crate::api::request::{JsonBody, Query};
 use crate::api::state::App;
 use crate::api::view;
 
@@ -36,12 +35,12 @@ pub(in crate::api) async fn create(
     body: Body,
 ) -> Result<Response, Problem> {
     let validate = ValidationLevel::from_query(query)?;
-    let document = Value::Object(request::object(&headers, body).await?);
-    match app.idempotency.claim(&headers, "create", &document).await? {
-        Claim::NoKey => store(&app, document, JobUid::random(), validate).await,
+    let body = JsonBody::read(&app.parsers, &headers, body).await?;
+    match app.idempotency.claim(&headers, "create", &body).await? {
+        Claim::NoKey => store(&app, &body, JobUid::random(), validate).await,
         Claim::Answered(response) => Ok(response),
         Claim::Claimed(key) => {
-            let answer = store(&app, document, key.uid(), validate).await;
+            let answer = store(&app, &body, key.uid(), validate).await;
             key.store_response(answer).await
         }
     }
@@ -49,16 +48,22 @@ pub(in crate::api) async fn create(
 
 async fn store(
     app: &App,
-    document: Value,
+    body: &JsonBody,
     uid: JobUid,
     validate: ValidationLevel,
 ) -> Result<Response, Problem> {
-    let now = app.clock.now();
-    let prepared =
-        prepare_create(document, &app.context(Strictness::Strict), now).map_err(|errors| refusal(&errors))?;
-    validate.check(app, &prepared.job).await?;
-    let warnings = app.warnings(&prepared.job, now);
-    let new = NewJob { id: prepared.job.id.clone(), uid, document: raw(&prepared.document), at: now };
+    let (now, state) = (app.clock.now(), App::clone(app));
+    let (job, document, warnings) = body
+        .parse(move |document| {
+            let prepared = prepare_create(document.into(), &state.context(Strictness::Strict), now);
+            let prepared = prepared.map_err(|errors| refusal(&errors))?;
+            let warnings = state.warnings(&prepared.job, now);
+            Ok((prepared.job, raw(&prepared.document), warnings))
+        })
+        .await?;
+    validate.check(app, &job).await?;
+    let new = NewJob { id: job.id.clone(), uid, document, at: now };
+    drop(job);
     let stored = match app.store.create(new).await {
         // An earlier request with the same idempotency key created it, and its answer was lost.
         Err(StoreError::Exists(id)) => {

@@ -8,8 +8,8 @@ use serde_json::{Map, Value};
 use crate::api::if_match::IfMatch;
 use crate::api::job_document::{document, raw, refusal};
 use crate::api::problem::{Problem, ProblemType};
-use crate::api::request::Name;
-use crate::api::state::AppState;
+use crate::api::request::{JsonBody, Name};
+use crate::api::state::{App, AppState};
 
 /// The number of retries of an edit after concurrent edits of the same job.
 const MAX_EDIT_ATTEMPTS: usize = 5;
@@ -25,24 +25,28 @@ pub(in crate::api) type Prepare =
 ///
 /// 404, 400 for an invalid change, 412 by the conditions, 409 after too many concurrent edits.
 pub(in crate::api) async fn edit(
-    app: &AppState,
+    app: &App,
     name: &Name,
     conditions: &IfMatch,
-    change: &Value,
+    change: &JsonBody,
     prepare: Prepare,
 ) -> Result<StoredJob, Problem> {
     for _ in 0..MAX_EDIT_ATTEMPTS {
         let (job, now) = (app.job(name).await?, app.clock.now());
-        // An invalid change is an error independent of the condition (RFC 9110, section 13.2.1).
-        let strict = app.context(Strictness::Strict);
-        let prepared = prepare(&job.id, &document(&job), change.clone(), &strict, now);
-        let changed = prepared.map_err(|errors| refusal(&errors))?.document;
-        conditions.check(&job)?;
-        let changed = replacement(&job, changed, &app.context(Strictness::Lenient), now);
-        let Some(changed) = changed.map_err(|error| refusal(&[error]))? else { return Ok(job) };
-        if let Some(stored) =
-            written(app.store.replace(&job.id, job.revision, raw(&changed), now).await, name)?
-        {
+        let (state, conditions) = (App::clone(app), conditions.clone());
+        let changing = change.parse(move |change| {
+            // An invalid change is an error independent of the condition (RFC 9110, section 13.2.1).
+            let strict = state.context(Strictness::Strict);
+            let prepared = prepare(&job.id, &document(&job), change.into(), &strict, now);
+            let changed = prepared.map_err(|errors| refusal(&errors))?.document;
+            conditions.check(&job)?;
+            let changed = replacement(&job, changed, &state.context(Strictness::Lenient), now);
+            let changed = changed.map_err(|error| refusal(&[error]))?;
+            Ok((job, changed.as_ref().map(raw)))
+        });
+        let (job, changed) = changing.await?;
+        let Some(changed) = changed else { return Ok(job) };
+        if let Some(stored) = written(app.store.replace(&job.id, job.revision, changed, now).await, name)? {
             app.engine.nudge(&stored.id);
             return Ok(stored);
         }

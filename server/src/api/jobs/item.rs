@@ -6,7 +6,6 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use ecs_scheduler_core::job::{prepare_patch, prepare_update};
 use ecs_scheduler_core::schedule::Strictness;
-use serde_json::Value;
 
 use super::edit::{self, Prepare};
 use crate::api::dto::{JobChange, JobView, Reference, Removed};
@@ -14,7 +13,7 @@ use crate::api::if_match::IfMatch;
 use crate::api::job_document::{document, refusal};
 use crate::api::preflight::ValidationLevel;
 use crate::api::problem::Problem;
-use crate::api::request::{self, Name, Query};
+use crate::api::request::{self, JsonBody, Name, Query};
 use crate::api::state::App;
 use crate::api::{respond, view};
 
@@ -103,11 +102,15 @@ impl ClientChange {
     ) -> Result<Response, Problem> {
         request::ensure_json(headers)?;
         let job = app.job(name).await?;
-        let change = Value::Object(request::object(headers, body).await?);
+        let change = JsonBody::read(&app.parsers, headers, body).await?;
         if validate == ValidationLevel::Resources {
-            let (cx, now) = (app.context(Strictness::Strict), app.clock.now());
-            let prepared = (self.prepare)(&job.id, &document(&job), change.clone(), &cx, now);
-            validate.check(app, &prepared.map_err(|errors| refusal(&errors))?.job).await?;
+            let (state, prepare) = (App::clone(app), self.prepare);
+            let changing = change.parse(move |change| {
+                let (cx, now) = (state.context(Strictness::Strict), state.clock.now());
+                let prepared = prepare(&job.id, &document(&job), change.into(), &cx, now);
+                Ok(prepared.map_err(|errors| refusal(&errors))?.job)
+            });
+            validate.check(app, &changing.await?).await?;
         }
         let stored = edit::edit(app, name, &self.conditions, &change, self.prepare).await?;
         let written = stored.parse(&app.context(Strictness::Lenient));

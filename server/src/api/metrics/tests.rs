@@ -22,3 +22,11 @@ fn answers_are_counted_by_class() {
     let counts = answered.0.map(AtomicU64::into_inner);
     assert_eq!(counts, [0, 2, 0, 1, 1]);
 }
+
+#[test]
+fn help_texts_are_for_operators() {
+    let mut text = MetricsText(String::new());
+    write_server(&mut text, &ResponseCounters::default(), 0).unwrap();
+    let help = "# HELP ecs_scheduler_http_requests_total Requests answered, by class of status code.\n";
+    assert!(text.0.starts_with(help), "{}", text.0);
+}

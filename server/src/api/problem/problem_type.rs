@@ -111,7 +111,9 @@ impl ProblemType {
     pub(in crate::api) const fn remedy(self) -> &'static str {
         match self {
             Self::Invalid => "`errors` lists each invalid field by its JSON pointer. Nothing was changed.",
-            Self::Syntax => "Send one JSON object in UTF-8, nested at most 100 deep. Nothing was changed.",
+            Self::Syntax => {
+                "Send one JSON object in UTF-8, nested at most 100 deep and of at most 20000 values. Nothing was changed."
+            }
             Self::NotFound => "`GET /jobs` lists the existing jobs.",
             Self::Method => "The `Allow` header lists the methods of the resource.",
             Self::Exists => "Choose another `id`, or `PUT` the existing job.",
@@ -144,6 +146,11 @@ impl ProblemType {
                 "The log has details under the request's `X-Request-Id`; `GET /readyz` lists faults."
             }
         }
+    }
+
+    /// Tells whether the same request may succeed later, although its client changes nothing.
+    pub(in crate::api) const fn may_pass(self) -> bool {
+        matches!(self, Self::Contended | Self::KeyPending | Self::Unavailable | Self::Internal)
     }
 
     /// Returns the number of seconds after which the same request may succeed.

@@ -1,5 +1,4 @@
-//! Parameters of the query: the first value of a name counts, as in the Python version; every invalid or unknown
-//! parameter is reported.
+//! Parameters of the query: every invalid, unknown or repeated parameter is reported.
 
 use std::collections::BTreeSet;
 use std::convert::Infallible;
@@ -95,13 +94,21 @@ impl Query {
         parsed.map_err(|message| self.refuse(name, message)).ok()
     }
 
-    /// Refuses parameters that are not among these.
+    /// Refuses parameters that are not among these, and those that are given more than once.
     ///
     /// # Errors
     ///
-    /// 400 with each of them and the nearest known one.
+    /// 400 with each of them, and with the nearest known one of an unknown one.
     pub(in crate::api) fn ensure_known(mut self, known: &[String]) -> Result<(), Problem> {
-        let names: BTreeSet<String> = self.pairs.iter().map(|(name, _)| name.clone()).collect();
+        let (mut names, mut repeated) = (BTreeSet::new(), BTreeSet::new());
+        for (name, _) in &self.pairs {
+            if !names.insert(name.clone()) && known.contains(name) {
+                repeated.insert(name.clone());
+            }
+        }
+        for name in &repeated {
+            self.refuse(name, "Must be given once.");
+        }
         for name in names.iter().filter(|name| !known.contains(name)) {
             let meant = nearest(&name.to_lowercase(), known.iter().map(String::as_str));
             let rest = if known.is_empty() {

@@ -22,11 +22,23 @@ fn integers_are_read_as_they_always_were() {
 }
 
 #[test]
-fn every_wrong_parameter_is_reported_and_the_first_of_a_name_counts() {
-    let mut query = Query::parse("limit=0&after=x&limit=5&other=1");
+fn every_wrong_parameter_is_reported() {
+    let mut query = Query::parse("limit=0&after=x&other=1");
     query.limit();
     query.moment("after");
     assert_eq!(refused(query), ["?limit", "?after"]);
+}
+
+#[test]
+fn each_repeated_or_unknown_parameter_is_reported_once() {
+    let known = ["limit", "after"].map(str::to_owned);
+    let errors = |text: &str| {
+        let problem = Query::parse(text).ensure_known(&known).err();
+        let errors = problem.map(|problem| problem.document().errors).unwrap_or_default();
+        errors.into_iter().map(|error| error.pointer).collect::<Vec<_>>()
+    };
+    assert_eq!(errors("limit=5&after=9"), [""; 0]);
+    assert_eq!(errors("limit=5&x=1&after=9&limit=5&x=2&limit=6&%6Cimit=7"), ["?limit", "?x"]);
 }
 
 #[test]

@@ -7,6 +7,7 @@ use reqwest::{Method, header};
 use serde_json::{Value, json};
 
 use super::show;
+use crate::api::{KEY_RULE, is_key};
 use crate::client::{Client, job_path as path};
 use crate::error::CommandError;
 use crate::output::print;
@@ -27,11 +28,15 @@ pub struct FireArgs {
     /// The job
     id: String,
     /// Idempotency key: repeated requests fire only once
-    #[arg(long, value_name = "KEY")]
+    #[arg(long, value_name = "KEY", value_parser = key)]
     idempotency_key: Option<String>,
     /// Wait until tasks are started or refused, at most as long as the job's `retry.launch.maxAge`
     #[arg(long)]
     wait: bool,
+}
+
+fn key(text: &str) -> Result<String, String> {
+    if is_key(text) { Ok(text.to_owned()) } else { Err(KEY_RULE.to_owned()) }
 }
 
 /// Fires a job and reports the result.
