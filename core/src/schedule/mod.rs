@@ -118,10 +118,10 @@ impl Schedule {
     /// Returns the number of ticks in (`after`, `until`], at a cost of some nanoseconds a month.
     ///
     /// Where `rate(…)` or `at(…)` stands beside other expressions, its ticks are visited one by one; so are those of a
-    /// [union](Schedule::union) over several zones.
+    /// [union](Schedule::union) of parts that have ticks in the same time.
     pub fn count_in(&self, after: Timestamp, until: Timestamp) -> u64 {
         if !self.0.others.is_empty() {
-            return self.upcoming(after).take_while(|tick| *tick <= until).map(|_| 1).sum();
+            return self.count_parts(after, until);
         }
         let Some((first, last)) = self.0.range(after, until) else { return 0 };
         count::ticks(&self.0.entries, &self.0.zone, first, last)

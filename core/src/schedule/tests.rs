@@ -26,6 +26,29 @@ fn schedules_are_equal_by_text_zone_and_bounds() {
 }
 
 #[test]
+fn union_of_parts_counts_each_tick_once() {
+    let at = |text: &str| text.parse::<Timestamp>().unwrap();
+    let part = |text: &str, zone, start: Option<&str>, end: Option<&str>| {
+        let expressions = [text.to_owned()];
+        let spec = ScheduleSpec { timezone: Some(zone), ..ScheduleSpec::written(&expressions) };
+        Schedule::parse(&spec).unwrap().within(start.map(at), end.map(at))
+    };
+    let [noon, later] = ["2026-01-01T12:00:00Z", "2026-01-01T12:00:01Z"];
+    let one_after_the_other = [
+        part("*", "UTC", None, Some(noon)),
+        part("*/5", "Europe/Berlin", Some(later), None),
+        part("0 0 0", "Asia/Tokyo", Some("2030-01-01T00:00:00Z"), None),
+    ];
+    let at_once = [part("*/2", "UTC", None, None), part("*/3", "Europe/Berlin", None, None)];
+    for (parts, expected) in [(&one_after_the_other[..], 3_600 + 720), (&at_once[..], 4_800)] {
+        let union = Schedule::union(parts).unwrap();
+        let (after, until) = (at("2026-01-01T11:00:00Z"), at("2026-01-01T13:00:00Z"));
+        assert_eq!(union.count_in(after, until), expected);
+        assert_eq!(union.upcoming(after).take_while(|tick| *tick <= until).count() as u64, expected);
+    }
+}
+
+#[test]
 fn a_full_cache_evicts_nothing_on_parse_while_room() {
     let cache = ScheduleCache::new(2);
     let parse = |text: &str| cache.parse_while_room(&ScheduleSpec::written(&[text.to_owned()])).unwrap();

@@ -64,6 +64,20 @@ impl Schedule {
         Self(Arc::new(Parsed { others, ..free(&self.0) }))
     }
 
+    /// Returns the number of ticks of a union in (`after`, `until`]: part by part, where the parts follow each other in time.
+    pub(super) fn count_parts(&self, after: Timestamp, until: Timestamp) -> u64 {
+        let with_ticks = self.parts().filter_map(|part| {
+            let first = part.next_after(after).filter(|first| *first <= until)?;
+            Some((first, part.last_in(after, until)?, part))
+        });
+        let mut parts: Vec<(Timestamp, Timestamp, Self)> = with_ticks.collect();
+        parts.sort_by_key(|(first, ..)| *first);
+        if parts.windows(2).any(|pair| pair[1].0 <= pair[0].1) {
+            return self.upcoming(after).take_while(|tick| *tick <= until).map(|_| 1).sum();
+        }
+        parts.iter().map(|(.., part)| part.count_in(after, until)).sum()
+    }
+
     /// The parts of a union; the schedule itself if it is none.
     fn parts(&self) -> impl Iterator<Item = Self> {
         let first = if self.0.others.is_empty() { self.clone() } else { Self(Arc::new(self.0.plain())) };
