@@ -94,11 +94,22 @@ impl TaskTracker {
         }
     }
 
-    /// Returns whether the job has a history of launches and exits for the queue rule.
-    pub(super) fn has_launch_history(&self, uid: &JobUid) -> bool {
-        let jobs = self.jobs.lock();
-        let history = jobs.by_job.get(uid).and_then(|tasks| tasks.launch_history.as_ref());
-        history.is_some_and(|history| !history.is_invalidated())
+    /// Returns whether the job has a history of launches and exits for the queue rule, with this settle time and visibility timeout.
+    pub(super) fn has_launch_history(
+        &self,
+        uid: &JobUid,
+        settle: SignedDuration,
+        hidden: SignedDuration,
+    ) -> bool {
+        let mut jobs = self.jobs.lock();
+        let history = jobs.by_job.get_mut(uid).and_then(|tasks| tasks.launch_history.as_mut());
+        history.is_some_and(|history| {
+            let covers = history.covers(settle, hidden);
+            if !covers {
+                history.invalidate();
+            }
+            covers
+        })
     }
 
     /// Starts the history of the job's launches and exits with those in the journal.

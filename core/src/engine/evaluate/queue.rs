@@ -31,10 +31,10 @@ impl EngineInner {
         reported: &Population,
     ) -> Result<(QueueFacts, u32), ReadFailure> {
         let (job, loaded) = (request.job, request.loaded);
-        let settle = signed(job.policy.settle);
+        let (settle, hidden) = (signed(job.policy.settle), signed(reading.visibility_timeout));
         let remember = matches!(request.source, TriggerSource::Tick);
-        if !self.task_tracker.has_launch_history(&loaded.uid) {
-            let horizon = settle + signed(reading.visibility_timeout) + MAX_TRACKED_RUN;
+        if !self.task_tracker.has_launch_history(&loaded.uid, settle, hidden) {
+            let horizon = settle + hidden + MAX_TRACKED_RUN;
             let past = self
                 .recent_firings(request, asked_at.saturating_sub(horizon).unwrap_or(Timestamp::MIN))
                 .await;

@@ -22,6 +22,8 @@ pub(super) struct LaunchHistory {
     emptied: Option<Timestamp>,
     last_end: Option<Timestamp>,
     sampled: Timestamp,
+    /// The shortest settle time and visibility timeout of its samples: older events are kept as a sum.
+    shortest: (SignedDuration, SignedDuration),
     /// Its moments are from before a step of the clock.
     invalidated: bool,
 }
@@ -35,6 +37,17 @@ impl LaunchHistory {
         self.invalidated
     }
 
+    #[cfg(test)]
+    pub(super) fn shortest(&self) -> (SignedDuration, SignedDuration) {
+        self.shortest
+    }
+
+    /// Tells whether it can answer for a sample with this settle time and visibility timeout. It cannot if an edit has lengthened
+    /// one of them.
+    pub(super) fn covers(&self, settle: SignedDuration, hidden: SignedDuration) -> bool {
+        !self.invalidated && settle <= self.shortest.0 && hidden <= self.shortest.1
+    }
+
     pub(super) fn new(lifetimes: Vec<TaskLifetime>, now: Timestamp) -> Self {
         let mut history = Self {
             memory: None,
@@ -44,6 +57,7 @@ impl LaunchHistory {
             emptied: None,
             last_end: None,
             sampled: now,
+            shortest: (SignedDuration::MAX, SignedDuration::MAX),
             invalidated: false,
         };
         for lifetime in lifetimes {
@@ -75,6 +89,7 @@ impl LaunchHistory {
         let hidden =
             SignedDuration::try_from(sample.reading.visibility_timeout).unwrap_or(SignedDuration::MAX);
         let invisible = before(sample.now, hidden);
+        self.shortest = (self.shortest.0.min(sample.settle), self.shortest.1.min(hidden));
         self.succeeded.evict(shown);
         self.failed.evict(invisible);
         self.launched.evict(shown);

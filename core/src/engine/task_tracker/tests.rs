@@ -157,6 +157,25 @@ fn edit_of_the_job_resets_the_queue_memory() {
 }
 
 #[test]
+fn history_is_read_again_when_an_edit_lengthens_settle() {
+    let tracker = TaskTracker::default();
+    tracker.start_launch_history(&uid(), &[], at(0));
+    sample(&tracker, Revision::FIRST, 0, 5);
+    let (settle, hidden) = {
+        let jobs = tracker.jobs.lock();
+        jobs.by_job[&uid()].launch_history.as_ref().unwrap().shortest()
+    };
+    let second = SignedDuration::from_secs(1);
+    assert!(tracker.has_launch_history(&uid(), settle - second, hidden), "shorter");
+    assert!(
+        !tracker.has_launch_history(&uid(), settle + second, hidden),
+        "exits were summed that count as new again"
+    );
+    tracker.start_launch_history(&uid(), &[], at(10));
+    assert!(tracker.has_launch_history(&uid(), settle + second, hidden));
+}
+
+#[test]
 fn description_of_tasks_is_bounded_in_number_and_length() {
     let tracker = TaskTracker::default();
     let (x, y) = ("x".repeat(40), "y".repeat(63));
@@ -174,7 +193,8 @@ fn history_without_samples_is_dropped() {
     tracker.start_launch_history(&uid(), &[], at(0));
     let other = JobUid::derived("ledger", &JobId::new("other").unwrap());
     tracker.start_launch_history(&other, &[], at(3 * 86_400));
-    assert!(tracker.has_launch_history(&other) && !tracker.has_launch_history(&uid()));
+    let has = |uid| tracker.has_launch_history(uid, SignedDuration::from_mins(1), SignedDuration::ZERO);
+    assert!(has(&other) && !has(&uid()));
 }
 
 #[test]
