@@ -245,7 +245,9 @@ impl EngineInner {
                 None => Evaluation::floor("fired by hand, taskCount"),
             });
         }
-        let Some(trigger) = &job.trigger else { return Ok(Evaluation::floor("due, taskCount")) };
+        let Some(trigger) = job.trigger_of(request.tick.nominal) else {
+            return Ok(Evaluation::floor("due, taskCount"));
+        };
         let cx = EvalContext::new(&job.id, request.tick, job.scaling);
         let deadline = self.options.evaluation_deadline;
         let guarded = std::panic::AssertUnwindSafe(trigger.evaluate(&cx)).catch_unwind();

@@ -13,6 +13,7 @@
 //! Rejected: settling at the moment of the edit (the process that serves the edit need not be the one that evaluates
 //! the job, which may be down); a record beside the document (two writes, and a crash between them).
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
@@ -24,6 +25,7 @@ use crate::clock::{is_ahead, latest_past};
 use crate::job::field_error::{FieldError, FieldPath};
 use crate::job::{Job, JobId, StoredJob, Suspension};
 use crate::schedule::{Schedule, Strictness};
+use crate::trigger::Trigger;
 
 /// The member of a stored document that holds the list.
 pub const EARLIER_SCHEDULES: &str = "earlierSchedules";
@@ -31,9 +33,9 @@ pub const EARLIER_SCHEDULES: &str = "earlierSchedules";
 /// How many earlier versions may have ticks without an outcome at the same time.
 const MOST: usize = 32;
 
-/// The fields that determine when a job is evaluated.
-const FIELDS: [&str; 7] =
-    ["jitter", "schedule", "scheduleEnd", "scheduleStart", "suspended", "suspension", "timezone"];
+/// The fields that determine when a job is evaluated. The trigger is one of them, because it may bring the ticks.
+const FIELDS: [&str; 8] =
+    ["jitter", "schedule", "scheduleEnd", "scheduleStart", "suspended", "suspension", "timezone", "trigger"];
 
 /// The ticks of an earlier version.
 #[derive(Debug, Clone)]
@@ -44,6 +46,7 @@ pub(crate) struct Earlier {
     pub(crate) until: Timestamp,
     pub(crate) jitter: Option<Duration>,
     pub(crate) suspension: Option<Suspension>,
+    trigger: Option<Arc<dyn Trigger>>,
     ticks: Option<Schedule>,
 }
 
@@ -59,10 +62,8 @@ struct Version {
 
 impl Version {
     fn from_document(document: &Map<String, Value>, from: Timestamp, until: Timestamp) -> Self {
-        // The job's own schedule takes precedence over its trigger's.
-        let has_schedule = document.get("schedule").is_some_and(|schedule| !schedule.is_null());
-        let names = FIELDS.into_iter().chain((!has_schedule).then_some("trigger"));
-        let fields = names.filter_map(|name| Some((name.to_owned(), document.get(name)?.clone())));
+        let fields =
+            FIELDS.into_iter().filter_map(|name| Some((name.to_owned(), document.get(name)?.clone())));
         Self { from, until, fields: fields.collect() }
     }
 
@@ -70,9 +71,22 @@ impl Version {
         let Self { from, until, mut fields } = self;
         fields.insert("taskDefinition".to_owned(), id.as_str().into());
         let cx = JobContext { strictness: Strictness::Lenient, launcher: None, ..*cx };
-        let job = Job::parse(id, &fields, &cx)?;
+        let job = match Job::parse(id, &fields, &cx) {
+            // Its kind of trigger may have been removed since. A schedule suffices.
+            Err(_) if fields.contains_key("schedule") && fields.remove("trigger").is_some() => {
+                Job::parse(id, &fields, &cx)?
+            }
+            read => read?,
+        };
         let ticks = job.ticks().map(|ticks| ticks.within(Some(after(from)), Some(until)));
-        Ok(Earlier { from, until, jitter: job.policy.jitter, suspension: job.suspension, ticks })
+        Ok(Earlier {
+            from,
+            until,
+            jitter: job.policy.jitter,
+            suspension: job.suspension,
+            trigger: job.trigger,
+            ticks,
+        })
     }
 }
 
@@ -101,6 +115,19 @@ impl Job {
     #[must_use]
     pub fn counts_from(&self, changed: Timestamp) -> Timestamp {
         self.earlier.first().map_or(changed, |first| first.from)
+    }
+
+    /// Returns the trigger that evaluates this tick: that of this version, which measures the present. A trigger that brings ticks
+    /// knows its own ones only, so that a tick of an earlier version is evaluated by the trigger of that version.
+    #[must_use]
+    pub fn trigger_of(&self, tick: Timestamp) -> Option<&Arc<dyn Trigger>> {
+        let own = self.trigger.as_ref();
+        match Earlier::find(&self.earlier, tick) {
+            Some(earlier) if own.is_some_and(|trigger| trigger.schedule().is_some()) => {
+                earlier.trigger.as_ref()
+            }
+            Some(_) | None => own,
+        }
     }
 
     /// Returns the suspension of this tick: that of the present version, or else that of the tick's version.

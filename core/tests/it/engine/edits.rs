@@ -1,11 +1,15 @@
 //! Edits around a tick: every tick has its outcome and none is lost, also while the scheduler is down.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use ecs_scheduler_core::job::EARLIER_SCHEDULES;
 use ecs_scheduler_core::schedule::{Schedule, ScheduleSpec};
-use ecs_scheduler_core::{Clock as _, JobId, Revision, TickOutcome, Timestamp};
+use ecs_scheduler_core::{
+    BuildContext, Clock as _, ConfigError, EvalContext, Evaluation, JobId, Revision, TickOutcome, Timestamp,
+    Trigger, TriggerError, TriggerRegistry, TriggerType, async_trait,
+};
 use ecs_scheduler_testing::{EngineRun, SimRng, StoreFaults};
 use jiff::SignedDuration;
 use serde_json::{Value, json};
@@ -31,8 +35,15 @@ fn id() -> JobId {
 
 /// A scheduler crashes one second before a tick, the job is edited a second and a half after it, and another one starts.
 async fn edited_while_nobody_looks(edited: &Value) -> Stage {
-    let stage = Stage::at("2026-01-01T10:30:00Z");
-    stage.world.create("job", &hourly()).await.unwrap();
+    replaced_while_nobody_looks(&hourly(), edited).await
+}
+
+/// The same, with another original.
+async fn replaced_while_nobody_looks(original: &Value, edited: &Value) -> Stage {
+    let mut registry = TriggerRegistry::new();
+    registry.add(OwnTicks { schedule: None }).unwrap();
+    let stage = Stage::with("2026-01-01T10:30:00Z", registry);
+    stage.world.create("job", original).await.unwrap();
     let life = boot(&stage).await;
     stage.until("2026-01-01T10:59:59Z").await;
     life.crash().await;
@@ -89,6 +100,54 @@ async fn ticks_of_a_trigger_survive_a_crash_and_an_edit() {
     let stage = edited_while_nobody_looks(&json!({"taskDefinition": "other", "schedule": "@yearly"})).await;
     assert_eq!(stage.outcomes("job").await, [(TickOutcome::Launched, 1)]);
     assert_eq!(stage.firings("job").await[0].task.definition, "other", "a tick uses the newest document");
+}
+
+/// A trigger that brings ticks and knows no others, as `cron` does.
+#[derive(Debug, Clone)]
+struct OwnTicks {
+    schedule: Option<Schedule>,
+}
+
+#[derive(Debug, serde::Deserialize, schemars::JsonSchema)]
+struct OwnTicksConfig {
+    schedule: String,
+}
+
+impl TriggerType for OwnTicks {
+    const KIND: &'static str = "ownTicks";
+    const SUMMARY: &'static str = "brings ticks and knows no others";
+    type Config = OwnTicksConfig;
+
+    fn build(&self, config: OwnTicksConfig, _: &BuildContext<'_>) -> Result<Arc<dyn Trigger>, ConfigError> {
+        let schedule = Schedule::parse(&ScheduleSpec::written(&[config.schedule])).unwrap();
+        Ok(Arc::new(Self { schedule: Some(schedule) }))
+    }
+}
+
+#[async_trait]
+impl Trigger for OwnTicks {
+    fn schedule(&self) -> Option<&Schedule> {
+        self.schedule.as_ref()
+    }
+
+    async fn evaluate(&self, cx: &EvalContext<'_>) -> Result<Evaluation, TriggerError> {
+        let tick = cx.tick.nominal;
+        let before = tick - SignedDuration::from_nanos(1);
+        let is_own = self.schedule.as_ref().unwrap().last_in(before, tick) == Some(tick);
+        Ok(if is_own { Evaluation::floor("its tick") } else { Evaluation::idle("not its tick") })
+    }
+}
+
+fn own_ticks(schedule: &str) -> Value {
+    json!({"taskDefinition": "job", "trigger": {"type": "ownTicks", "schedule": schedule}})
+}
+
+#[tokio::test(start_paused = true)]
+async fn tick_of_a_trigger_with_own_ticks_is_not_judged_by_the_ticks_of_a_later_version() {
+    for original in [own_ticks("0 0"), hourly()] {
+        let stage = replaced_while_nobody_looks(&original, &own_ticks("0 30 5")).await;
+        assert_eq!(stage.outcomes("job").await, [(TickOutcome::Launched, 1)], "{original}");
+    }
 }
 
 #[tokio::test(start_paused = true)]
