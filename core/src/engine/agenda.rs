@@ -53,6 +53,11 @@ impl AgendaEntry {
         }
     }
 
+    /// Returns its moment in the queue; none while it is in a round.
+    pub(super) fn queued_at(&self) -> Option<Timestamp> {
+        self.queued_at
+    }
+
     /// Returns the moment after which ticks are still to be settled.
     pub(super) fn after(&self) -> Timestamp {
         self.settled.map_or(self.since, |settled| settled.max(self.since))
@@ -155,16 +160,20 @@ impl Agenda {
         let busy: Vec<SlotId> =
             self.entries_mut().filter(|(_, entry)| entry.busy).map(|(slot, _)| slot).collect();
         self.schedule_all();
-        busy.into_iter().for_each(|slot| self.schedule_at(slot, None));
+        for slot in busy {
+            self.schedule_at(slot, None);
+        }
     }
 
-    /// Queues a job at a moment, or takes it out of the queue.
-    pub(super) fn schedule_at(&mut self, slot: SlotId, moment: Option<Timestamp>) {
-        let Some(entry) = self.entries.get_mut(slot as usize).and_then(Option::as_mut) else { return };
-        if let Some(old) = std::mem::replace(&mut entry.queued_at, moment) {
-            self.due.remove(&(old, slot));
+    /// Queues a job at a moment, or takes it out of the queue. Returns its earlier moment.
+    pub(super) fn schedule_at(&mut self, slot: SlotId, moment: Option<Timestamp>) -> Option<Timestamp> {
+        let entry = self.entries.get_mut(slot as usize)?.as_mut()?;
+        let earlier = std::mem::replace(&mut entry.queued_at, moment);
+        if let Some(earlier) = earlier {
+            self.due.remove(&(earlier, slot));
         }
         self.due.extend(moment.map(|moment| (moment, slot)));
+        earlier
     }
 
     /// Returns when the first job is due.

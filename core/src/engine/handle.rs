@@ -60,19 +60,27 @@ impl EngineHandle {
         self.engine.nudge(id);
     }
 
-    /// Fires a job now, independent of its schedule and trigger, and returns the decision once it is durable.
+    /// Fires a job now, independent of its schedule and trigger, and returns the decision once it is durable. An edit at the same
+    /// moment is tried again once.
     ///
     /// # Errors
     ///
     /// See [`FireError`].
     pub async fn fire_now(&self, id: &JobId, request: FireRequest) -> Result<DecisionRecord, FireError> {
-        let (answer, answered) = oneshot::channel();
         let key = request.key.unwrap_or_else(|| JobUid::random().to_string());
         let (tasks, at) = (request.tasks, request.at.unwrap_or_else(|| self.engine.clock.now()));
-        let order = FireOrder { key, at, tasks, answer, span: tracing::Span::current() };
-        let sent = self.commands.send(Message::Fire(id.clone(), order)).await;
-        sent.map_err(|_| FireError::Stopping)?;
-        answered.await.unwrap_or(Err(FireError::Stopping))
+        let fire = async || {
+            let (answer, answered) = oneshot::channel();
+            let order = FireOrder { key: key.clone(), at, tasks, answer, span: tracing::Span::current() };
+            let sent = self.commands.send(Message::Fire(id.clone(), order)).await;
+            sent.map_err(|_| FireError::Stopping)?;
+            answered.await.unwrap_or(Err(FireError::Stopping))
+        };
+        match fire().await {
+            // The engine did not know the newest version of the job yet, and has read it now. Nothing was recorded.
+            Err(FireError::Changed) => fire().await,
+            answer => answer,
+        }
     }
 
     /// Evaluates a job as if a tick were due now. It reads real sources where `overrides` has no value, launches nothing and

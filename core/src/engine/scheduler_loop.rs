@@ -13,7 +13,7 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
-use super::agenda::{Agenda, SlotId};
+use super::agenda::{Agenda, AgendaEntry, SlotId};
 use super::inner::{EngineInner, LoopStats};
 use super::message::{DueJob, FireError, FireOrder, JobProgress, Message, ReportSender};
 use super::recover;
@@ -50,6 +50,8 @@ pub(super) struct SchedulerLoop {
     reports: ReportSender,
     /// Orders for jobs that are in a round.
     queued_orders: HashMap<SlotId, VecDeque<FireOrder>>,
+    /// When the jobs were queued in the agenda that an order has taken out of it.
+    interrupted: HashMap<SlotId, Option<Timestamp>>,
     in_rounds: usize,
     invalid: usize,
     prefetched_until: Timestamp,
@@ -81,6 +83,7 @@ impl SchedulerLoop {
             messages,
             reports: ReportSender(sender.clone()),
             queued_orders: HashMap::new(),
+            interrupted: HashMap::new(),
             in_rounds: 0,
             invalid: 0,
             prefetched_until: Timestamp::MIN,
@@ -268,26 +271,30 @@ impl SchedulerLoop {
             self.queued_orders.entry(slot).or_default().push_back(order);
             return;
         }
-        self.agenda.schedule_at(slot, None);
+        let queued_at = self.agenda.schedule_at(slot, None);
         if let Some(due) = self.take_into_round(slot, Some(order)) {
+            self.interrupted.insert(slot, queued_at);
             let work = round::run(Arc::clone(&self.engine), vec![due], self.reports.clone());
             self.engine.spawn(work);
         }
     }
 
+    /// Queues a job again that was in a round. An order to fire does not delay a tick by more than its own round: the job keeps its
+    /// moment, and a tick that is due goes before the next order.
     async fn handle_report(&mut self, slot: SlotId, progress: JobProgress) {
+        let interrupted = self.interrupted.remove(&slot);
         let Some(entry) = self.agenda.get_mut(slot) else { return };
         self.in_rounds -= 1;
         entry.busy = false;
         let now = self.engine.clock.now();
         let (reload, mut not_before) = match progress {
             JobProgress::Settled { settled, due, retry_at } => {
-                let stuck = entry.settled == settled;
+                let stuck = interrupted.is_none() && entry.settled == settled;
                 (entry.settled, entry.due) = (settled, due);
                 if due.is_none() {
                     self.engine.process.faults.forget_reads(&entry.uid);
                 }
-                (false, retry_at.or_else(|| stuck.then(|| retry_time(now))))
+                (false, retry_at.or(interrupted.flatten()).or_else(|| stuck.then(|| retry_time(now))))
             }
             JobProgress::Invalid => {
                 self.invalid += usize::from(!std::mem::replace(&mut entry.invalid, true));
@@ -310,7 +317,10 @@ impl SchedulerLoop {
         }
         self.update_settled_ahead(slot, now);
         self.reschedule(slot, not_before, now);
-        self.fire_next_order(slot).await;
+        let queued_at = self.agenda.get(slot).and_then(AgendaEntry::queued_at);
+        if interrupted.is_none() || queued_at.is_none_or(|moment| moment > now) {
+            self.fire_next_order(slot).await;
+        }
     }
 
     async fn fire_next_order(&mut self, slot: SlotId) {

@@ -50,6 +50,7 @@ impl SchedulerLoop {
         self.engine.task_tracker.invalidate_launch_history();
         self.reload_future_versions(now);
         self.agenda.reschedule_all();
+        self.interrupted.values_mut().for_each(|queued_at| *queued_at = None);
         self.find_settled_ahead(now);
     }
 

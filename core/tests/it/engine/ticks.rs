@@ -7,12 +7,14 @@ use std::time::Duration;
 use ecs_scheduler_core::job::JobContext;
 use ecs_scheduler_core::schedule::Strictness;
 use ecs_scheduler_core::{
-    BuildContext, ConfigError, EvalContext, EvalOverrides, Evaluation, FireError, FireRequest, FiringState,
-    JobId, TickOutcome, Trigger, TriggerError, TriggerRegistry, TriggerType, async_trait,
+    BuildContext, Clock as _, ConfigError, EvalContext, EvalOverrides, Evaluation, FaultKind, FireError,
+    FireRequest, FiringState, JobId, TickOutcome, Trigger, TriggerError, TriggerRegistry, TriggerType,
+    async_trait,
 };
-use ecs_scheduler_testing::StoreFaults;
+use ecs_scheduler_testing::{EngineRun, StoreFaults};
 use serde_json::json;
 
+use super::retry::Flaky;
 use super::support::Stage;
 
 fn every_minute() -> serde_json::Value {
@@ -317,4 +319,59 @@ async fn evaluation_assumes_tasks_as_soon_as_the_next_tick_would() {
     assert_eq!(ask().await, (TickOutcome::SourceError, 0), "an evaluation counts for itself only");
     stage.until("2026-01-01T10:02:30Z").await;
     assert_eq!(ask().await, (TickOutcome::Launched, 2), "the third");
+}
+
+/// Fires a job by hand ten times a second, until a moment.
+async fn fire_until(stage: &Stage, life: &EngineRun, until: &str) {
+    let until = until.parse().unwrap();
+    while stage.world.clock.now() < until {
+        life.engine.fire_now(&id("job"), FireRequest::default()).await.unwrap();
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn firings_by_hand_delay_no_tick() {
+    let stage = Stage::at("2026-01-01T10:00:00.2Z");
+    let job = json!({"taskDefinition": "job", "schedule": "*", "overlap": "skip"});
+    stage.world.create("job", &job).await.unwrap();
+    let life = stage.world.boot(StoreFaults::default(), 0).await.unwrap();
+    fire_until(&stage, &life, "2026-01-01T10:00:20.5Z").await;
+    let decisions = stage.decisions("job").await;
+    let ticks: Vec<_> = decisions.iter().map(|row| &row.draft).filter(|draft| draft.span.count > 0).collect();
+    assert_eq!(ticks.iter().map(|draft| draft.span.count).sum::<u64>(), 20);
+    for draft in ticks {
+        let late = draft.observed.duration_since(draft.span.last);
+        assert_ne!(draft.outcome, TickOutcome::Coalesced, "{draft:?}");
+        assert!(late.as_millis() < 200, "{late:#} late: {draft:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn firings_by_hand_do_not_hasten_a_tick_that_is_tried_again() {
+    let flaky = Flaky::default();
+    let stage = flaky.stage("2026-01-01T10:00:00.5Z");
+    let job = json!({"taskDefinition": "job", "schedule": "0 1", "trigger": {"type": "flaky"}, "overlap": "allow", "maxCount": 50});
+    let stored = stage.world.create("job", &job).await.unwrap();
+    let life = stage.world.boot(StoreFaults::default(), 0).await.unwrap();
+    flaky.fails(FaultKind::Unavailable);
+    stage.until("2026-01-01T10:01:20Z").await;
+    let before = life.engine.retrying(&stored.uid).unwrap();
+    fire_until(&stage, &life, "2026-01-01T10:01:22Z").await;
+    assert_eq!(life.engine.retrying(&stored.uid).unwrap(), before, "the next try is at its own moment");
+    flaky.works();
+    stage.until("2026-01-01T10:02:10Z").await;
+    assert_eq!(life.engine.retrying(&stored.uid), None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn firing_after_an_edit_that_the_engine_has_not_read_uses_the_edit() {
+    let stage = Stage::at("2026-01-01T10:00:30Z");
+    stage.world.create("job", &every_minute()).await.unwrap();
+    let life = stage.world.boot(StoreFaults::default(), 0).await.unwrap();
+    stage.until("2026-01-01T10:01:10Z").await;
+    stage.replace("job", &json!({"taskDefinition": "other", "schedule": "0 *"})).await;
+    let fired = life.engine.fire_now(&id("job"), FireRequest::default()).await.unwrap();
+    assert_eq!(fired.draft.launch, 1);
+    assert_eq!(stage.firings("job").await[1].task.definition, "other");
 }
