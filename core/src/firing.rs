@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 pub use crate::id::FiringId;
 use crate::id::{DecisionId, JobId, JobUid, LaunchToken, Revision, TaskId};
 use crate::launcher::LaunchReport;
-use crate::task::{TaskSpec, TaskState};
+use crate::task::{TaskEnd, TaskSpec, TaskState};
 
 #[cfg(test)]
 mod tests;
@@ -110,6 +110,9 @@ impl FromStr for FiringState {
     }
 }
 
+/// The number of calls that a firing keeps: a launch that is refused for days stays small enough for every store.
+const MAX_ATTEMPTS: usize = 20;
+
 /// One call to the launcher, or the intent to make it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -205,6 +208,19 @@ impl Firing {
         u32::try_from(self.tasks.len()).unwrap_or(u32::MAX)
     }
 
+    /// Returns how its tasks ended together: failed if one failed, else stopped if one was stopped. `None` while one may still
+    /// run, and if none was started.
+    #[must_use]
+    pub fn end(&self) -> Option<TaskEnd> {
+        if self.state != FiringState::Finished {
+            return None;
+        }
+        let worst = |end: TaskEnd| {
+            [TaskEnd::Failed, TaskEnd::Stopped, TaskEnd::Succeeded].iter().position(|of| *of == end)
+        };
+        self.tasks.iter().filter_map(TaskState::end).min_by_key(|end| worst(*end))
+    }
+
     /// Tells whether it replaces all earlier firings of the job. In firings stored by older versions, a list of tasks
     /// to replace means the same.
     #[must_use]
@@ -216,6 +232,21 @@ impl Firing {
     #[must_use]
     pub fn last_sent(&self) -> Timestamp {
         self.attempts.last().map_or(self.observed, |attempt| attempt.sent_at)
+    }
+
+    /// Adds a call. Of more than [`MAX_ATTEMPTS`] calls, the oldest one after the first that started nothing is dropped.
+    pub(crate) fn push_attempt(&mut self, attempt: Attempt) {
+        self.attempts.push(attempt);
+        let started_nothing = |attempt: &Attempt| match &attempt.answer {
+            Some(Answer::Report(report)) => report.started.is_empty(),
+            Some(Answer::Failed(_)) => true,
+            Some(Answer::Lost(_)) | None => false,
+        };
+        if self.attempts.len() > MAX_ATTEMPTS
+            && let Some(index) = self.attempts.iter().skip(1).position(started_nothing)
+        {
+            self.attempts.remove(index + 1);
+        }
     }
 
     /// Returns the call whose result is not known.

@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::config_error::ConfigError;
+use crate::diagnosis::Diagnosis;
 use crate::failure_methods;
 use crate::fault::{Failure, FaultKind};
 pub use crate::id::LaunchToken;
@@ -93,13 +94,16 @@ pub struct Refusal {
     pub detail: Option<String>,
     /// Whether the same request may succeed later.
     pub retryable: bool,
+    /// The known cause.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub diagnosis: Option<Diagnosis>,
 }
 
 impl Refusal {
     /// Makes a refusal; `retryable` tells whether the same request may succeed later.
     #[must_use]
     pub fn new(reason: impl Into<String>, retryable: bool) -> Self {
-        Self { reason: reason.into(), detail: None, retryable }
+        Self { reason: reason.into(), detail: None, retryable, diagnosis: None }
     }
 
     /// Adds details in words.
@@ -108,13 +112,21 @@ impl Refusal {
         self.detail = Some(detail.into());
         self
     }
+
+    /// Adds the known cause, if there is one.
+    #[must_use]
+    pub fn with_diagnosis(mut self, diagnosis: Option<Diagnosis>) -> Self {
+        self.diagnosis = diagnosis;
+        self
+    }
 }
 
-/// Writes the reason, followed by the details if there are any.
+/// Writes the reason, followed by the details and the known cause if there are any.
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.reason)?;
-        self.detail.as_ref().map_or(Ok(()), |detail| write!(f, ": {detail}"))
+        self.detail.as_ref().map_or(Ok(()), |detail| write!(f, ": {detail}"))?;
+        self.diagnosis.as_ref().map_or(Ok(()), |diagnosis| write!(f, "; {diagnosis}"))
     }
 }
 
@@ -141,6 +153,45 @@ impl LaunchReport {
     pub fn is_refused_for_good(&self) -> bool {
         !self.refused.is_empty() && self.refused.iter().all(|refusal| !refusal.retryable)
     }
+}
+
+/// The states of tasks, as far as they could be read.
+#[derive(Debug, Clone, Default)]
+#[non_exhaustive]
+pub struct ObservedTasks {
+    /// The states that were read. A task without a state that is not unread is unknown to the launcher.
+    pub states: Vec<TaskState>,
+    /// The tasks whose states could not be read now.
+    pub unread: Vec<UnreadTasks>,
+}
+
+impl From<Vec<TaskState>> for ObservedTasks {
+    fn from(states: Vec<TaskState>) -> Self {
+        Self { states, unread: Vec::new() }
+    }
+}
+
+impl FromIterator<TaskState> for ObservedTasks {
+    fn from_iter<I: IntoIterator<Item = TaskState>>(states: I) -> Self {
+        Vec::from_iter(states).into()
+    }
+}
+
+impl ObservedTasks {
+    /// Adds tasks whose states could not be read.
+    pub fn push_unread(&mut self, tasks: Vec<TaskId>, error: LaunchError) {
+        self.unread.push(UnreadTasks { tasks, error });
+    }
+}
+
+/// Tasks whose states could not be read for one reason.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct UnreadTasks {
+    /// The tasks.
+    pub tasks: Vec<TaskId>,
+    /// Why their states could not be read.
+    pub error: LaunchError,
 }
 
 /// The fate of a call whose answer was lost and whose token the launcher may have forgotten.
@@ -301,8 +352,8 @@ pub trait Launcher:
     ///
     /// # Errors
     ///
-    /// Fails when the states cannot be read.
-    async fn observe(&self, tasks: &[TaskId]) -> Result<Vec<TaskState>, LaunchError>;
+    /// Fails when no state can be read. If some can be read, the others are [`ObservedTasks::unread`].
+    async fn observe(&self, tasks: &[TaskId]) -> Result<ObservedTasks, LaunchError>;
 
     /// Stops a task. Does nothing if the task has stopped already or is unknown.
     ///

@@ -17,6 +17,7 @@ pub mod call_stats;
 pub mod clock;
 mod config_error;
 pub mod decide;
+pub mod diagnosis;
 pub mod engine;
 pub mod event;
 pub mod fault;
@@ -46,9 +47,10 @@ pub use config_error::ConfigError;
 pub use decide::{
     Decision, DecisionDraft, DecisionInput, DecisionRecord, Rule, Step, TickOutcome, TickSpan, decide,
 };
+pub use diagnosis::Diagnosis;
 pub use engine::{
-    Brake, Engine, EngineHandle, EngineOptions, EngineStatus, EvalOverrides, Failing, FireError, FireRequest,
-    Retrying,
+    Brake, Engine, EngineHandle, EngineOptions, EngineStatus, EvalOverrides, Failing, FailingTasks,
+    FireError, FireRequest, Retrying,
 };
 pub use event::{EVENT_BUFFER, Event};
 pub use fault::{Failure, FaultKind};
@@ -58,7 +60,7 @@ pub use jiff::Timestamp;
 pub use job::{FieldError, Job, JobContext, LastRunTask, Progress, StoredJob, Suspension};
 pub use launcher::{
     CheckResult, Finding, LaunchDiagnosis, LaunchError, LaunchLimits, LaunchRecovery, LaunchReport,
-    LaunchRequest, Launcher, LostCall, Refusal, StartedTask, TaskValidation,
+    LaunchRequest, Launcher, LostCall, ObservedTasks, Refusal, StartedTask, TaskValidation, UnreadTasks,
 };
 pub use memory::MemoryStore;
 pub use permission::Permission;

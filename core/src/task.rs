@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::diagnosis::Diagnosis;
 pub use crate::id::TaskId;
 
 /// The task of a job: a task definition with overrides and launch options.
@@ -139,6 +140,12 @@ pub struct TaskState {
     /// The host of the task: a container instance on ECS, absent on Fargate.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub host_id: Option<String>,
+    /// The capacity provider that it runs on, for example `FARGATE_SPOT`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub capacity_provider: Option<String>,
+    /// The availability zone that it runs in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub availability_zone: Option<String>,
     /// Its phase.
     pub phase: TaskPhase,
     /// The first failing exit code among the containers that count, else that of the essential container.
@@ -152,15 +159,31 @@ pub struct TaskState {
     /// `UserInitiated` says that [`Launcher::stop`](crate::Launcher::stop) was called.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stop_code: Option<String>,
-    /// The reason in words.
+    /// The platform's reason in words.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+    /// The known cause of a failure, if the launcher knows it from the platform's reason. The engine adds that of an exit code
+    /// or of a time limit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub diagnosis: Option<Diagnosis>,
     /// When the launcher's answer named it. Set by the engine; launchers leave it absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub accepted_at: Option<Timestamp>,
+    /// When the platform created it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub created_at: Option<Timestamp>,
+    /// When the pull of its images began; absent while it is pending.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pull_started_at: Option<Timestamp>,
+    /// When the pull of its images ended; absent while it is pending.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pull_stopped_at: Option<Timestamp>,
     /// When its first container started.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub started_at: Option<Timestamp>,
+    /// When it began to stop; absent until it has stopped.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stopping_at: Option<Timestamp>,
     /// When it ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stopped_at: Option<Timestamp>,
@@ -179,13 +202,20 @@ impl TaskState {
         Self {
             task_id,
             host_id,
+            capacity_provider: None,
+            availability_zone: None,
             phase,
             exit_code: None,
             containers: Vec::new(),
             stop_code: None,
             reason: None,
+            diagnosis: None,
             accepted_at: None,
+            created_at: None,
+            pull_started_at: None,
+            pull_stopped_at: None,
             started_at: None,
+            stopping_at: None,
             stopped_at: None,
         }
     }

@@ -230,6 +230,9 @@ fn remedy(meaning: Meaning, service_message: &str, skew: Option<Skew>) -> Option
         Meaning::UnknownKey | Meaning::Unsigned => {
             "check the credentials and the account they belong to".to_owned()
         }
+        Meaning::Denied if service_message.contains("service control policy") => {
+            "change the organization's service control policy, which denies it".to_owned()
+        }
         Meaning::Denied => {
             let action =
                 service_message.split("to perform: ").nth(1).and_then(|rest| rest.split_whitespace().next());

@@ -12,8 +12,8 @@ use ecs_scheduler_backend_aws::{
 use ecs_scheduler_core::fault::chain;
 use ecs_scheduler_core::{
     CheckResult, ConfigError, FaultKind, Finding, JobId, LaunchDiagnosis, LaunchError, LaunchLimits,
-    LaunchRecovery, LaunchReport, LaunchRequest, Launcher, LostCall, Permission, Population, TaskId,
-    TaskSpec, TaskState, TaskValidation, Timestamp,
+    LaunchRecovery, LaunchReport, LaunchRequest, Launcher, LostCall, ObservedTasks, Permission, Population,
+    TaskId, TaskSpec, TaskState, TaskValidation, Timestamp,
 };
 use parking_lot::Mutex;
 use serde_json::Value;
@@ -119,13 +119,18 @@ impl EcsLauncher {
         }
     }
 
+    /// Reads the states of tasks of one cluster. Returns those that were read, and the tasks that could not be read with the
+    /// reasons.
     async fn fetch_states(
         &self,
         location: &TaskLocation,
         tasks: &[TaskId],
-        states: &mut Vec<TaskState>,
-    ) -> Result<(), Fault> {
-        let at = self.shared.clients.client_for(location.region.as_deref()).await?;
+    ) -> (Vec<TaskState>, Vec<UnreadTasks>) {
+        let (mut states, mut unread) = (Vec::with_capacity(tasks.len()), Vec::new());
+        let at = match self.shared.clients.client_for(location.region.as_deref()).await {
+            Ok(at) => at,
+            Err(fault) => return (states, vec![(tasks.to_vec(), fault)]),
+        };
         for chunk in tasks.chunks(describe::MAX_TASKS) {
             let answer =
                 describe::read_tasks(&self.shared.clients, &at, &location.cluster, chunk, false).await;
@@ -144,17 +149,25 @@ impl EcsLauncher {
                     states.extend(chunk.iter().filter_map(|task| self.shared.task_states.latest(task)));
                     continue;
                 }
-                Err(fault) => return Err(fault),
+                Err(fault) => {
+                    unread.push((chunk.to_vec(), fault));
+                    continue;
+                }
             };
             for task in &found {
-                states.push(
-                    self.shared.record_state(&at, &TaskSnapshot::from(task), StateSource::Response).await?,
-                );
+                let snapshot = TaskSnapshot::from(task);
+                match self.shared.record_state(&at, &snapshot, StateSource::Response).await {
+                    Ok(state) => states.push(state),
+                    Err(fault) => unread.push((vec![TaskId::new(snapshot.task_arn.as_str())], fault)),
+                }
             }
         }
-        Ok(())
+        (states, unread)
     }
 }
+
+/// Tasks whose states could not be read, and the reason.
+type UnreadTasks = (Vec<TaskId>, Fault);
 
 /// Returns the quotas that a call uses, each with its cost, scarcest first: a launch that waits for tasks must not
 /// hold a call.
@@ -222,7 +235,7 @@ impl Launcher for EcsLauncher {
         let began = Instant::now();
         shared.clients.aws().meter().record_use(&request.job, "RunTask");
         let report = match call.send_with(&at.launch_client).await {
-            Ok(output) => run_task_response::report_from_output(&output),
+            Ok(output) => run_task_response::report_from_output(&output, request.count.get()),
             Err(error) => match run_task_response::classify_error(error, request) {
                 RunTaskResult::Report(report) => report,
                 RunTaskResult::Inactive(report) => {
@@ -247,7 +260,7 @@ impl Launcher for EcsLauncher {
         Ok(report)
     }
 
-    async fn observe(&self, tasks: &[TaskId]) -> Result<Vec<TaskState>, LaunchError> {
+    async fn observe(&self, tasks: &[TaskId]) -> Result<ObservedTasks, LaunchError> {
         let ttl = self.state_ttl();
         let mut states = Vec::with_capacity(tasks.len());
         let mut ask: BTreeMap<TaskLocation, Vec<TaskId>> = BTreeMap::new();
@@ -260,10 +273,15 @@ impl Launcher for EcsLauncher {
                 }
             }
         }
-        for (location, tasks) in &ask {
-            self.fetch_states(location, tasks, &mut states).await?;
+        let mut observed = ObservedTasks::from(states);
+        let reads = ask.iter().map(|(location, tasks)| self.fetch_states(location, tasks));
+        for (read, unread) in futures::future::join_all(reads).await {
+            observed.states.extend(read);
+            for (tasks, fault) in unread {
+                observed.push_unread(tasks, fault.into());
+            }
         }
-        Ok(states)
+        Ok(observed)
     }
 
     async fn stop(&self, task: &TaskId, reason: &str) -> Result<(), LaunchError> {

@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod causes;
 mod clients;
 mod cluster_poller;
 mod context;

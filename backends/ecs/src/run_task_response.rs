@@ -6,6 +6,8 @@ use aws_sdk_ecs::operation::run_task::{RunTaskError, RunTaskOutput};
 use ecs_scheduler_backend_aws::Fault;
 use ecs_scheduler_core::{FaultKind, LaunchError, LaunchReport, LaunchRequest, Refusal, StartedTask, TaskId};
 
+use crate::causes;
+
 #[cfg(test)]
 mod tests;
 
@@ -37,8 +39,10 @@ pub(crate) enum RunTaskResult {
     Failed(LaunchError),
 }
 
-/// Converts a response with tasks and failures.
-pub(crate) fn report_from_output(output: &RunTaskOutput) -> LaunchReport {
+/// Converts a response to a call for `count` tasks. ECS may name each instance that has no room for a task: one reason for each task is
+/// kept.
+pub(crate) fn report_from_output(output: &RunTaskOutput, count: u32) -> LaunchReport {
+    let missing = (count as usize).saturating_sub(output.tasks().len());
     let started = output.tasks().iter().filter_map(|task| {
         Some(StartedTask::new(
             TaskId::new(task.task_arn()?),
@@ -48,10 +52,11 @@ pub(crate) fn report_from_output(output: &RunTaskOutput) -> LaunchReport {
     let refused = output.failures().iter().map(|failure| {
         let reason = failure.reason().unwrap_or("no reason given");
         let detail = [failure.detail(), failure.arn()].into_iter().flatten().collect::<Vec<_>>().join("; ");
-        let refusal = Refusal::new(reason, is_retryable(reason));
+        let diagnosis = causes::diagnose(&format!("{reason} {detail}"));
+        let refusal = Refusal::new(reason, is_retryable(reason)).with_diagnosis(diagnosis);
         if detail.is_empty() { refusal } else { refusal.with_detail(detail) }
     });
-    LaunchReport::new(started.collect(), refused.collect())
+    LaunchReport::new(started.collect(), refused.take(missing).collect())
 }
 
 /// Classifies an error.
@@ -92,7 +97,8 @@ pub(crate) fn classify_error(
 }
 
 fn refuse_all(request: &LaunchRequest, reason: &str, detail: String, retryable: bool) -> LaunchReport {
-    let refusal = Refusal::new(reason, retryable).with_detail(detail);
+    let diagnosis = causes::diagnose(&format!("{reason} {detail}"));
+    let refusal = Refusal::new(reason, retryable).with_detail(detail).with_diagnosis(diagnosis);
     LaunchReport::new(Vec::new(), vec![refusal; request.count.get() as usize])
 }
 

@@ -7,8 +7,9 @@
 //! counts. Another one that ended by SIGTERM or SIGKILL, without a reason of its own, counts as stopped because the
 //! task had ended.
 
-use ecs_scheduler_core::{ContainerEnd, TaskId, TaskPhase, TaskState};
+use ecs_scheduler_core::{ContainerEnd, Diagnosis, TaskId, TaskPhase, TaskState};
 
+use crate::causes;
 use crate::task_snapshot::{ContainerSnapshot, TaskSnapshot};
 
 #[cfg(test)]
@@ -36,10 +37,25 @@ pub(crate) fn task_state(snapshot: &TaskSnapshot, essential: Option<&[(String, b
     state.exit_code = if stopped { exit_code(snapshot, essential) } else { None };
     state.containers = if stopped { container_ends(snapshot) } else { Vec::new() };
     state.stop_code = snapshot.stop_code.clone();
-    state.reason = if stopped { reason(snapshot, essential) } else { None };
+    state.reason = if stopped { reason(snapshot) } else { None };
+    state.diagnosis = stopped.then(|| diagnosis(&state)).flatten();
+    state.capacity_provider.clone_from(&snapshot.capacity_provider_name);
+    state.availability_zone.clone_from(&snapshot.availability_zone);
+    state.created_at = snapshot.created_at;
+    // Times inside a phase come with its end: the engine records each change of a state.
+    let ran = phase != TaskPhase::Pending;
+    state.pull_started_at = snapshot.pull_started_at.filter(|_| ran);
+    state.pull_stopped_at = snapshot.pull_stopped_at.filter(|_| ran);
     state.started_at = snapshot.started_at;
-    state.stopped_at = if stopped { snapshot.stopped_at } else { None };
+    state.stopping_at = snapshot.stopping_at.filter(|_| stopped);
+    state.stopped_at = snapshot.stopped_at.filter(|_| stopped);
     state
+}
+
+/// Returns the cause that ECS names by the stop code and the reasons.
+fn diagnosis(state: &TaskState) -> Option<Diagnosis> {
+    let [code, reason] = [&state.stop_code, &state.reason].map(|text| text.as_deref().unwrap_or_default());
+    causes::diagnose(&format!("{code} {reason}"))
 }
 
 fn phase(snapshot: &TaskSnapshot) -> TaskPhase {
@@ -96,76 +112,13 @@ fn was_stopped_by_ecs(
         && container.reason.is_none()
 }
 
-/// Joins ECS's own reason and the usual explanation.
-fn reason(snapshot: &TaskSnapshot, essential: Option<&[(String, bool)]>) -> Option<String> {
-    let mut parts: Vec<String> = snapshot.stopped_reason.iter().cloned().collect();
-    let said = snapshot.containers.iter().filter_map(|container| {
+/// Joins the reasons that ECS gives for the task and its containers.
+fn reason(snapshot: &TaskSnapshot) -> Option<String> {
+    let of_task = snapshot.stopped_reason.iter().cloned();
+    let of_containers = snapshot.containers.iter().filter_map(|container| {
         let reason = container.reason.as_deref()?;
         Some(format!("container \"{}\": {reason}", container.name))
     });
-    parts.extend(said);
-    if let Some(meaning) = explain(snapshot, essential, &parts.join(" ")) {
-        parts.push(meaning.to_owned());
-    }
+    let parts: Vec<String> = of_task.chain(of_containers).collect();
     Some(parts.join("; ")).filter(|text| !text.is_empty())
-}
-
-/// Explanations and remedies of common error texts, most specific first.
-const EXPLANATIONS: [(&str, &str); 11] = [
-    (
-        "CannotPullContainer",
-        "the image could not be pulled: check its name and tag, the execution role, and the way to the registry (public IP, NAT or endpoints)",
-    ),
-    ("OutOfMemory", "out of memory: raise the container's or the task's memory"),
-    (
-        "unable to pull secrets",
-        "a secret could not be read: check its ARN, what the execution role may read, and the way to Secrets Manager or SSM",
-    ),
-    (
-        "unable to assume the role",
-        "the task's role cannot be assumed: check that it exists and trusts ecs-tasks.amazonaws.com",
-    ),
-    (
-        "unable to assume role",
-        "the task's role cannot be assumed: check that it exists and trusts ecs-tasks.amazonaws.com",
-    ),
-    (
-        "failed to validate logger args",
-        "the log driver is not set up: check that the log group exists and the execution role may write to it",
-    ),
-    ("Capacity is unavailable", "no capacity: add capacityFallback, more subnets, or try another zone"),
-    ("RESOURCE:", "no instance has room: add capacity, or ask for less CPU or memory"),
-    ("CannotStartContainer", "a container could not start: check its command and entry point"),
-    (
-        "CannotCreateContainer",
-        "a container could not be created: check volumes, links and the disk of the instance",
-    ),
-    (
-        "ResourceInitializationError",
-        "the task's environment could not be set up: check network, roles, secrets and log group",
-    ),
-];
-
-fn explain(
-    snapshot: &TaskSnapshot,
-    essential: Option<&[(String, bool)]>,
-    said: &str,
-) -> Option<&'static str> {
-    let stop_code = snapshot.stop_code.as_deref().unwrap_or_default();
-    match stop_code {
-        "SpotInterruption" => {
-            return Some("Fargate Spot or the Spot instance was interrupted: run the work again");
-        }
-        "TerminationNotice" | "InfrastructureHealth" => return Some("the host of the task was lost"),
-        _ => {}
-    }
-    if let Some((_, meaning)) = EXPLANATIONS.iter().find(|(words, _)| said.contains(words)) {
-        return Some(meaning);
-    }
-    let mut containers = snapshot.containers.iter();
-    let killed = containers.any(|container| {
-        container.exit_code == Some(137) && !was_stopped_by_ecs(snapshot, container, essential)
-    });
-    (killed && stop_code != "UserInitiated")
-        .then_some("killed (137): usually out of memory, or a program that ran past its stop timeout")
 }

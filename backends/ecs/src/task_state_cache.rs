@@ -15,6 +15,10 @@ mod tests;
 /// Time after which an unused state is evicted.
 const ENTRY_TTL: Duration = Duration::from_hours(1);
 
+/// Time for which a pending task is not polled again. If the event of its start was lost, it would count as pending, and be
+/// stopped when its `startTimeout` has passed.
+const PENDING_TTL: Duration = Duration::from_secs(10);
+
 /// Number of new states after which unused ones are evicted.
 const EVICTION_STEP: usize = 4_096;
 
@@ -80,13 +84,18 @@ impl TaskStateCache {
         self.inner.lock().states.get(task).map(|entry| entry.state.clone())
     }
 
-    /// Returns a state that need not be polled: a stopped task never changes; another state is fresh if ECS was asked
-    /// within `fresh`.
+    /// Returns a state that need not be polled: a stopped task never changes; a running one is fresh if ECS was asked
+    /// within `fresh`, and a pending one if also within [`PENDING_TTL`].
     pub(crate) fn get_fresh(&self, task: &TaskId, fresh: Duration) -> Option<TaskState> {
         let mut inner = self.inner.lock();
         let entry = inner.states.get_mut(task)?;
         entry.used_at = Instant::now();
-        let holds = entry.confirmed_at.is_some_and(|at| at.elapsed() < fresh);
-        (entry.state.phase == TaskPhase::Stopped || holds).then(|| entry.state.clone())
+        let within = |ttl| entry.confirmed_at.is_some_and(|at| at.elapsed() < ttl);
+        let holds = match entry.state.phase {
+            TaskPhase::Pending => within(fresh.min(PENDING_TTL)),
+            TaskPhase::Running => within(fresh),
+            TaskPhase::Stopped => true,
+        };
+        holds.then(|| entry.state.clone())
     }
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use ecs_scheduler_core::{
     ConfigError, FaultKind, JobId, LaunchDiagnosis, LaunchError, LaunchLimits, LaunchRecovery, LaunchReport,
-    LaunchRequest, Launcher, Population, TaskId, TaskSpec, TaskState, TaskValidation,
+    LaunchRequest, Launcher, ObservedTasks, Population, TaskId, TaskSpec, TaskValidation,
 };
 use parking_lot::Mutex;
 use tokio::task::JoinSet;
@@ -145,8 +145,8 @@ impl Launcher for LocalLauncher {
         launch::launch_once(&self.context, &self.supervisors, request).await
     }
 
-    async fn observe(&self, tasks: &[TaskId]) -> Result<Vec<TaskState>, LaunchError> {
-        Ok(self.context.tasks.lock().observe(tasks))
+    async fn observe(&self, tasks: &[TaskId]) -> Result<ObservedTasks, LaunchError> {
+        Ok(self.context.tasks.lock().observe(tasks).into())
     }
 
     async fn stop(&self, task: &TaskId, reason: &str) -> Result<(), LaunchError> {

@@ -7,9 +7,10 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
 use jiff::{SignedDuration, Timestamp};
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
 use serde::Serialize;
 
+use super::failing_tasks::FailingTasks;
 use crate::decide::TickOutcome;
 use crate::job::{JobId, JobUid};
 
@@ -72,9 +73,11 @@ pub(crate) struct FailedRead<'a> {
 pub(crate) struct Faults(Mutex<FaultState>);
 
 #[derive(Debug, Default)]
-struct FaultState {
+pub(super) struct FaultState {
     /// The failing ticks of each job, and the number of its engine.
     jobs: HashMap<JobUid, (u64, FailedTicks)>,
+    /// The failing tasks of each job, and the number of its engine.
+    pub(super) failing_tasks: HashMap<JobUid, (u64, FailingTasks)>,
     /// The source that each job cannot read.
     unreadable: HashMap<(JobUid, ReadSubject), (u64, String)>,
     sources: HashMap<(ReadSubject, String), SourceFault>,
@@ -91,6 +94,10 @@ struct SourceFault {
 }
 
 impl Faults {
+    pub(super) fn lock(&self) -> MutexGuard<'_, FaultState> {
+        self.0.lock()
+    }
+
     /// Records that something could not be read for a job.
     pub(crate) fn record_unreadable(
         &self,
@@ -169,7 +176,10 @@ impl Faults {
 
     /// Forgets a job that was removed or edited.
     pub(crate) fn forget(&self, uid: &JobUid) {
-        self.0.lock().jobs.remove(uid);
+        let mut known = self.0.lock();
+        known.jobs.remove(uid);
+        known.failing_tasks.remove(uid);
+        drop(known);
         self.forget_reads(uid);
     }
 
@@ -187,6 +197,7 @@ impl Faults {
     pub(crate) fn forget_engine(&self, engine: u64) {
         let mut known = self.0.lock();
         known.jobs.retain(|_, (of, _)| *of != engine);
+        known.failing_tasks.retain(|_, (of, _)| *of != engine);
         let gone: Vec<_> =
             known.unreadable.iter().filter(|(_, (of, _))| *of == engine).map(|(key, _)| *key).collect();
         for key in gone {

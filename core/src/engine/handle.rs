@@ -11,6 +11,7 @@ use tokio::sync::{broadcast, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use super::evaluate::{EvalOverrides, EvalRequest, TriggerSource};
+use super::failing_tasks::FailingTasks;
 use super::faults::Failing;
 use super::inner::EngineInner;
 use super::job_cache::CachedJob;
@@ -117,8 +118,14 @@ impl EngineHandle {
         self.engine.process.faults.get(job)
     }
 
-    /// Reads from the journal how the newest ticks of a job failed, unless this process has settled a tick of it;
-    /// [`Self::failing`] returns the result. A job is read once. A failed read of the journal is ignored.
+    /// Returns how the tasks of the job's newest firings fail, if they do.
+    #[must_use]
+    pub fn failing_tasks(&self, job: &JobUid) -> Option<FailingTasks> {
+        self.engine.process.faults.failing_tasks(job)
+    }
+
+    /// Reads from the journal how the newest ticks and tasks of a job failed, unless this process knows it;
+    /// [`Self::failing`] and [`Self::failing_tasks`] return the results. A job is read once. A failed read of the journal is ignored.
     pub async fn recall_failing(&self, job: &StoredJob) {
         self.engine.recall_failing(job).await;
     }
@@ -150,6 +157,7 @@ impl EngineHandle {
             launcher_fault: launcher_fault.or_else(|| faults.launcher_fault(engine.clock.now())),
             source_fault: faults.source_fault(),
             failing: faults.failing_jobs(),
+            failing_tasks: faults.jobs_with_failing_tasks(),
             clock_fault: None,
             clock_steps: clock.steps(),
             jobs_ahead: 0,

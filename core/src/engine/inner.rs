@@ -68,6 +68,8 @@ pub(super) struct EngineInner {
     pub(super) future_versions: Mutex<BTreeSet<JobId>>,
     /// Requests a comparison of every job with the store.
     pub(super) rescan: AtomicBool,
+    /// Live tasks whose states the last poll could not read.
+    pub(super) unread_tasks: Mutex<HashSet<TaskId>>,
     /// Versions of jobs whose failing ticks were read from the journal.
     pub(super) recalled: Mutex<LruCache<(JobUid, Revision), ()>>,
     /// Jobs that are settled alone, because the store refused their batch.
@@ -136,6 +138,7 @@ impl EngineInner {
             future_versions: Mutex::default(),
             rescan: AtomicBool::new(false),
             refused: RefusedJobs::default(),
+            unread_tasks: Mutex::default(),
             loop_stats: Mutex::default(),
             span: tracing::Span::current(),
             background: tokio_util::task::TaskTracker::new(),

@@ -7,6 +7,7 @@
 //! The texts of each answer are made [lines](make_line) before they reach the journal; the ids of tasks and the name of a definition
 //! stay as the launcher gave them. Texts of errors become lines in [`fault::chain`].
 
+use std::borrow::Cow;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,12 +17,13 @@ use jiff::Timestamp;
 use tokio::time::Instant;
 
 use super::inner::EngineInner;
+use crate::diagnosis::Diagnosis;
 use crate::fault;
 use crate::id::{JobId, TaskId};
 use crate::launcher::{
-    LaunchError, LaunchLimits, LaunchReport, LaunchRequest, Launcher, LostCall, StartedTask,
+    LaunchError, LaunchLimits, LaunchReport, LaunchRequest, Launcher, LostCall, ObservedTasks, StartedTask,
 };
-use crate::task::{Population, TaskSpec, TaskState};
+use crate::task::{Population, TaskSpec};
 use crate::text::make_line;
 
 /// How long the launcher may take to observe or stop tasks; it may wait for its own quota meanwhile.
@@ -59,6 +61,7 @@ impl LauncherCalls {
         for refusal in &mut report.refused {
             make_line(&mut refusal.reason);
             refusal.detail.iter_mut().for_each(make_line);
+            refusal.diagnosis.iter_mut().for_each(clean_diagnosis);
         }
         Ok(report)
     }
@@ -77,18 +80,29 @@ impl LauncherCalls {
         Ok(found)
     }
 
-    pub(super) async fn observe(&self, tasks: &[TaskId]) -> Result<Vec<TaskState>, LaunchError> {
-        let mut states = self.0.observe(tasks).await?;
-        for state in &mut states {
+    pub(super) async fn observe(&self, tasks: &[TaskId]) -> Result<ObservedTasks, LaunchError> {
+        let mut observed = self.0.observe(tasks).await?;
+        for state in &mut observed.states {
             let texts = [&mut state.host_id, &mut state.stop_code, &mut state.reason];
             texts.into_iter().flatten().for_each(make_line);
             state.containers.iter_mut().for_each(|container| make_line(&mut container.name));
+            state.diagnosis.iter_mut().for_each(clean_diagnosis);
         }
-        Ok(states)
+        Ok(observed)
     }
 
     pub(super) async fn stop(&self, task: &TaskId, reason: &str) -> Result<(), LaunchError> {
         self.0.stop(task, reason).await
+    }
+}
+
+fn clean_diagnosis(diagnosis: &mut Diagnosis) {
+    let texts = [Some(&mut diagnosis.code), Some(&mut diagnosis.text), Some(&mut diagnosis.remedy), diagnosis.link.as_mut()];
+    for text in texts.into_iter().flatten() {
+        // A text of a table is a line.
+        if let Cow::Owned(text) = text {
+            make_line(text);
+        }
     }
 }
 
@@ -115,17 +129,25 @@ impl EngineInner {
                 Err(LaunchError::unanswered(format!("could not {action} within {seconds} s")))
             }
         };
-        let text =
-            answer.as_ref().err().filter(|error| error.is_transient()).map(|error| fault::chain(error));
-        if *self.process.launcher_fault.read() != text {
-            *self.process.launcher_fault.write() = text;
-        }
+        self.record_launcher_fault(answer.as_ref().err());
         answer
     }
 
+    fn record_launcher_fault(&self, error: Option<&LaunchError>) {
+        let text = error.filter(|error| error.is_transient()).map(|error| fault::chain(error));
+        if *self.process.launcher_fault.read() != text {
+            *self.process.launcher_fault.write() = text;
+        }
+    }
+
     /// Reads the states of tasks.
-    pub(super) async fn observe_tasks(&self, tasks: &[TaskId]) -> Result<Vec<TaskState>, LaunchError> {
-        self.call_launcher("observe tasks", TASK_CALL_TIMEOUT, self.launcher.observe(tasks)).await
+    pub(super) async fn observe_tasks(&self, tasks: &[TaskId]) -> Result<ObservedTasks, LaunchError> {
+        let call = self.launcher.observe(tasks);
+        let answer = self.call_launcher("observe tasks", TASK_CALL_TIMEOUT, call).await?;
+        if let Some(unread) = answer.unread.first() {
+            self.record_launcher_fault(Some(&unread.error));
+        }
+        Ok(answer)
     }
 
     /// Requests a task to stop, unless it was requested a short while ago.

@@ -1,4 +1,4 @@
-//! Reads from the journal how the newest ticks of one job failed before the start, when the job is shown.
+//! Reads from the journal how the newest ticks and tasks of one job failed before the start, when the job is shown.
 //!
 //! No journal is read for a million jobs at the start, and that of one job once for each version.
 
@@ -6,6 +6,7 @@ use std::num::NonZeroUsize;
 
 use jiff::Timestamp;
 
+use super::failing_tasks::FailingTasks;
 use super::faults::{FailedTicks, Failing};
 use super::inner::EngineInner;
 use crate::clock::is_ahead;
@@ -18,17 +19,26 @@ use crate::store::{DecisionQuery, FiringQuery, StoreError};
 const MAX_ROWS: NonZeroUsize = NonZeroUsize::new(100).expect("100 is not zero");
 
 impl EngineInner {
-    /// Reads how the newest ticks of a job failed, unless this process knows already.
+    /// Reads how the newest ticks and tasks of a job failed, unless this process has read them.
     pub(super) async fn recall_failing(&self, job: &StoredJob) {
         let key = (job.uid, job.revision);
-        if self.process.faults.get(&job.uid).is_some() || self.recalled.lock().contains(&key) {
+        if self.recalled.lock().contains(&key) {
             return;
         }
         // A call that ends early, or that cannot read, leaves the job to the next one.
-        let Ok(failed) = self.read_failing(job).await else { return };
+        let Ok(ticks) = self.read_failing(job).await else { return };
+        let Ok(tasks) = self.read_failing_tasks(job).await else { return };
         self.recalled.lock().put(key, ());
-        let Some(failed) = failed else { return };
-        self.process.faults.recall_failed_ticks(self.number, job.uid, failed);
+        if ticks.is_none() && tasks.is_none() {
+            return;
+        }
+        let faults = &self.process.faults;
+        if let Some(failed) = ticks {
+            faults.recall_failed_ticks(self.number, job.uid, failed);
+        }
+        if let Some(failing) = tasks {
+            faults.recall_failing_tasks(self.number, job.uid, failing);
+        }
         // An edit or removal while the journal was read forgets what failed, perhaps before this was recorded.
         let stored = self.store.get(std::slice::from_ref(&job.id)).await;
         let is_same = |now: &StoredJob| (now.uid, now.revision) == key;
@@ -52,6 +62,13 @@ impl EngineInner {
         let later = |job: &Job| job.ticks().and_then(|ticks| ticks.next_after(newest.draft.span.last));
         let is_last = self.parse(job).is_ok_and(|job| later(&job).is_none());
         Ok(Some(FailedTicks::new(failing, newest.draft.observed, is_last)))
+    }
+
+    async fn read_failing_tasks(&self, job: &StoredJob) -> Result<Option<FailingTasks>, StoreError> {
+        let query = FiringQuery { job: Some(job.id.clone()), limit: MAX_ROWS, ..FiringQuery::default() };
+        let firings = self.store.firings(&query).await?;
+        let is_same = |firing: &&Firing| firing.uid == job.uid && firing.revision == job.revision;
+        Ok(FailingTasks::in_row(firings.iter().take_while(is_same)))
     }
 
     /// Returns whether the job of a firing has no later tick.

@@ -48,6 +48,8 @@ pub struct EngineStatus {
     pub source_fault: Option<String>,
     /// The number of jobs whose newest ticks could not be read, counted or launched.
     pub failing: usize,
+    /// The number of jobs whose newest ended firings had failed tasks.
+    pub failing_tasks: usize,
     /// A recent step of the clock, or ticks that are settled in its future.
     pub clock_fault: Option<String>,
     /// The number of clock steps of more than a minute since the start of the process.

@@ -1,25 +1,36 @@
 //! The task monitor: follows tasks to their end, with reads of many tasks at once, at the launcher's interval.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures::StreamExt as _;
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use tokio::time::Instant;
 use tracing::{Instrument as _, Span};
 
 use super::inner::EngineInner;
 use super::spans::firing_span;
 use super::status::Counters;
+use super::time_limit::{overdue, time_limits};
+use crate::diagnosis::Diagnosis;
 use crate::event::Event;
 use crate::fault;
 use crate::firing::{Firing, FiringId, FiringState};
+use crate::launcher::ObservedTasks;
 use crate::store::StoreError;
 use crate::task::{TaskEnd, TaskId, TaskPhase, TaskState};
 
 /// How long a task may be unknown to the launcher before it counts as ended.
 const LOST_AFTER: Duration = Duration::from_mins(5);
+
+/// The diagnosis of a task that the launcher does not know.
+const LOST: Diagnosis = Diagnosis::new(
+    "taskLost",
+    "the launcher has not known this task for five minutes",
+    "look for its end in the platform's own records; it is not started again",
+    None,
+);
 
 /// How many ends of tasks are made durable concurrently: a store that groups its writes commits them together, and a
 /// distant store does not delay each task.
@@ -27,7 +38,8 @@ const CONCURRENT_RECORDS: usize = 64;
 
 /// Follows the tasks of launched firings until the engine stops.
 pub(super) async fn run(engine: Arc<EngineInner>) {
-    let mut monitor = TaskMonitor { engine: Arc::clone(&engine), missing: HashMap::new() };
+    let mut monitor =
+        TaskMonitor { engine: Arc::clone(&engine), missing: HashMap::new(), failures: BTreeSet::new() };
     loop {
         let more = engine.monitor_wakeup.notified();
         let is_idle = engine.monitored.lock().is_empty();
@@ -50,26 +62,17 @@ struct TaskMonitor {
     engine: Arc<EngineInner>,
     /// Since when a task is unknown to the launcher.
     missing: HashMap<TaskId, Instant>,
+    /// Why tasks could not be observed by the last poll.
+    failures: BTreeSet<String>,
 }
+
+/// What one poll has seen: the states of tasks; `None` for a task that the launcher does not know.
+pub(super) type SeenTasks = HashMap<TaskId, Option<TaskState>>;
 
 impl TaskMonitor {
     /// Reads all live tasks once, records what changed, and enforces time limits.
     async fn poll(&mut self) {
-        let live = self.live_tasks();
-        let mut seen: HashMap<TaskId, Option<TaskState>> = HashMap::with_capacity(live.len());
-        let chunk = self.engine.launcher.limits().per_observation.max(1);
-        for tasks in live.chunks(chunk) {
-            match self.engine.observe_tasks(tasks).await {
-                Ok(states) => {
-                    seen.extend(tasks.iter().map(|task| (task.clone(), None)));
-                    seen.extend(states.into_iter().map(|state| (state.task_id.clone(), Some(state))));
-                }
-                Err(error) => {
-                    tracing::warn!(error = %fault::chain(&error), "tasks could not be observed");
-                    break;
-                }
-            }
-        }
+        let seen = self.observe().await;
         let now = self.engine.clock.now();
         let changed: Vec<Firing> = {
             let monitored = self.engine.monitored.lock();
@@ -84,7 +87,41 @@ impl TaskMonitor {
                 monitor.record(from, to).instrument(span).await;
             })
             .await;
-        self.enforce_timeouts().await;
+        self.enforce_timeouts(&seen).await;
+    }
+
+    /// Reads the states of all live tasks. A part that cannot be read does not keep the others from being read.
+    async fn observe(&mut self) -> SeenTasks {
+        let live = self.live_tasks();
+        let mut seen = SeenTasks::with_capacity(live.len());
+        let mut failures = BTreeSet::new();
+        let chunk = self.engine.launcher.limits().per_observation.max(1);
+        for tasks in live.chunks(chunk).take_while(|_| !self.engine.stop.is_cancelled()) {
+            match self.engine.observe_tasks(tasks).await {
+                Ok(ObservedTasks { states, unread }) => {
+                    seen.extend(tasks.iter().map(|task| (task.clone(), None)));
+                    for unread in unread {
+                        failures.insert(fault::chain(&unread.error));
+                        for task in &unread.tasks {
+                            seen.remove(task);
+                        }
+                    }
+                    seen.extend(states.into_iter().map(|state| (state.task_id.clone(), Some(state))));
+                }
+                Err(error) => {
+                    failures.insert(fault::chain(&error));
+                }
+            }
+        }
+        for error in failures.difference(&self.failures) {
+            tracing::warn!(error, "tasks cannot be observed");
+        }
+        if failures.is_empty() && !self.failures.is_empty() {
+            tracing::info!("all tasks can be observed again");
+        }
+        self.failures = failures;
+        *self.engine.unread_tasks.lock() = live.into_iter().filter(|task| !seen.contains_key(task)).collect();
+        seen
     }
 
     fn live_tasks(&self) -> Vec<TaskId> {
@@ -95,18 +132,13 @@ impl TaskMonitor {
 
     /// Applies the observed states to a firing's tasks, and returns the firing before and after, if it changes. A task that was
     /// requested and not returned is missing.
-    fn apply_states(
-        &mut self,
-        firing: Firing,
-        seen: &HashMap<TaskId, Option<TaskState>>,
-        now: Timestamp,
-    ) -> Option<(Firing, Firing)> {
+    fn apply_states(&mut self, firing: Firing, seen: &SeenTasks, now: Timestamp) -> Option<(Firing, Firing)> {
         let mut to = firing.clone();
         for task in to.tasks.iter_mut().filter(|task| task.phase != TaskPhase::Stopped) {
             match seen.get(&task.task_id) {
                 Some(Some(state)) => {
                     self.missing.remove(&task.task_id);
-                    *task = merge_state(task, state, firing.task.succeeds_by.as_deref());
+                    *task = merge_state(&firing, task, state);
                 }
                 Some(None) => self.mark_missing(task, now),
                 None => {}
@@ -126,11 +158,12 @@ impl TaskMonitor {
             task.phase = TaskPhase::Stopped;
             task.stopped_at = Some(now);
             task.reason = Some("the launcher does not know this task any more".to_owned());
+            task.diagnosis = Some(LOST);
         }
     }
 
     /// Requests tasks to stop that exceed a time limit.
-    async fn enforce_timeouts(&self) {
+    async fn enforce_timeouts(&self, seen: &SeenTasks) {
         // Recording takes time: an older moment would look like a step of the clock.
         let now = self.engine.clock.now();
         // While the clock may be ahead, the run time of a task is unknown.
@@ -144,7 +177,9 @@ impl TaskMonitor {
                 .values()
                 .filter(|firing| firing.timeout_secs.or(firing.start_timeout_secs).is_some());
             let tasks = limited.flat_map(|firing| {
-                overdue(firing, now).into_iter().map(|(task, reason)| (firing_span(firing), task, reason))
+                overdue(firing, seen, now)
+                    .into_iter()
+                    .map(|(task, reason)| (firing_span(firing), task, reason))
             });
             tasks.collect()
         };
@@ -159,6 +194,7 @@ impl TaskMonitor {
             Ok(()) => {
                 tracing::debug!(state = to.state.as_str(), started = to.started(), "a firing moved");
                 self.count_ends(&from, &to);
+                self.engine.process.faults.record_end(self.engine.number, &to);
                 self.engine.task_tracker.record_firing(&to, self.engine.clock.now());
                 self.engine.publish(|| Event::Firing(Box::new(to.clone())));
                 if to.state == FiringState::Finished {
@@ -202,38 +238,34 @@ fn ended(firing: &Firing) -> bool {
 }
 
 /// Returns whether the observed states differ from the firing's record.
-fn has_changed(firing: &Firing, seen: &HashMap<TaskId, Option<TaskState>>) -> bool {
+fn has_changed(firing: &Firing, seen: &SeenTasks) -> bool {
     let mut live = firing.tasks.iter().filter(|task| task.phase != TaskPhase::Stopped).peekable();
     live.peek().is_none()
         || live.any(|task| match seen.get(&task.task_id) {
-            Some(Some(state)) => merge_state(task, state, firing.task.succeeds_by.as_deref()) != *task,
+            Some(Some(state)) => merge_state(firing, task, state) != *task,
             Some(None) => true,
             None => false,
         })
 }
 
-/// Merges the observed state of a task with the fields that only the engine knows.
-fn merge_state(known: &TaskState, seen: &TaskState, succeeds_by: Option<&str>) -> TaskState {
+/// Merges the observed state of a task with what only the engine knows.
+fn merge_state(firing: &Firing, known: &TaskState, seen: &TaskState) -> TaskState {
+    let seen = seen.clone().with_deciding_container(firing.task.succeeds_by.as_deref());
     let host_id = seen.host_id.clone().or_else(|| known.host_id.clone());
-    TaskState { host_id, accepted_at: known.accepted_at, ..seen.clone().with_deciding_container(succeeds_by) }
+    let diagnosis = diagnose(firing, &seen);
+    TaskState { host_id, accepted_at: known.accepted_at, diagnosis, ..seen }
 }
 
-/// Returns the firing's tasks that exceed a time limit, each with the reason.
-fn overdue(firing: &Firing, now: Timestamp) -> Vec<(TaskId, String)> {
-    let mut tasks = Vec::new();
-    for task in &firing.tasks {
-        // Firings that an earlier version stored have no `accepted_at`.
-        let accepted = task.accepted_at.unwrap_or_else(|| firing.last_sent());
-        let (since, limit, name) = match task.phase {
-            TaskPhase::Pending => (accepted, firing.start_timeout_secs, "startTimeout"),
-            TaskPhase::Running => (task.started_at.unwrap_or(accepted), firing.timeout_secs, "timeout"),
-            TaskPhase::Stopped => continue,
-        };
-        let Some(limit) = limit else { continue };
-        let allowed = SignedDuration::try_from(Duration::from_secs(limit)).unwrap_or(SignedDuration::MAX);
-        if now.duration_since(since) > allowed {
-            tasks.push((task.task_id.clone(), format!("{name} of {limit} s exceeded")));
+/// Returns the cause of a failure or of a time limit: the launcher's diagnosis, or else that of the exit code.
+fn diagnose(firing: &Firing, task: &TaskState) -> Option<Diagnosis> {
+    match task.end()? {
+        TaskEnd::Succeeded => None,
+        TaskEnd::Failed => {
+            Some(task.diagnosis.clone().unwrap_or_else(|| Diagnosis::of_unnamed_failure(task)))
         }
+        TaskEnd::Stopped => time_limits(firing).find_map(|limit| {
+            let is_reason = task.reason.as_ref()?.contains(&limit.reason());
+            is_reason.then(|| limit.diagnosis())
+        }),
     }
-    tasks
 }

@@ -23,8 +23,8 @@ impl Launcher for DenyingLauncher {
         Err(LaunchError::new(FaultKind::Denied, "launches are denied"))
     }
 
-    async fn observe(&self, _: &[TaskId]) -> Result<Vec<TaskState>, LaunchError> {
-        Ok(Vec::new())
+    async fn observe(&self, _: &[TaskId]) -> Result<ObservedTasks, LaunchError> {
+        Ok(ObservedTasks::default())
     }
 
     async fn stop(&self, _: &TaskId, _: &str) -> Result<(), LaunchError> {

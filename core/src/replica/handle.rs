@@ -9,7 +9,9 @@ use tokio::time::Instant;
 use super::shard_owner::Release;
 use super::{ReplicaId, ReplicaInner};
 use crate::decide::{DecisionDraft, DecisionRecord};
-use crate::engine::{EngineHandle, EngineStatus, EvalOverrides, Failing, FireError, FireRequest, Retrying};
+use crate::engine::{
+    EngineHandle, EngineStatus, EvalOverrides, Failing, FailingTasks, FireError, FireRequest, Retrying,
+};
 use crate::job::{Job, JobId, StoredJob};
 use crate::store::Shard;
 
@@ -162,7 +164,13 @@ impl ReplicaHandle {
         self.engine_of(&job.id)?.failing(&job.uid)
     }
 
-    /// Reads failed ticks as [`EngineHandle::recall_failing`] does, if this replica owns the job.
+    /// Returns how the tasks of a job that this replica owns fail, as [`EngineHandle::failing_tasks`] does.
+    #[must_use]
+    pub fn failing_tasks(&self, job: &StoredJob) -> Option<FailingTasks> {
+        self.engine_of(&job.id)?.failing_tasks(&job.uid)
+    }
+
+    /// Reads failed ticks and tasks as [`EngineHandle::recall_failing`] does, if this replica owns the job.
     pub async fn recall_failing(&self, job: &StoredJob) {
         if let Some(engine) = self.engine_of(&job.id) {
             engine.recall_failing(job).await;

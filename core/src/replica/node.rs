@@ -7,7 +7,8 @@ use tokio::sync::broadcast;
 use super::ReplicaHandle;
 use crate::decide::{DecisionDraft, DecisionRecord};
 use crate::engine::{
-    Brake, Counters, EngineHandle, EngineStatus, EvalOverrides, Failing, FireError, FireRequest, Retrying,
+    Brake, Counters, EngineHandle, EngineStatus, EvalOverrides, Failing, FailingTasks, FireError,
+    FireRequest, Retrying,
 };
 use crate::event::Event;
 use crate::job::{Job, JobId, StoredJob};
@@ -99,7 +100,16 @@ impl SchedulerNode {
         }
     }
 
-    /// Reads from the journal how the newest ticks of a job failed, if this process owns it and has not settled one since
+    /// Returns how the tasks of the job's newest firings fail, if this process owns the job.
+    #[must_use]
+    pub fn failing_tasks(&self, job: &StoredJob) -> Option<FailingTasks> {
+        match self {
+            Self::Single(engine) => engine.failing_tasks(&job.uid),
+            Self::Replica(replica) => replica.failing_tasks(job),
+        }
+    }
+
+    /// Reads from the journal how the newest ticks and tasks of a job failed, if this process owns it and has not settled one since
     /// its start.
     pub async fn recall_failing(&self, job: &StoredJob) {
         delegate!(self, one => one.recall_failing(job).await);

@@ -11,9 +11,9 @@ use std::time::Duration;
 
 use ecs_scheduler_core::{
     BuildContext, ConfigError, EngineOptions, EvalContext, Evaluation, JobId, LaunchDiagnosis, LaunchError,
-    LaunchLimits, LaunchRecovery, LaunchReport, LaunchRequest, Launcher, MemoryStore, Population,
-    StartedTask, TaskId, TaskSpec, TaskState, TaskValidation, Trigger, TriggerError, TriggerRegistry,
-    TriggerType, async_trait, per_task,
+    LaunchLimits, LaunchRecovery, LaunchReport, LaunchRequest, Launcher, MemoryStore, ObservedTasks,
+    Population, StartedTask, TaskId, TaskSpec, TaskState, TaskValidation, Trigger, TriggerError,
+    TriggerRegistry, TriggerType, async_trait, per_task,
 };
 use ecs_scheduler_testing::{SimClock, Simulation, StoreFaults};
 use flate2::read::GzDecoder;
@@ -113,7 +113,7 @@ impl Launcher for Recorder {
         Ok(LaunchReport::new((0..request.count.get()).map(start).collect(), Vec::new()))
     }
 
-    async fn observe(&self, tasks: &[TaskId]) -> Result<Vec<TaskState>, LaunchError> {
+    async fn observe(&self, tasks: &[TaskId]) -> Result<ObservedTasks, LaunchError> {
         Ok(tasks.iter().map(|task| TaskState::pending(task.clone(), None)).collect())
     }
 

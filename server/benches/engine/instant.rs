@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use ecs_scheduler_core::{
     Clock, JobId, LaunchDiagnosis, LaunchError, LaunchLimits, LaunchRecovery, LaunchReport, LaunchRequest,
-    Launcher, Population, StartedTask, SystemClock, TaskId, TaskPhase, TaskSpec, TaskState, TaskValidation,
-    async_trait,
+    Launcher, ObservedTasks, Population, StartedTask, SystemClock, TaskId, TaskPhase, TaskSpec, TaskState,
+    TaskValidation, async_trait,
 };
 use parking_lot::Mutex;
 use tokio::sync::watch;
@@ -63,7 +63,7 @@ impl Launcher for Instant {
         Ok(report)
     }
 
-    async fn observe(&self, tasks: &[TaskId]) -> Result<Vec<TaskState>, LaunchError> {
+    async fn observe(&self, tasks: &[TaskId]) -> Result<ObservedTasks, LaunchError> {
         let ended = |task: &TaskId| {
             let mut state = TaskState::pending(task.clone(), None);
             state.phase = TaskPhase::Stopped;

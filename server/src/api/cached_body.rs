@@ -6,7 +6,7 @@ use axum::body::Bytes;
 use axum::http::HeaderValue;
 use ecs_scheduler_core::engine::is_ahead;
 use ecs_scheduler_core::replica::SchedulerNode;
-use ecs_scheduler_core::{Failing, Progress, Retrying, StoredJob, Timestamp};
+use ecs_scheduler_core::{Failing, FailingTasks, Progress, Retrying, StoredJob, Timestamp};
 
 /// The last response for one version of a job, and the facts that it shows.
 #[derive(Debug, Clone)]
@@ -41,16 +41,21 @@ impl CachedBody {
     }
 }
 
-/// The faults of a job: a tick that is retried, or ticks that failed.
+/// The faults of a job: a tick that is retried, ticks that failed, and tasks that failed.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct JobFaults {
     pub(super) retrying: Option<Retrying>,
     pub(super) failing: Option<Failing>,
+    pub(super) failing_tasks: Option<FailingTasks>,
 }
 
 impl JobFaults {
     pub(super) fn read(engine: &SchedulerNode, job: &StoredJob) -> Self {
-        Self { retrying: engine.retrying(job), failing: engine.failing(job) }
+        Self {
+            retrying: engine.retrying(job),
+            failing: engine.failing(job),
+            failing_tasks: engine.failing_tasks(job),
+        }
     }
 }
 

@@ -114,6 +114,11 @@ fn write_state(text: &mut MetricsText, status: &EngineStatus, evaluating: usize)
         ("source_fault", "1 while a source cannot be read.", flag(&status.source_fault)),
         ("jobs_failing", "Jobs whose newest ticks could not be read, counted or launched.", status.failing),
         (
+            "jobs_with_failing_tasks",
+            "Jobs whose newest ended firings had failed tasks.",
+            status.failing_tasks,
+        ),
+        (
             "clock_fault",
             "1 while ticks are settled in the future, and for ten minutes after the clock was moved.",
             flag(&status.clock_fault),

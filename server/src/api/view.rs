@@ -44,13 +44,17 @@ pub(super) fn write(app: &AppState, job: &StoredJob, now: Timestamp, out: &mut V
     if let Some(moment) = next(summary.as_ref(), job, now) {
         out.extend_from_slice(format!(",\"estimatedNextRun\":\"{}\"", summary.print(moment)).as_bytes());
     }
-    let JobFaults { retrying, failing } = JobFaults::read(&app.engine, job);
+    let JobFaults { retrying, failing, failing_tasks } = JobFaults::read(&app.engine, job);
     if let Some(retrying) = retrying {
         out.extend_from_slice(b",\"retrying\":");
         serde_json::to_writer(&mut *out, &retrying).expect("moments, numbers and strings");
     }
     if let Some(failing) = failing {
         out.extend_from_slice(b",\"failing\":");
+        serde_json::to_writer(&mut *out, &failing).expect("moments, numbers and strings");
+    }
+    if let Some(failing) = failing_tasks {
+        out.extend_from_slice(b",\"failingTasks\":");
         serde_json::to_writer(&mut *out, &failing).expect("moments, numbers and strings");
     }
     out.push(b'}');

@@ -14,7 +14,7 @@ use clap::Args;
 use ecs_scheduler_core::replica::SchedulerNode;
 use ecs_scheduler_core::{
     ConfigError, FaultKind, JobId, LaunchDiagnosis, LaunchError, LaunchLimits, LaunchRecovery, LaunchReport,
-    LaunchRequest, Launcher, Population, TaskId, TaskSpec, TaskState, TaskValidation,
+    LaunchRequest, Launcher, ObservedTasks, Population, TaskId, TaskSpec, TaskValidation,
 };
 use serde_json::{Map, Value, json};
 use std::num::NonZeroU32;
@@ -191,7 +191,7 @@ impl Launcher for NoLauncher {
         Self::refuse()
     }
 
-    async fn observe(&self, _: &[TaskId]) -> Result<Vec<TaskState>, LaunchError> {
+    async fn observe(&self, _: &[TaskId]) -> Result<ObservedTasks, LaunchError> {
         Self::refuse()
     }
 

@@ -140,12 +140,15 @@ pub async fn run(command: &JobsCommand, client: &Client, as_json: bool) -> Resul
             let mut answer = client.get(&path(id, &query)).await?;
             // The history of a removed job can be read, too.
             if let Ok(job) = client.get(&path(id, "")).await {
-                for name in ["retrying", "failing", "settledUntil"] {
+                for name in ["retrying", "failing", "failingTasks", "settledUntil"] {
                     if let Some(trouble) = job.get(name) {
                         answer[name] = trouble.clone();
                     }
                 }
             }
+            // The newest decisions belong to no firings but the newest.
+            answer["firings"] =
+                client.get(&path(id, &format!("/firings?limit={limit}"))).await?["firings"].take();
             (answer, show::decisions)
         }
         JobsCommand::History { id, limit } => {

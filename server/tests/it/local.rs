@@ -134,4 +134,9 @@ async fn the_container_that_succeeds_by_names_decides_how_a_local_task_ended() {
         tokio::join!(fired(&server, "by-rule"), fired(&server, "by-side"), fired(&server, "by-main"));
     let codes = [&rule, &side, &main].map(|task| task["exitCode"].clone());
     assert_eq!(codes, [json!(0), json!(3), json!(0)], "{side}");
+    let causes = [&rule, &side, &main].map(|task| task["diagnosis"]["code"].clone());
+    assert_eq!(causes, [Value::Null, json!("exitCode"), Value::Null], "{side}");
+    let failing = server.get("/jobs/by-side").await.json()["failingTasks"].clone();
+    assert_eq!(failing["diagnosis"], side["diagnosis"], "{failing}");
+    assert_eq!(server.get("/jobs/by-main").await.json().get("failingTasks"), None);
 }

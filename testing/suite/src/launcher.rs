@@ -17,7 +17,7 @@ use ecs_scheduler_core::firing::FiringId;
 use ecs_scheduler_core::job::JobId;
 use ecs_scheduler_core::launcher::{
     LaunchDiagnosis, LaunchError, LaunchLimits, LaunchRecovery, LaunchReport, LaunchRequest, LaunchToken,
-    Launcher, LostCall, Refusal, StartedTask, TaskValidation,
+    Launcher, LostCall, ObservedTasks, Refusal, StartedTask, TaskValidation,
 };
 use ecs_scheduler_core::task::{Population, TaskId, TaskPhase, TaskSpec, TaskState};
 
@@ -378,7 +378,7 @@ impl Launcher for ChaosLauncher {
         }
     }
 
-    async fn observe(&self, tasks: &[TaskId]) -> Result<Vec<TaskState>, LaunchError> {
+    async fn observe(&self, tasks: &[TaskId]) -> Result<ObservedTasks, LaunchError> {
         self.read("describe tasks").await?;
         let now = self.clock.now();
         let inner = self.inner.lock();

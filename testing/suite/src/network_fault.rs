@@ -15,7 +15,7 @@ use ecs_scheduler_core::firing::Firing;
 use ecs_scheduler_core::job::{JobId, Revision, StoredJob};
 use ecs_scheduler_core::launcher::{
     LaunchDiagnosis, LaunchError, LaunchLimits, LaunchRecovery, LaunchReport, LaunchRequest, Launcher,
-    LostCall, TaskValidation,
+    LostCall, ObservedTasks, TaskValidation,
 };
 use ecs_scheduler_core::registry::ConfigError;
 use ecs_scheduler_core::store::{
@@ -23,7 +23,7 @@ use ecs_scheduler_core::store::{
     Register, Registers, Retention, Settled, Settlement, Shard, ShardChanges, Shards, SharedStore, Store,
     StoreError,
 };
-use ecs_scheduler_core::task::{Population, TaskId, TaskSpec, TaskState};
+use ecs_scheduler_core::task::{Population, TaskId, TaskSpec};
 
 /// The fault of a network link.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -281,7 +281,7 @@ impl Launcher for RemoteLauncher {
         self.call(self.inner.launch(request)).await
     }
 
-    async fn observe(&self, tasks: &[TaskId]) -> Result<Vec<TaskState>, LaunchError> {
+    async fn observe(&self, tasks: &[TaskId]) -> Result<ObservedTasks, LaunchError> {
         self.call(self.inner.observe(tasks)).await
     }
 

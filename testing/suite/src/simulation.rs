@@ -15,12 +15,12 @@ use ecs_scheduler_core::firing::{Firing, FiringState};
 use ecs_scheduler_core::job::{self, JobContext, JobId, JobUid, StoredJob};
 use ecs_scheduler_core::launcher::{
     LaunchDiagnosis, LaunchError, LaunchLimits, LaunchRecovery, LaunchReport, LaunchRequest, Launcher,
-    LostCall, TaskValidation,
+    LostCall, ObservedTasks, TaskValidation,
 };
 use ecs_scheduler_core::registry::{ConfigError, TriggerRegistry};
 use ecs_scheduler_core::schedule::Strictness;
 use ecs_scheduler_core::store::{DecisionQuery, FiringQuery, ListFrom, MAX_PAGE, NewJob, Store, StoreError};
-use ecs_scheduler_core::task::{Population, TaskId, TaskSpec, TaskState};
+use ecs_scheduler_core::task::{Population, TaskId, TaskSpec};
 
 /// A simulated environment that outlives its engines: a clock, a store and a launcher. Engines are started, crash, and are
 /// restarted.
@@ -306,7 +306,7 @@ impl Launcher for KillableLauncher {
         answer
     }
 
-    async fn observe(&self, tasks: &[TaskId]) -> Result<Vec<TaskState>, LaunchError> {
+    async fn observe(&self, tasks: &[TaskId]) -> Result<ObservedTasks, LaunchError> {
         self.alive().await;
         self.inner.observe(tasks).await
     }

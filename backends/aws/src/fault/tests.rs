@@ -24,6 +24,16 @@ fn denied_call_names_the_missing_permission() {
 }
 
 #[test]
+fn call_that_a_service_control_policy_denies_does_not_blame_the_role() {
+    let service_message = "User: arn:aws:sts::1:assumed-role/a/b is not authorized to perform: ecs:RunTask on resource: x with an explicit deny in a service control policy";
+    let fault = fault_from(400, "AccessDeniedException", service_message);
+    assert_eq!(
+        fault.to_string(),
+        "could not start tasks; change the organization's service control policy, which denies it"
+    );
+}
+
+#[test]
 fn expired_credentials_are_transient_and_name_the_remedy() {
     let fault = fault_from(403, "ExpiredToken", "");
     assert!(fault.to_string().contains("renew the credentials"), "{fault}");

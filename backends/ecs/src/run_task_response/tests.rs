@@ -22,7 +22,7 @@ fn partial_success_is_a_report() {
         .failures(Failure::builder().reason("RESOURCE:MEMORY").arn("arn:host2").detail("small").build())
         .failures(Failure::builder().reason("ATTRIBUTE").build())
         .build();
-    let report = report_from_output(&output);
+    let report = report_from_output(&output, 3);
     assert_eq!(report.started[0].host_id.as_deref(), Some("arn:host"));
     let reported: Vec<_> = report
         .refused
@@ -30,4 +30,13 @@ fn partial_success_is_a_report() {
         .map(|refusal| (refusal.reason.as_str(), refusal.detail.as_deref(), refusal.retryable))
         .collect();
     assert_eq!(reported, [("RESOURCE:MEMORY", Some("small; arn:host2"), true), ("ATTRIBUTE", None, false)]);
+}
+
+#[test]
+fn one_refusal_is_kept_for_each_task_that_was_not_started() {
+    let instances =
+        (0..300).map(|number| Failure::builder().reason("RESOURCE:CPU").arn(format!("arn:{number}")).build());
+    let output = instances.fold(RunTaskOutput::builder(), |output, failure| output.failures(failure)).build();
+    let report = report_from_output(&output, 2);
+    assert_eq!(report.refused.len(), 2, "a cluster of 300 instances");
 }

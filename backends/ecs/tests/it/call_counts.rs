@@ -67,7 +67,7 @@ async fn hundred_tasks_are_described_in_one_call() {
     for number in 0..12 {
         tasks.extend(ids(&launcher.launch(&work(&format!("k{number}"), 10)).await.unwrap()));
     }
-    assert_eq!(launcher.observe(&tasks).await.unwrap().len(), 120);
+    assert_eq!(launcher.observe(&tasks).await.unwrap().states.len(), 120);
     assert_eq!(rig.calls("DescribeTasks"), 2);
 }
 
@@ -78,7 +78,7 @@ async fn ended_task_leaves_population_and_is_not_polled_again() {
     let tasks = ids(&launcher.launch(&work("a", 2)).await.unwrap());
     rig.pass(jiff::SignedDuration::from_secs(10));
     assert!(rig.fake.ecs().finish(tasks[0].as_str(), 3));
-    let states = launcher.observe(&tasks).await.unwrap();
+    let states = launcher.observe(&tasks).await.unwrap().states;
     let ended = states.iter().find(|state| state.task_id == tasks[0]).unwrap();
     assert_eq!((ended.phase, ended.exit_code), (TaskPhase::Stopped, Some(3)));
     let population = launcher.population(&job("job"), &task("work:1", json!({}))).await.unwrap();

@@ -37,7 +37,7 @@ async fn pass(seconds: u64) {
 }
 
 async fn phase(launcher: &EcsLauncher, task: &TaskId) -> TaskPhase {
-    launcher.observe(std::slice::from_ref(task)).await.expect("it answers")[0].phase
+    launcher.observe(std::slice::from_ref(task)).await.expect("it answers").states[0].phase
 }
 
 #[tokio::test]

@@ -130,7 +130,7 @@ async fn unreadable_task_does_not_hide_others() {
     }
     reject_task(&rig, &tasks[37]);
     let seen: Vec<_> =
-        launcher.observe(&tasks).await.unwrap().into_iter().map(|state| state.task_id).collect();
+        launcher.observe(&tasks).await.unwrap().states.into_iter().map(|state| state.task_id).collect();
     assert_eq!(seen.len(), 99);
     assert!(!seen.contains(&tasks[37]));
 
@@ -138,10 +138,31 @@ async fn unreadable_task_does_not_hide_others() {
     launcher.observe(&tasks).await.unwrap();
     assert_eq!(rig.calls("DescribeTasks") - before, 2, "it is asked for alone from now on");
     rig.fake.faults().clear();
-    assert_eq!(launcher.observe(&tasks).await.unwrap().len(), 100);
+    assert_eq!(launcher.observe(&tasks).await.unwrap().states.len(), 100);
     let before = rig.calls("DescribeTasks");
     launcher.observe(&tasks).await.unwrap();
     assert_eq!(rig.calls("DescribeTasks") - before, 1, "it is a task like the others again");
+}
+
+#[tokio::test]
+async fn cluster_that_cannot_be_described_does_not_hide_the_tasks_of_another() {
+    let rig = Rig::new().await;
+    rig.fake.ecs().create_cluster("aaa");
+    let launcher = rig.launcher();
+    let near = ids(&launcher.launch(&work("near", 1)).await.unwrap()).remove(0);
+    let spec = task("work", json!({"cluster": "aaa"}));
+    let far = ids(&launcher.launch(&request("far", 1, 1, spec)).await.unwrap()).remove(0);
+    let denied =
+        InjectedFault::error("AccessDeniedException", "User: arn:aws:iam::1:user/a is not authorized");
+    let rule = FaultRule::every(Service::Ecs, denied).containing("aaa");
+    rig.fake.faults().add(FaultRule { operation: Some("DescribeTasks".to_owned()), ..rule });
+    let observed = launcher.observe(&[far.clone(), near.clone()]).await.unwrap();
+    assert_eq!(observed.states.iter().map(|state| &state.task_id).collect::<Vec<_>>(), [&near]);
+    let [unread] = &observed.unread[..] else { panic!("{observed:?}") };
+    assert_eq!(unread.tasks, [far.clone()]);
+    assert!(chain(&unread.error).contains("aaa"), "{}", chain(&unread.error));
+    rig.fake.faults().clear();
+    assert_eq!(launcher.observe(&[far, near]).await.unwrap().states.len(), 2);
 }
 
 #[tokio::test]
@@ -159,7 +180,7 @@ async fn known_tasks_stay_running_while_every_describe_call_is_invalid() {
         ..FaultRule::every(Service::Ecs, error)
     });
     let before = rig.calls("DescribeTasks");
-    let states = launcher.observe(&tasks).await.unwrap();
+    let states = launcher.observe(&tasks).await.unwrap().states;
     assert_eq!(states.len(), 30);
     assert!(states.iter().all(|state| state.phase != TaskPhase::Stopped));
     assert!(rig.calls("DescribeTasks") - before <= 12, "it is not asked for each task");
@@ -185,7 +206,7 @@ async fn tasks_without_versions_are_followed_to_their_end() {
     rig.fake.configure(|settings| settings.ecs.without_versions = true);
     let launcher = rig.launcher();
     let tasks = ids(&launcher.launch(&work("a", 1)).await.unwrap());
-    let phase = async || launcher.observe(&tasks).await.unwrap()[0].phase;
+    let phase = async || launcher.observe(&tasks).await.unwrap().states[0].phase;
     assert_eq!(phase().await, TaskPhase::Pending);
     rig.pass(SignedDuration::from_secs(10));
     assert_eq!(phase().await, TaskPhase::Running);

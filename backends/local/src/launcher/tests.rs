@@ -76,7 +76,7 @@ impl Fixture {
 async fn ended(launcher: &LocalLauncher, id: &TaskId) -> TaskState {
     let asking = async {
         loop {
-            let state = launcher.observe(std::slice::from_ref(id)).await.unwrap().remove(0);
+            let state = launcher.observe(std::slice::from_ref(id)).await.unwrap().states.remove(0);
             if state.phase == TaskPhase::Stopped {
                 return state;
             }
@@ -105,7 +105,7 @@ async fn files_of_an_ended_task_and_its_token_are_removed_after_a_day() {
     fixture.advance(1);
     remove_expired(&launcher.context);
     assert_eq!(remaining_files(&fixture), (0, 0));
-    assert_eq!(launcher.observe(&[id]).await.unwrap(), []);
+    assert_eq!(launcher.observe(&[id]).await.unwrap().states, []);
 }
 
 #[tokio::test]
@@ -122,7 +122,7 @@ async fn token_with_removed_tasks_starts_nothing_after_a_restart() {
     drop(launcher);
     let launcher = fixture.open().await;
     assert_eq!(launcher.launch(&request).await.unwrap(), report);
-    assert_eq!(launcher.observe(&[id]).await.unwrap(), []);
+    assert_eq!(launcher.observe(&[id]).await.unwrap().states, []);
     assert_eq!(remaining_files(&fixture), (1, 0));
 }
 

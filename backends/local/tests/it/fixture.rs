@@ -80,7 +80,7 @@ pub(crate) fn only_task(report: &LaunchReport) -> TaskId {
 }
 
 pub(crate) async fn state(launcher: &LocalLauncher, id: &TaskId) -> TaskState {
-    launcher.observe(std::slice::from_ref(id)).await.unwrap().pop().expect("the task is known")
+    launcher.observe(std::slice::from_ref(id)).await.unwrap().states.pop().expect("the task is known")
 }
 
 pub(crate) async fn ended(launcher: &LocalLauncher, id: &TaskId) -> TaskState {

@@ -113,7 +113,7 @@ impl FiringDriver {
         attempt.count = self.available_room(count).await?;
         attempt.sent_at = self.engine.clock.now();
         let mut to = Firing { state: FiringState::Launching, ..self.firing.clone() };
-        to.attempts.push(attempt.clone());
+        to.push_attempt(attempt.clone());
         (self.outcome_unknown, self.failure) = (false, None);
         self.advance(to, None).await?;
         Continue(attempt)
@@ -227,7 +227,7 @@ impl FiringDriver {
         }
         let permanent = report.is_refused_for_good();
         let reason = report.refused.first().map(ToString::to_string);
-        let refused = !report.refused.is_empty();
+        let (started, refused) = (!report.started.is_empty(), !report.refused.is_empty());
         record_answer(&mut to, attempt, Answer::Report(report));
         let complete = to.shortfall() == 0;
         if refused && !permanent {
@@ -235,7 +235,7 @@ impl FiringDriver {
         }
         if !complete && !permanent {
             self.advance(to, None).await?;
-            if !refused {
+            if started && !refused {
                 self.backoff = MIN_BACKOFF;
                 return Continue(());
             }

@@ -9,12 +9,15 @@ use std::sync::Arc;
 use super::FiringDriver;
 use crate::decide::TickOutcome;
 use crate::firing::FiringState;
+use crate::launcher::ObservedTasks;
 use crate::task::{TaskId, TaskPhase};
 
 /// The firings and tasks that a replacement still waits for.
 struct Remaining {
     firings: usize,
     tasks: Vec<TaskId>,
+    /// Whether the state of a task could not be read, so that it may have stopped.
+    is_unread: bool,
 }
 
 impl Remaining {
@@ -39,7 +42,8 @@ impl FiringDriver {
         }
         let engine = Arc::clone(&self.engine);
         let reason = format!("replaced by firing {} of job {}", self.firing.id, self.firing.job);
-        let deadline = tokio::time::Instant::now() + engine.options.replace_deadline;
+        // The time in which a task could not be seen to stop does not count.
+        let mut left = engine.options.replace_deadline;
         let changed = engine.task_tracker.changed(&self.firing);
         // The task tracker does not follow tasks that this scheduler has no record of.
         let mut external = self.firing.replaces.clone();
@@ -52,13 +56,14 @@ impl FiringDriver {
             if remaining.is_empty() {
                 return self.acquire_permit().await;
             }
-            if tokio::time::Instant::now() >= deadline {
+            if left.is_zero() {
                 let note = remaining.describe();
                 // The firing ends here, whether that is durable or not.
                 let _ = self.end(FiringState::Refused, TickOutcome::LaunchFailed, note).await;
                 return false;
             }
             self.permit = None;
+            let began = tokio::time::Instant::now();
             for task in &remaining.tasks {
                 engine.stop_task(task, &reason).await;
             }
@@ -66,7 +71,10 @@ impl FiringDriver {
                 biased;
                 () = engine.stop.cancelled() => return false,
                 () = change => {}
-                () = tokio::time::sleep(engine.launcher.limits().observe_every) => {}
+                () = tokio::time::sleep(engine.launcher.limits().observe_every.min(left)) => {}
+            }
+            if !remaining.is_unread {
+                left = left.saturating_sub(began.elapsed());
             }
         }
     }
@@ -76,13 +84,19 @@ impl FiringDriver {
         let earlier = self.engine.task_tracker.earlier_work(&self.firing);
         let mut tasks = earlier.tasks;
         external.retain(|task| !tasks.contains(task));
+        let mut is_unread = tasks.iter().any(|task| self.engine.unread_tasks.lock().contains(task));
         if !external.is_empty() {
-            if let Ok(states) = self.engine.observe_tasks(external).await {
-                let live = states.into_iter().filter(|state| state.phase != TaskPhase::Stopped);
-                *external = live.map(|state| state.task_id).collect();
+            match self.engine.observe_tasks(external).await {
+                Ok(ObservedTasks { states, unread }) => {
+                    is_unread |= !unread.is_empty();
+                    let live = states.into_iter().filter(|state| state.phase != TaskPhase::Stopped);
+                    *external = live.map(|state| state.task_id).collect();
+                    external.extend(unread.into_iter().flat_map(|unread| unread.tasks));
+                }
+                Err(_) => is_unread = true,
             }
             tasks.extend(external.iter().cloned());
         }
-        Remaining { firings: earlier.firings, tasks }
+        Remaining { firings: earlier.firings, tasks, is_unread }
     }
 }

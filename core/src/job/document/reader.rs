@@ -12,7 +12,7 @@ use crate::schedule::Strictness;
 
 /// Read-only fields that the API adds to a job; accepted and ignored, so that a job from `GET` can be sent in a `PUT`.
 /// `parsedSchedule` comes from the Python version.
-pub(super) const READ_ONLY: [&str; 13] = [
+pub(super) const READ_ONLY: [&str; 14] = [
     EARLIER_SCHEDULES,
     "lastRun",
     "lastRunTasks",
@@ -24,6 +24,7 @@ pub(super) const READ_ONLY: [&str; 13] = [
     "invalid",
     "retrying",
     "failing",
+    "failingTasks",
     "settledUntil",
     "parsedSchedule",
 ];

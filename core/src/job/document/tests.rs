@@ -11,12 +11,13 @@ use super::*;
 use crate::job::messages;
 use crate::launcher::tests::DenyingLauncher;
 use crate::launcher::{
-    LaunchDiagnosis, LaunchError, LaunchLimits, LaunchRecovery, LaunchReport, LaunchRequest, TaskValidation,
+    LaunchDiagnosis, LaunchError, LaunchLimits, LaunchRecovery, LaunchReport, LaunchRequest, ObservedTasks,
+    TaskValidation,
 };
 use crate::policy::{CatchUpPolicy, OnError, Overlap};
 use crate::registry::TriggerType;
 use crate::schedule::Schedule;
-use crate::task::{Population, TaskId, TaskSpec, TaskState};
+use crate::task::{Population, TaskId, TaskSpec};
 use crate::trigger::{EvalContext, Evaluation, TriggerError};
 
 mod accepted;
@@ -115,7 +116,7 @@ impl Launcher for Picky {
         unreachable!("reading a document launches nothing")
     }
 
-    async fn observe(&self, _: &[TaskId]) -> Result<Vec<TaskState>, LaunchError> {
+    async fn observe(&self, _: &[TaskId]) -> Result<ObservedTasks, LaunchError> {
         unreachable!("reading a document launches nothing")
     }
 

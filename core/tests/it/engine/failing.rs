@@ -272,3 +272,53 @@ async fn decision_names_the_tasks_that_it_counts_and_since_when_they_run() {
     let satisfied = stage.decisions("tops-up").await.remove(1).draft.explanation;
     assert!(satisfied.contains(", 2 more) → 0"), "{satisfied}");
 }
+
+/// A job of which one container decides, and the exit code of that container from now on.
+fn exits_with(stage: &Stage, code: i32) -> Value {
+    *stage.launcher.containers.lock() = vec![("main".to_owned(), Some(code))];
+    json!({"taskDefinition": "job", "schedule": "0 *", "succeedsBy": "main"})
+}
+
+#[tokio::test(start_paused = true)]
+async fn failed_tasks_show_at_the_job_and_once_in_the_log_until_tasks_succeed() {
+    let (log, _guard) = Log::listen();
+    let stage = Stage::at("2026-01-01T10:00:30Z");
+    let job = exits_with(&stage, 3);
+    let stored = stage.world.create("job", &job).await.unwrap();
+    let life = stage.world.boot(StoreFaults::default(), 0).await.unwrap();
+    stage.until("2026-01-01T10:02:30Z").await;
+    let failing = life.engine.failing_tasks(&stored.uid).unwrap();
+    assert_eq!((failing.firings, failing.since.to_string().as_str()), (2, "2026-01-01T10:01:00Z"));
+    assert_eq!(failing.firing, stage.firings("job").await[1].id);
+    assert_eq!(failing.diagnosis.text, "the program exited with code 3");
+    assert_eq!((life.engine.status().failing_tasks, life.engine.failing(&stored.uid)), (1, None));
+    exits_with(&stage, 0);
+    stage.until("2026-01-01T10:03:30Z").await;
+    assert_eq!((life.engine.failing_tasks(&stored.uid), life.engine.status().failing_tasks), (None, 0));
+    let began = log.with("the tasks of a job fail");
+    assert!(began.len() == 1 && began[0].contains("code 3"), "{began:#?}");
+    let ended = log.with("the tasks of a job succeed again");
+    assert!(ended.len() == 1 && ended[0].contains("failed_firings=2"), "{ended:#?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn after_a_restart_a_job_that_is_shown_has_its_failed_tasks_until_an_edit() {
+    let stage = Stage::at("2026-01-01T10:00:30Z");
+    let mut job = exits_with(&stage, 137);
+    let stored = stage.world.create("job", &job).await.unwrap();
+    let life = stage.world.boot(StoreFaults::default(), 0).await.unwrap();
+    stage.until("2026-01-01T10:03:30Z").await;
+    let before = life.engine.failing_tasks(&stored.uid).unwrap();
+    life.crash().await;
+    let life = stage.world.boot(StoreFaults::default(), 0).await.unwrap();
+    assert_eq!(life.engine.failing_tasks(&stored.uid), None, "no journal is read at the start");
+    life.engine.recall_failing(&stored).await;
+    assert_eq!(life.engine.failing_tasks(&stored.uid), Some(before));
+    job["suspended"] = json!(true);
+    stage.world.edit("job", &job).await.unwrap();
+    stage.until("2026-01-01T10:04:30Z").await;
+    assert_eq!(life.engine.failing_tasks(&stored.uid), None);
+    let edited = stage.world.store.get(std::slice::from_ref(&stored.id)).await.unwrap();
+    life.engine.recall_failing(&edited[0]).await;
+    assert_eq!(life.engine.failing_tasks(&stored.uid), None, "no firing of this version failed");
+}

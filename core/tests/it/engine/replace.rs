@@ -240,3 +240,19 @@ async fn waiting_replacements_delay_no_other_job() {
     assert_eq!(stage.states("job").await, [FiringState::Launched, FiringState::Planned]);
     assert_eq!(stage.outcomes("other").await, [(TickOutcome::Launched, 1)]);
 }
+
+#[tokio::test(start_paused = true)]
+async fn replacement_waits_for_as_long_as_the_stopped_task_cannot_be_observed() {
+    let stage = staged(5, &json!({})).await;
+    let life = boot(&stage).await;
+    fire(&life, None).await;
+    stage.until("2026-01-01T10:00:40Z").await;
+    *stage.launcher.unread.lock() = Some(JobId::new("job").unwrap());
+    fire(&life, None).await;
+    stage.until("2026-01-01T10:05:00Z").await;
+    assert_eq!(stage.states("job").await, [FiringState::Launched, FiringState::Planned]);
+    *stage.launcher.unread.lock() = None;
+    stage.until("2026-01-01T10:05:20Z").await;
+    assert_eq!(stage.states("job").await, [FiringState::Finished, FiringState::Launched]);
+    assert_eq!((most_alive(&stage), stops(&stage, "task-0") > 0), (1, true));
+}

@@ -9,8 +9,9 @@ use std::time::Duration;
 use ecs_scheduler_core::{
     Clock, ContainerEnd, DecisionQuery, DecisionRecord, EngineOptions, FaultKind, Firing, FiringQuery,
     FiringState, JobId, LaunchDiagnosis, LaunchError, LaunchLimits, LaunchRecovery, LaunchReport,
-    LaunchRequest, LaunchToken, Launcher, MemoryStore, Population, Refusal, StartedTask, TaskId, TaskPhase,
-    TaskSpec, TaskState, TaskValidation, TickOutcome, Timestamp, TriggerRegistry, async_trait,
+    LaunchRequest, LaunchToken, Launcher, MemoryStore, ObservedTasks, Population, Refusal, StartedTask,
+    TaskId, TaskPhase, TaskSpec, TaskState, TaskValidation, TickOutcome, Timestamp, TriggerRegistry,
+    async_trait,
 };
 use ecs_scheduler_testing::{SimClock, Simulation};
 use parking_lot::Mutex;
@@ -26,6 +27,8 @@ pub(crate) enum Script {
         kind: FaultKind,
     },
     LoseAnswer,
+    /// Reports neither tasks nor refusals.
+    ReportNothing,
     Hang,
     Panic,
     /// Refuses the definition permanently. From now on the job's family resolves to this one, which may be unreadable.
@@ -79,6 +82,8 @@ pub(crate) struct ScriptedLauncher {
     /// The fault of the next observation, and of the next request to stop a task.
     pub(crate) observe_fault: Mutex<Option<CallFault>>,
     pub(crate) stop_fault: Mutex<Option<CallFault>>,
+    /// The job whose tasks cannot be observed now.
+    pub(crate) unread: Mutex<Option<JobId>>,
     /// Every request to stop a task.
     pub(crate) stops: Mutex<Vec<TaskId>>,
     /// When tasks that were requested to stop end.
@@ -199,6 +204,9 @@ impl Launcher for ScriptedLauncher {
             Some(Script::Panic) => CallFault::inject(Some(CallFault::Panic)).await,
             _ => {}
         }
+        if let Some(Script::ReportNothing) = script {
+            return Ok(LaunchReport::default());
+        }
         let known = self.reports.lock().get(&request.token).cloned();
         let report = known.unwrap_or_else(|| {
             let (count, retryable) = match script {
@@ -218,27 +226,39 @@ impl Launcher for ScriptedLauncher {
         }
     }
 
-    async fn observe(&self, tasks: &[TaskId]) -> Result<Vec<TaskState>, LaunchError> {
+    async fn observe(&self, tasks: &[TaskId]) -> Result<ObservedTasks, LaunchError> {
         let fault = self.observe_fault.lock().take();
         CallFault::inject(fault).await;
         self.settle();
         if self.hidden.load(Ordering::Relaxed) {
-            return Ok(Vec::new());
+            return Ok(ObservedTasks::default());
         }
         let all = self.tasks.lock();
-        let asked = all.iter().map(|(_, task)| task).filter(|task| tasks.contains(&task.task_id));
+        let unread = self.unread.lock().clone();
+        let (unread, asked): (Vec<_>, Vec<_>) = all
+            .iter()
+            .filter(|(_, task)| tasks.contains(&task.task_id))
+            .partition(|(job, _)| unread.as_ref() == Some(job));
         let told = |task: &TaskState| {
             let mut state = task.clone();
             state.started_at = task.started_at.filter(|_| task.phase != TaskPhase::Pending);
             state
         };
-        Ok(asked.map(told).collect())
+        let mut observed: ObservedTasks = asked.into_iter().map(|(_, task)| told(task)).collect();
+        if !unread.is_empty() {
+            let unread = unread.into_iter().map(|(_, task)| task.task_id.clone()).collect();
+            observed.push_unread(unread, LaunchError::new(FaultKind::Denied, "could not describe tasks"));
+        }
+        Ok(observed)
     }
 
-    async fn stop(&self, task: &TaskId, _: &str) -> Result<(), LaunchError> {
+    async fn stop(&self, task: &TaskId, reason: &str) -> Result<(), LaunchError> {
         self.stops.lock().push(task.clone());
         let fault = self.stop_fault.lock().take();
         CallFault::inject(fault).await;
+        for (_, known) in self.tasks.lock().iter_mut().filter(|(_, known)| known.task_id == *task) {
+            known.reason.get_or_insert_with(|| reason.to_owned());
+        }
         let ends = self.clock.now().saturating_add(self.stopping.lock().0).unwrap();
         self.ends.lock().entry(task.clone()).or_insert(ends);
         self.settle();
@@ -290,6 +310,7 @@ impl Stage {
             hidden: AtomicBool::new(false),
             observe_fault: Mutex::default(),
             stop_fault: Mutex::default(),
+            unread: Mutex::default(),
             stops: Mutex::default(),
             ends: Mutex::default(),
             most_alive: AtomicUsize::new(0),

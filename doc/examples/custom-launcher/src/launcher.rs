@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use ecs_scheduler_core::{
     ConfigError, FaultKind, JobId, LaunchDiagnosis, LaunchError, LaunchLimits, LaunchRecovery, LaunchReport,
-    LaunchRequest, Launcher, LauncherProvider, LauncherSetup, Population, ProviderDescriptor, Refusal,
-    Setting, SettingError, SettingValues, StartedTask, TaskId, TaskSpec, TaskState, TaskValidation,
+    LaunchRequest, Launcher, LauncherProvider, LauncherSetup, ObservedTasks, Population, ProviderDescriptor,
+    Refusal, Setting, SettingError, SettingValues, StartedTask, TaskId, TaskSpec, TaskState, TaskValidation,
     async_trait,
 };
 
@@ -133,7 +133,7 @@ impl Launcher for SpoolLauncher {
         Ok(LaunchReport::new(started.collect(), Vec::new()))
     }
 
-    async fn observe(&self, tasks: &[TaskId]) -> Result<Vec<TaskState>, LaunchError> {
+    async fn observe(&self, tasks: &[TaskId]) -> Result<ObservedTasks, LaunchError> {
         let tasks: Vec<TaskName> = tasks.iter().filter_map(TaskName::parse).collect();
         let states = self.blocking(move |spool| tasks.iter().map(|task| spool.state(task)).collect());
         let states: Vec<Option<TaskState>> = states.await.map_err(unreadable)?;

@@ -1,8 +1,10 @@
 //! Firings as clients see them. The parameters of a task are omitted: they may contain secrets.
 
+use std::borrow::Cow;
+
 use ecs_scheduler_core::{
-    Answer, Attempt, ContainerEnd, Firing, FiringState, Origin, Refusal, TaskEnd, TaskPhase, TaskState,
-    Timestamp,
+    Answer, Attempt, ContainerEnd, Diagnosis, Firing, FiringState, Origin, Refusal, TaskEnd, TaskPhase,
+    TaskState, Timestamp,
 };
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -38,6 +40,10 @@ pub(in crate::api) struct FiringView {
     /// The state.
     #[schema(value_type = FiringStateName)]
     state: FiringState,
+    /// How its tasks ended together: `failed` if one failed, else `stopped` if one was stopped, else `succeeded`. Absent while
+    /// one may still run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    outcome: Option<&'static str>,
     /// The exact task definition.
     definition: String,
     /// Number of requested tasks.
@@ -98,6 +104,23 @@ struct RefusalView {
     detail: Option<String>,
     /// Whether a retry may succeed.
     retryable: bool,
+    /// The known cause, and its remedy.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    diagnosis: Option<DiagnosisView>,
+}
+
+/// The known cause of a failure, and its remedy.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+struct DiagnosisView {
+    /// The name of the cause, for programs: `outOfMemory`.
+    code: Cow<'static, str>,
+    /// The cause in words.
+    text: Cow<'static, str>,
+    /// The remedy in words.
+    remedy: Cow<'static, str>,
+    /// A page about the cause.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    link: Option<Cow<'static, str>>,
 }
 
 /// One task.
@@ -108,6 +131,12 @@ struct TaskView {
     /// The host of the task.
     #[serde(skip_serializing_if = "Option::is_none")]
     host_id: Option<String>,
+    /// The capacity provider that it runs on: `FARGATE_SPOT`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    capacity_provider: Option<String>,
+    /// The availability zone that it runs in.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    availability_zone: Option<String>,
     /// `pending`, `running` or `stopped`.
     state: &'static str,
     /// The end of the task: `succeeded`, `failed`, or `stopped` by the scheduler or an operator.
@@ -120,15 +149,36 @@ struct TaskView {
     containers: Vec<ContainerEndView>,
     #[serde(skip_serializing_if = "Option::is_none")]
     stop_code: Option<String>,
+    /// The platform's reason.
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<String>,
+    /// Why it failed or exceeded a time limit, and the remedy.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    diagnosis: Option<DiagnosisView>,
     /// The time at which the launcher accepted the task; `startTimeout` counts from it.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, format = DateTime)]
     accepted_at: Option<Timestamp>,
+    /// When the platform created it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    created_at: Option<Timestamp>,
+    /// When the pull of its images began.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pull_started_at: Option<Timestamp>,
+    /// When the pull of its images ended.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pull_stopped_at: Option<Timestamp>,
+    /// When its first container started.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, format = DateTime)]
     started_at: Option<Timestamp>,
+    /// When it began to stop; known once it has stopped.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    stopping_at: Option<Timestamp>,
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, format = DateTime)]
     stopped_at: Option<Timestamp>,
@@ -158,6 +208,7 @@ impl From<Firing> for FiringView {
             nominal: firing.nominal,
             observed: firing.observed,
             state: firing.state,
+            outcome: firing.end().map(TaskEnd::as_str),
             requested: firing.requested,
             started: firing.started(),
             definition: firing.definition,
@@ -193,8 +244,15 @@ impl From<Answer> for AnswerView {
 
 impl From<Refusal> for RefusalView {
     fn from(refusal: Refusal) -> Self {
-        let Refusal { reason, detail, retryable, .. } = refusal;
-        Self { reason, detail, retryable }
+        let Refusal { reason, detail, retryable, diagnosis, .. } = refusal;
+        Self { reason, detail, retryable, diagnosis: diagnosis.map(DiagnosisView::from) }
+    }
+}
+
+impl From<Diagnosis> for DiagnosisView {
+    fn from(diagnosis: Diagnosis) -> Self {
+        let Diagnosis { code, text, remedy, link, .. } = diagnosis;
+        Self { code, text, remedy, link }
     }
 }
 
@@ -210,12 +268,19 @@ impl From<TaskState> for TaskView {
             state,
             outcome: task.end().map(TaskEnd::as_str),
             host_id: task.host_id,
+            capacity_provider: task.capacity_provider,
+            availability_zone: task.availability_zone,
             exit_code: task.exit_code,
             containers: task.containers.into_iter().map(ContainerEndView::from).collect(),
             stop_code: task.stop_code,
             reason: task.reason,
+            diagnosis: task.diagnosis.map(DiagnosisView::from),
             accepted_at: task.accepted_at,
+            created_at: task.created_at,
+            pull_started_at: task.pull_started_at,
+            pull_stopped_at: task.pull_stopped_at,
             started_at: task.started_at,
+            stopping_at: task.stopping_at,
             stopped_at: task.stopped_at,
         }
     }

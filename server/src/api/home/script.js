@@ -72,6 +72,12 @@ function jobStatus(job) {
     made.title = `${reason} (${ticks} ticks since ${since})`;
     return made;
   }
+  if (job.failingTasks) {
+    const { firings, since, diagnosis } = job.failingTasks;
+    const made = status("tasks fail", "bad");
+    made.title = `${diagnosis.text}: ${diagnosis.remedy} (${firings} firings in a row since ${since})`;
+    return made;
+  }
   const last = state.outcomes.get(job.id);
   return last ? status(last, TONES[last]) : status("waiting");
 }
@@ -136,7 +142,7 @@ function showDecisions() {
 function showAttention() {
   const wrong = state.decisions.filter((decision) => ATTENTION.has(decision.outcome));
   const known = new Set(wrong.map((decision) => decision.job));
-  const failing = state.jobs.filter((job) => job.failing && !known.has(job.id)).length;
+  const failing = state.jobs.filter((job) => (job.failing || job.failingTasks) && !known.has(job.id)).length;
   byId("attention").textContent = String(wrong.length + failing);
   const jobs = failing ? `, and ${failing} jobs that fail for longer` : "";
   byId("attention-small").textContent = `of ${state.decisions.length} decisions shown${jobs}`;
@@ -227,6 +233,7 @@ function listen() {
     put(state.firings, firing);
     showFirings();
     conclude(firing);
+    if (firing.outcome) soon(loadJobs);
   });
   on("job", () => soon(loadJobs));
   on("brake", showBrake);

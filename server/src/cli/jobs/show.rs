@@ -33,6 +33,9 @@ pub(super) fn jobs(answer: &Value) -> String {
                         cell(&job["failing"]["outcome"])
                     )
                 }
+                _ if job["failingTasks"].is_object() => {
+                    format!("{}, tasks fail", cell(&job["estimatedNextRun"]))
+                }
                 _ => cell(&job["estimatedNextRun"]),
             },
         ]
@@ -80,14 +83,18 @@ pub(in crate::cli) fn preview(answer: &Value) -> String {
 }
 
 pub(super) fn decisions(answer: &Value) -> String {
-    let decisions = list(answer, "decisions");
     let shown = [
         answer.get("settledUntil").map(settled_until),
         answer.get("retrying").map(retrying),
         answer.get("failing").map(failing),
+        answer.get("failingTasks").map(failing_tasks),
     ];
     let mut parts: Vec<String> = shown.into_iter().flatten().collect();
-    parts.extend(decisions.iter().map(decision));
+    let firings = list(answer, "firings");
+    parts.extend(list(answer, "decisions").iter().map(|one| {
+        let firing = firings.iter().find(|firing| firing["id"] == one["firing"]);
+        decision(one) + &firing.map(tasks_of_firing).unwrap_or_default()
+    }));
     if parts.is_empty() {
         return "no decision yet\n".to_owned();
     }
@@ -113,6 +120,32 @@ fn failing(failing: &Value) -> String {
         shown("since"),
         shown("reason")
     )
+}
+
+/// Shows how the tasks of the newest firings fail.
+fn failing_tasks(failing: &Value) -> String {
+    format!(
+        "tasks fail: {} firings in a row since {}\n  reason: {}\n",
+        cell(&failing["firings"]),
+        cell(&failing["since"]),
+        diagnosis(&failing["diagnosis"]).unwrap_or_default()
+    )
+}
+
+/// Shows how many tasks of a firing ended in which way, and why the first of them did not succeed.
+fn tasks_of_firing(firing: &Value) -> String {
+    let ends: Vec<String> = list(firing, "tasks")
+        .iter()
+        .map(|task| cell(if task["outcome"].is_string() { &task["outcome"] } else { &task["state"] }))
+        .collect();
+    if ends.is_empty() {
+        return String::new();
+    }
+    let mut text = format!("  tasks: {}\n", count_equal(&ends));
+    if let Some(reason) = unsuccessful_task(firing) {
+        let _ = writeln!(text, "  reason: {reason}");
+    }
+    text
 }
 
 /// Shows a tick that is retried.
@@ -177,7 +210,7 @@ pub(super) fn firings(answer: &Value) -> String {
         let ends: Vec<String> = list(firing, "tasks").iter().map(describe_end).collect();
         vec![
             cell(&firing["nominal"]),
-            cell(&firing["state"]),
+            cell(if firing["outcome"].is_string() { &firing["outcome"] } else { &firing["state"] }),
             format!("{} of {}", cell(&firing["started"]), cell(&firing["requested"])),
             count_equal(&ends),
             cell(&firing["id"]),
@@ -189,9 +222,20 @@ pub(super) fn firings(answer: &Value) -> String {
 
 /// Returns the reason of a firing, or of its first task that did not succeed.
 fn reason(firing: &Value) -> String {
+    let note = firing["note"].as_str().map(str::to_owned);
+    note.or_else(|| unsuccessful_task(firing)).unwrap_or_default()
+}
+
+/// Returns why the first task that did not succeed ended: the known cause with its remedy, or else the platform's reason.
+fn unsuccessful_task(firing: &Value) -> Option<String> {
     let mut ended = list(firing, "tasks").iter().filter(|task| task["outcome"] != "succeeded");
-    let of_task = || ended.find_map(|task| task["reason"].as_str()).map(str::to_owned);
-    firing["note"].as_str().map(str::to_owned).or_else(of_task).unwrap_or_default()
+    let reason = |task: &Value| task["reason"].as_str().map(str::to_owned);
+    ended.find_map(|task| diagnosis(&task["diagnosis"]).or_else(|| reason(task)))
+}
+
+/// Returns a known cause and its remedy.
+fn diagnosis(diagnosis: &Value) -> Option<String> {
+    Some(format!("{}: {}", diagnosis["text"].as_str()?, diagnosis["remedy"].as_str()?))
 }
 
 fn describe_end(task: &Value) -> String {

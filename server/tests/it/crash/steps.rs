@@ -17,7 +17,7 @@ use ecs_scheduler_core::store::MAX_PAGE;
 use ecs_scheduler_core::{
     Clock, ConfigError, DEFAULT_MAX_TASKS, DecisionQuery, Engine, EngineHandle, EngineOptions, JobContext,
     JobId, JobUid, LaunchDiagnosis, LaunchError, LaunchLimits, LaunchRecovery, LaunchReport, LaunchRequest,
-    Launcher, ListFrom, LostCall, NewJob, Population, Store, SystemClock, TaskId, TaskSpec, TaskState,
+    Launcher, ListFrom, LostCall, NewJob, ObservedTasks, Population, Store, SystemClock, TaskId, TaskSpec,
     TaskValidation, TickOutcome, Timestamp, TriggerRegistry, async_trait,
 };
 use ecs_scheduler_testing::{ChaosStore, StoreFaults};
@@ -102,7 +102,7 @@ impl Launcher for Doomed {
         report
     }
 
-    async fn observe(&self, tasks: &[TaskId]) -> Result<Vec<TaskState>, LaunchError> {
+    async fn observe(&self, tasks: &[TaskId]) -> Result<ObservedTasks, LaunchError> {
         self.inner.observe(tasks).await
     }
 

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use ecs_scheduler_core::{
     FaultKind, JobId, LaunchDiagnosis, LaunchError, LaunchLimits, LaunchRecovery, LaunchReport,
-    LaunchRequest, LaunchToken, Launcher, Population, StartedTask, TaskId, TaskPhase, TaskSpec, TaskState,
-    TaskValidation, async_trait,
+    LaunchRequest, LaunchToken, Launcher, ObservedTasks, Population, StartedTask, TaskId, TaskPhase,
+    TaskSpec, TaskState, TaskValidation, async_trait,
 };
 use parking_lot::Mutex;
 
@@ -82,7 +82,7 @@ impl Launcher for InstantLauncher {
         Ok(report)
     }
 
-    async fn observe(&self, tasks: &[TaskId]) -> Result<Vec<TaskState>, LaunchError> {
+    async fn observe(&self, tasks: &[TaskId]) -> Result<ObservedTasks, LaunchError> {
         let state = self.0.lock();
         Ok(state
             .tasks

@@ -51,6 +51,7 @@ pub(crate) fn render_task(task: &Task, dates: Dates, with_tags: bool) -> Value {
     put("group", json!(task.group));
     put("launchType", json!(task.launch_type));
     put("capacityProviderName", json!(task.provider));
+    put("availabilityZone", json!(format!("{}a", task.cluster.scope.region)));
     put("containerInstanceArn", json!(task.instance));
     put("startedBy", json!(task.started_by));
     put("cpu", json!(task.cpu));

@@ -100,7 +100,7 @@ async fn equal_seeds_give_equal_task_lifetimes_in_any_order_of_calls() {
     one_clock.sleep_until("1970-01-01T01:00:00Z".parse().unwrap()).await;
     let lives = async |launcher: &ChaosLauncher, token: &LaunchToken| {
         let start = launcher.starts().into_iter().find(|start| start.token == *token).unwrap();
-        let state = launcher.observe(&[start.task]).await.unwrap().remove(0);
+        let state = launcher.observe(&[start.task]).await.unwrap().states.remove(0);
         (state.started_at, state.stopped_at, state.exit_code)
     };
     assert_eq!(lives(&one, &a.token).await, lives(&two, &a.token).await);

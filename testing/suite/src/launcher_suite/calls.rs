@@ -56,7 +56,7 @@ pub(super) async fn launch(launcher: &dyn Launcher, request: &LaunchRequest) -> 
 }
 
 pub(super) async fn state(launcher: &dyn Launcher, id: &TaskId) -> Option<TaskState> {
-    let states = launcher.observe(std::slice::from_ref(id)).await.expect("observing succeeds");
+    let states = launcher.observe(std::slice::from_ref(id)).await.expect("observing succeeds").states;
     assert!(states.len() <= 1, "one task has one state");
     states.into_iter().next()
 }

@@ -81,9 +81,10 @@ pub async fn observing_leaves_out_unknown_tasks(subject: &impl LauncherFixture) 
     let launcher = subject.open().await;
     let ids = launch(&*launcher, &request(subject, Sample::Succeeds, "a", 1)).await;
     wait_for_phase(&*launcher, &ids[0], TaskPhase::Stopped).await;
-    let states = launcher.observe(&[unknown_id(&ids[0]), ids[0].clone()]).await.expect("observing succeeds");
+    let states =
+        launcher.observe(&[unknown_id(&ids[0]), ids[0].clone()]).await.expect("observing succeeds").states;
     assert_eq!(states.into_iter().map(|state| state.task_id).collect::<Vec<_>>(), ids);
-    assert_eq!(launcher.observe(&[]).await.expect("observing nothing succeeds"), []);
+    assert_eq!(launcher.observe(&[]).await.expect("observing nothing succeeds").states, []);
 }
 
 /// Ended tasks and those of other jobs do not count.

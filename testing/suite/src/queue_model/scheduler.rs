@@ -18,7 +18,7 @@ use ecs_scheduler_core::engine::EngineOptions;
 use ecs_scheduler_core::job::JobId;
 use ecs_scheduler_core::launcher::{
     LaunchDiagnosis, LaunchError, LaunchLimits, LaunchRecovery, LaunchReport, LaunchRequest, Launcher,
-    StartedTask, TaskValidation,
+    ObservedTasks, StartedTask, TaskValidation,
 };
 use ecs_scheduler_core::memory::MemoryStore;
 use ecs_scheduler_core::registry::{BuildContext, ConfigError, TriggerRegistry, TriggerType};
@@ -141,7 +141,7 @@ impl Launcher for ModelLauncher {
         Ok(LaunchReport::new(started, Vec::new()))
     }
 
-    async fn observe(&self, tasks: &[TaskId]) -> Result<Vec<TaskState>, LaunchError> {
+    async fn observe(&self, tasks: &[TaskId]) -> Result<ObservedTasks, LaunchError> {
         let shared = &self.0;
         Ok(shared.with_current(|world| {
             let seen = world.view();

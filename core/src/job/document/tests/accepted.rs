@@ -127,7 +127,7 @@ fn the_text_of_a_schedule_is_unchanged() {
 fn read_only_fields_are_accepted_and_ignored() {
     let prepared = create(plus(json!({
         "lastRun": "x", "lastRunTasks": [], "estimatedNextRun": 5, "link": {}, "revision": 3,
-        "parsedSchedule": {"hour": "1"}, "retrying": {}, "failing": {"ticks": 2}, "settledUntil": "2036-01-01T00:00:00Z",
+        "parsedSchedule": {"hour": "1"}, "retrying": {}, "failing": {"ticks": 2}, "failingTasks": {"firings": 2}, "settledUntil": "2036-01-01T00:00:00Z",
     })));
     assert_eq!(prepared.unwrap().document.len(), 3);
 }

@@ -91,7 +91,7 @@ async fn wait_for_end(launcher: &dyn Launcher, request: &LaunchRequest) -> Strin
     let ids = [report.started[0].task_id.clone()];
     let ended = async {
         loop {
-            let states = launcher.observe(&ids).await.unwrap();
+            let states = launcher.observe(&ids).await.unwrap().states;
             if states[0].phase == TaskPhase::Stopped {
                 return states[0].stop_code.clone().unwrap();
             }

@@ -54,14 +54,15 @@ fn firings_count_how_their_tasks_ended() {
         "id": "0193f1", "nominal": "2027-01-01T03:00:00Z", "state": "refused", "requested": 1, "started": 0,
         "note": "could not run task: denied; allow ecs:RunTask",
     }, {
-        "id": "0193f2", "nominal": "2027-01-01T04:00:00Z", "state": "finished", "requested": 1, "started": 1,
-        "tasks": [{"state": "stopped", "outcome": "failed", "exitCode": 137, "reason": "killed (137)"}],
+        "id": "0193f2", "nominal": "2027-01-01T04:00:00Z", "state": "finished", "outcome": "failed", "requested": 1,
+        "started": 1, "tasks": [{"state": "stopped", "outcome": "failed", "exitCode": 137, "reason": "exited",
+            "diagnosis": {"code": "killed", "text": "killed (137)", "remedy": "raise the memory"}}],
     }]});
     assert_snapshot!(firings(&answer), @r"
     TICK                  STATE     STARTED  TASKS               FIRING  REASON
     2027-01-01T02:00:00Z  finished  3 of 3   2 × exit 0, exit 1  0193f0
     2027-01-01T03:00:00Z  refused   0 of 1                       0193f1  could not run task: denied; allow ecs:RunTask
-    2027-01-01T04:00:00Z  finished  1 of 1   exit 137            0193f2  killed (137)
+    2027-01-01T04:00:00Z  failed    1 of 1   exit 137            0193f2  killed (137): raise the memory
     ");
 }
 
@@ -122,4 +123,32 @@ fn ticks_that_are_settled_in_the_future_are_explained() {
         "{shown}"
     );
     assert!(shown.contains("`ecs-scheduler jobs resume`"), "{shown}");
+}
+
+#[test]
+fn explain_says_what_became_of_each_launch() {
+    let diagnosis = json!({"code": "outOfMemory", "text": "too little memory", "remedy": "raise it"});
+    let answer = json!({
+        "failingTasks": {"firings": 2, "since": "2027-01-01T01:00:00Z", "firing": "f2", "diagnosis": diagnosis},
+        "decisions": [
+            {"nominal": "2027-01-01T02:00:00Z", "outcome": "launched", "launch": 2, "explanation": "due → 2", "firing": "f2"},
+            {"nominal": "2027-01-01T01:00:00Z", "outcome": "launched", "launch": 1, "explanation": "due → 1", "firing": "f1"},
+        ],
+        "firings": [{"id": "f2", "tasks": [
+            {"state": "stopped", "outcome": "succeeded"}, {"state": "stopped", "outcome": "failed", "diagnosis": diagnosis},
+        ]}, {"id": "f1", "tasks": [{"state": "running"}]}],
+    });
+    assert_snapshot!(decisions(&answer), @r"
+    tasks fail: 2 firings in a row since 2027-01-01T01:00:00Z
+      reason: too little memory: raise it
+
+    2027-01-01T02:00:00Z  launched, 2 to launch
+      due → 2
+      tasks: succeeded, failed
+      reason: too little memory: raise it
+
+    2027-01-01T01:00:00Z  launched, 1 to launch
+      due → 1
+      tasks: running
+    ");
 }

@@ -101,6 +101,15 @@ pub(super) async fn ended(stage: &Stage<'_>) {
     assert_eq!((&task["state"], &task["exitCode"]), (&json!("stopped"), &json!(3)), "{task}");
     assert_eq!(task["stopCode"], "EssentialContainerExited", "{task}");
     assert!(task["reason"].as_str().is_some_and(|reason| !reason.is_empty()), "{task}");
+    assert_eq!(
+        (&task["diagnosis"]["code"], &firing["outcome"]),
+        (&json!("exitCode"), &json!("failed")),
+        "{firing}"
+    );
+    for time in ["createdAt", "pullStartedAt", "pullStoppedAt", "startedAt", "stoppingAt", "stoppedAt"] {
+        assert!(task[time].is_string(), "{time}: {task}");
+    }
+    assert!(task["availabilityZone"].is_string(), "{task}");
 }
 
 /// The scheduler observes the end of a task by its event in a queue, while ECS still lists it as running; it deletes other messages.

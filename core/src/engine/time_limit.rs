@@ -1,0 +1,78 @@
+//! The limits on the time of tasks: how long a task may be pending, and how long it may run.
+
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::task_monitor::SeenTasks;
+use crate::diagnosis::Diagnosis;
+use crate::firing::Firing;
+use crate::task::{TaskId, TaskPhase};
+
+/// The fields of a job that limit the time of its tasks. Diagnoses have the same names.
+const START_TIMEOUT: &str = "startTimeout";
+const TIMEOUT: &str = "timeout";
+
+/// A limit on the time of a firing's tasks.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct TimeLimit {
+    /// The field of the job.
+    field: &'static str,
+    phase: TaskPhase,
+    secs: u64,
+}
+
+impl TimeLimit {
+    /// The reason that is given to the launcher with the stop.
+    pub(super) fn reason(self) -> String {
+        format!("{} of {} s exceeded", self.field, self.secs)
+    }
+
+    pub(super) fn diagnosis(self) -> Diagnosis {
+        let secs = self.secs;
+        if self.phase == TaskPhase::Pending {
+            return Diagnosis::new(
+                START_TIMEOUT,
+                "",
+                "look for missing capacity or a slow pull of the image, or raise the job's startTimeout",
+                None,
+            )
+            .with_text(format!("the task did not start within {secs} s, and was stopped"));
+        }
+        Diagnosis::new(TIMEOUT, "", "look for work that hangs, or raise the job's timeout", None)
+            .with_text(format!("the task ran for more than {secs} s, and was stopped"))
+    }
+}
+
+/// Returns the limits on the time of a firing's tasks.
+pub(super) fn time_limits(firing: &Firing) -> impl Iterator<Item = TimeLimit> {
+    let limits = [
+        (START_TIMEOUT, TaskPhase::Pending, firing.start_timeout_secs),
+        (TIMEOUT, TaskPhase::Running, firing.timeout_secs),
+    ];
+    limits.into_iter().filter_map(|(field, phase, secs)| Some(TimeLimit { field, phase, secs: secs? }))
+}
+
+/// Returns the firing's tasks that exceed a time limit, each with the reason. A task has exceeded `startTimeout` only if it was
+/// seen pending now: the record of a task may be old, while ECS or the store cannot be reached.
+pub(super) fn overdue(firing: &Firing, seen: &SeenTasks, now: Timestamp) -> Vec<(TaskId, String)> {
+    let mut tasks = Vec::new();
+    for limit in time_limits(firing) {
+        let allowed =
+            SignedDuration::try_from(Duration::from_secs(limit.secs)).unwrap_or(SignedDuration::MAX);
+        for recorded in &firing.tasks {
+            let seen = seen.get(&recorded.task_id).and_then(Option::as_ref);
+            let task = seen.unwrap_or(recorded);
+            if task.phase != limit.phase || (limit.phase == TaskPhase::Pending && seen.is_none()) {
+                continue;
+            }
+            // Firings that an earlier version stored have no `accepted_at`.
+            let accepted = recorded.accepted_at.unwrap_or_else(|| firing.last_sent());
+            let since = task.started_at.filter(|_| task.phase == TaskPhase::Running).unwrap_or(accepted);
+            if now.duration_since(since) > allowed {
+                tasks.push((recorded.task_id.clone(), limit.reason()));
+            }
+        }
+    }
+    tasks
+}
