@@ -1,6 +1,6 @@
 use std::num::NonZeroU32;
 
-use ecs_scheduler_core::{Clock, FiringId, JobUid, LaunchToken, TaskPhase};
+use ecs_scheduler_core::{Clock, FiringId, JobUid, LaunchToken, TaskPhase, TaskState};
 use ecs_scheduler_testing::{ManualClock, sample};
 use jiff::SignedDuration;
 
