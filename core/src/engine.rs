@@ -99,11 +99,11 @@ impl Engine {
     pub async fn start(self) -> Result<EngineHandle, StoreError> {
         let process = ProcessState::new(&self.options, Lease::endless());
         process.read_brake(&*self.store).await?;
-        let (store, clock, options) =
-            (Arc::clone(&self.store), Arc::clone(&self.clock), self.options.clone());
-        let engine = self.start_with(Arc::clone(&process)).await?;
-        let pruner = HistoryPruner::new(store, clock, process, &options, engine.stop_token());
-        engine.spawn_tracked(pruner.run(|| true));
+        let (store, clock) = (Arc::clone(&self.store), Arc::clone(&self.clock));
+        let pruner =
+            HistoryPruner::new(store, clock, Arc::clone(&process), &self.options).check_newest().await;
+        let engine = self.start_with(process).await?;
+        engine.spawn_tracked(pruner.run(engine.stop_token(), || true));
         Ok(engine)
     }
 

@@ -75,13 +75,14 @@ impl Replica {
         let inner = Arc::new(ReplicaInner::new(self));
         inner.commons.read_brake(&*inner.store).await?;
         let mut heartbeat = Heartbeat::new(&inner);
+        let pruner = inner.sweeper().check_newest().await;
         heartbeat.beat(&inner).await?;
         inner.refresh().await?;
         inner.tracker.spawn(heartbeat.run(Arc::clone(&inner)));
         inner.tracker.spawn(heartbeat::watch_lease(Arc::clone(&inner)));
         inner.tracker.spawn(reconcile::run(Arc::clone(&inner)));
         inner.tracker.spawn(change_feed::run(Arc::clone(&inner)));
-        inner.tracker.spawn(inner.sweeper().run(inner.prunes()));
+        inner.tracker.spawn(pruner.run(inner.ended.clone(), inner.prunes()));
         Ok(ReplicaHandle::new(inner))
     }
 }
@@ -144,7 +145,7 @@ impl ReplicaInner {
 
     fn sweeper(&self) -> HistoryPruner {
         let (store, clock) = (Arc::clone(&self.store) as Arc<dyn Store>, Arc::clone(&self.engine.clock));
-        HistoryPruner::new(store, clock, Arc::clone(&self.commons), &self.engine.options, self.ended.clone())
+        HistoryPruner::new(store, clock, Arc::clone(&self.commons), &self.engine.options)
     }
 
     /// Returns a predicate: whether this replica prunes old history, as the owner of the first shard does.

@@ -14,6 +14,8 @@ use crate::clock::TOLERANCE;
 
 /// How long the clock must have been steady to be trusted.
 const STEADY_AFTER: Duration = Duration::from_mins(1);
+/// How long a tick may have waited at the start without a report.
+const MAX_GAP: SignedDuration = SignedDuration::from_hours(24);
 /// How long a step is reported.
 const STEP_REPORT_TTL: Duration = Duration::from_mins(10);
 
@@ -27,6 +29,8 @@ struct ClockState {
     last: Option<(Timestamp, Instant)>,
     newest: Option<Step>,
     steps: u64,
+    /// The oldest tick that waited at the start, if it waited for long, the start, and its moment.
+    gap: Option<(Timestamp, Timestamp, Instant)>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -54,6 +58,21 @@ impl ClockCheck {
         state.steps
     }
 
+    /// Compares the clock at the start with the oldest tick that has no outcome. If it has waited for more than a day, the scheduler
+    /// stood still, or the clock is ahead.
+    pub(crate) fn check_start(&self, waiting_since: Timestamp, now: Timestamp) {
+        if now.duration_since(waiting_since) <= MAX_GAP {
+            return;
+        }
+        let mut state = self.0.lock();
+        if state.gap.replace((waiting_since, now, Instant::now())).is_none() {
+            tracing::warn!(
+                %waiting_since, %now,
+                "a tick has waited for more than a day: unless the scheduler stood still for so long, correct the clock"
+            );
+        }
+    }
+
     /// Returns the number of steps.
     pub(crate) fn steps(&self) -> u64 {
         self.0.lock().steps
@@ -72,17 +91,20 @@ impl ClockCheck {
         since.map_or(STEADY_AFTER, |at| STEADY_AFTER.saturating_sub(at.elapsed()))
     }
 
-    /// Describes a recent step.
+    /// Describes a recent step, or a long gap before the start.
     pub(crate) fn fault(&self) -> Option<String> {
-        let Step { by, to, at } = self.0.lock().newest?;
-        let text = || {
-            format!(
-                "the clock was moved {} by {} s to {to:.0}; check its source",
-                direction(by),
-                by.abs().as_secs()
-            )
-        };
-        (at.elapsed() < STEP_REPORT_TTL).then(text)
+        let state = self.0.lock();
+        let step = state.newest.map(|Step { by, to, at }| {
+            let (direction, seconds) = (direction(by), by.abs().as_secs());
+            (format!("the clock was moved {direction} by {seconds} s to {to:.0}; check its source"), at)
+        });
+        let gap = state.gap.map(|(since, now, at)| {
+            let text = format!(
+                "a tick had waited since {since:.0} at the start ({now:.0}); check the clock, unless the scheduler stood still"
+            );
+            (text, at)
+        });
+        step.or(gap).filter(|(_, at)| at.elapsed() < STEP_REPORT_TTL).map(|(text, _)| text)
     }
 }
 

@@ -1,8 +1,10 @@
 //! Prunes old history in the background, in small steps.
 //!
 //! The wall clock gives the age of history, and removal is final. So nothing is removed when the clock made a step since
-//! the last pruning: a clock that is years ahead for a moment would make all history old.
+//! the last pruning: a clock that is years ahead for a moment would make all history old. If the clock is far ahead of the
+//! newest history at the start, it may be wrong, or the scheduler stood still: nothing is removed for a day.
 
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -14,10 +16,14 @@ use tokio_util::sync::CancellationToken;
 use super::{EngineOptions, ProcessState};
 use crate::clock::{Clock, TOLERANCE};
 use crate::fault;
-use crate::store::{Retention, Store, StoreError, answer_within};
+use crate::store::{DecisionQuery, Retention, Store, StoreError, answer_within};
 
 /// How long after the start history is first pruned: not while open firings are resumed.
 const START_DELAY: Duration = Duration::from_secs(60);
+/// How far the clock may be ahead of the newest history at the start.
+const MAX_GAP: SignedDuration = SignedDuration::from_hours(24);
+/// How long nothing is removed if it is further ahead: a wrong clock is noticed and set meanwhile.
+const DOUBT_DELAY: Duration = Duration::from_hours(24);
 /// How often history is pruned.
 const INTERVAL: Duration = Duration::from_secs(3_600);
 /// The maximum number of rows that one step removes.
@@ -33,11 +39,12 @@ pub(crate) struct HistoryPruner {
     store: Arc<dyn Store>,
     clock: Arc<dyn Clock>,
     process: Arc<ProcessState>,
-    stop: CancellationToken,
     age: Duration,
     keep: usize,
     /// The moments by both clocks at which it was made.
     since: (Timestamp, Instant),
+    /// How long after the start history is first pruned.
+    start_delay: Duration,
 }
 
 impl HistoryPruner {
@@ -46,17 +53,37 @@ impl HistoryPruner {
         clock: Arc<dyn Clock>,
         process: Arc<ProcessState>,
         options: &EngineOptions,
-        stop: CancellationToken,
     ) -> Self {
         let since = (clock.now(), Instant::now());
-        Self { store, clock, process, stop, age: options.history_age, keep: options.history_keep, since }
+        let (age, keep, start_delay) = (options.history_age, options.history_keep, START_DELAY);
+        Self { store, clock, process, age, keep, since, start_delay }
+    }
+
+    /// Compares the clock with the newest history, before this process adds to it.
+    pub(crate) async fn check_newest(mut self) -> Self {
+        let query = DecisionQuery { limit: NonZeroUsize::MIN, ..DecisionQuery::default() };
+        let newest = answer_within(BATCH_TIMEOUT, self.store.decisions(&query)).await;
+        let Ok(Some(newest)) =
+            newest.map(|rows| rows.first().map(|row| row.draft.observed.max(row.draft.span.last)))
+        else {
+            return self;
+        };
+        let gap = self.since.0.duration_since(newest);
+        if gap > MAX_GAP {
+            tracing::warn!(
+                %newest, days = gap.as_hours() / 24,
+                "the newest history is old: unless the scheduler stood still for so long, correct the clock; old history is not removed for a day"
+            );
+            self.start_delay = DOUBT_DELAY;
+        }
+        self
     }
 
     /// Prunes at intervals until it is stopped. `is_responsible` returns whether this process prunes now.
-    pub(crate) async fn run(self, is_responsible: impl Fn() -> bool + Send) {
-        let (mut wait, mut since) = (START_DELAY, self.since);
+    pub(crate) async fn run(self, stop: CancellationToken, is_responsible: impl Fn() -> bool + Send) {
+        let (mut wait, mut since) = (self.start_delay, self.since);
         loop {
-            if !self.sleep(wait).await {
+            if stop.run_until_cancelled(tokio::time::sleep(wait)).await.is_none() {
                 return;
             }
             wait = INTERVAL;
@@ -68,7 +95,7 @@ impl HistoryPruner {
                     seconds = moved.as_secs(),
                     "the clock was changed; old history is not removed for an hour"
                 );
-            } else if is_responsible() && self.stop.run_until_cancelled(self.prune(now)).await.is_none() {
+            } else if is_responsible() && stop.run_until_cancelled(self.prune(now)).await.is_none() {
                 return;
             }
         }
@@ -100,15 +127,6 @@ impl HistoryPruner {
         let rows = answer_within(BATCH_TIMEOUT, self.store.prune(retention)).await? as u64;
         self.process.counters.rows_pruned.fetch_add(rows, Ordering::Relaxed);
         Ok(rows)
-    }
-
-    /// Sleeps; returns false when it is stopped meanwhile.
-    async fn sleep(&self, how_long: Duration) -> bool {
-        tokio::select! {
-            biased;
-            () = self.stop.cancelled() => false,
-            () = tokio::time::sleep(how_long) => true,
-        }
     }
 }
 

@@ -96,6 +96,9 @@ impl SchedulerLoop {
         };
         scheduler.steps = scheduler.engine.process.clock.check(now);
         scheduler.load_all().await?;
+        if let Some(due) = scheduler.agenda.next_due() {
+            scheduler.engine.process.clock.check_start(due, now);
+        }
         scheduler.find_settled_ahead(now);
         scheduler.publish_stats();
         Ok((scheduler, sender))

@@ -120,7 +120,7 @@ fn write_state(text: &mut MetricsText, status: &EngineStatus, evaluating: usize)
         ),
         (
             "clock_fault",
-            "1 while ticks are settled in the future, and for ten minutes after the clock was moved.",
+            "1 while ticks are settled in the future, and for ten minutes after the clock was moved or found far ahead at the start.",
             flag(&status.clock_fault),
         ),
         (

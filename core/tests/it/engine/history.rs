@@ -9,6 +9,7 @@ use jiff::SignedDuration;
 use serde_json::json;
 
 use super::support::Stage;
+use crate::log::Log;
 
 /// A stage whose engine sleeps long, so that months pass quickly.
 fn stage() -> Stage {
@@ -73,6 +74,30 @@ async fn clock_that_is_ahead_for_a_while_removes_no_history() {
     stage.world.clock.step(-decade);
     tokio::time::sleep(minutes).await;
     assert_eq!(stage.decisions("job").await.len(), before);
+    life.engine.stop(Duration::from_secs(5)).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn clock_that_is_ahead_at_the_start_removes_no_history_for_a_day() {
+    let (log, _guard) = Log::listen();
+    let mut stage = stage();
+    stage.world.options.history_keep = 0;
+    stage.world.create("job", &json!({"taskDefinition": "job", "schedule": "0 0"})).await.unwrap();
+    let life = stage.world.boot(StoreFaults::default(), 0).await.unwrap();
+    stage.until("2026-01-03T00:30:00Z").await;
+    let before = stage.decisions("job").await.len();
+    life.engine.stop(Duration::from_secs(5)).await;
+    let ahead = SignedDuration::from_hours(24 * 365);
+    stage.world.clock.step(ahead);
+    let life = stage.world.boot(StoreFaults::default(), 0).await.unwrap();
+    assert!(life.engine.status().clock_fault.is_some_and(|fault| fault.contains("2026-01-03T01:00:00Z")));
+    tokio::time::sleep(Duration::from_hours(2)).await;
+    assert!(stage.decisions("job").await.len() >= before, "the history is kept");
+    stage.world.clock.step(-ahead);
+    tokio::time::sleep(Duration::from_hours(30)).await;
+    assert!(stage.decisions("job").await.len() >= before);
+    assert_eq!(log.with("the newest history is old").len(), 1);
+    assert_eq!(log.with("a tick has waited for more than a day").len(), 1);
     life.engine.stop(Duration::from_secs(5)).await;
 }
 
