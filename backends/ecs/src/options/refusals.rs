@@ -68,7 +68,7 @@ impl LaunchOptions {
 fn strategies(options: &LaunchOptions, found: &mut Vec<ConfigError>) {
     for (pointer, capacity) in options.capacities() {
         if capacity.launch_type == Some(LaunchType::ManagedInstances) {
-            let message = "ECS takes no such launch type: name the capacity provider of the managed instances in capacityProviderStrategy.";
+            let message = "Managed instances take no launchType: remove this, and name their capacity provider in capacityProviderStrategy.";
             found.push(ConfigError::at(format!("{pointer}/launchType"), message));
         }
         let pointer = format!("{pointer}/capacityProviderStrategy");
