@@ -4,7 +4,8 @@ use clap::{Args, Subcommand};
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use super::jobs::{self, JobsCommand, show};
+use super::jobs::show::{self, list};
+use super::jobs::{self, JobsCommand};
 use crate::client::{Client, escape, server_url};
 use crate::config::setting::SERVER;
 use crate::config::values::Values;
@@ -169,8 +170,4 @@ fn replicas(answer: &Value) -> String {
     };
     let header = ["REPLICA", "ADDRESS", "STATE", "SHARDS", "STARTED", "LAST SEEN"];
     table(&header, list(answer, "replicas").iter().map(row))
-}
-
-fn list<'v>(answer: &'v Value, name: &str) -> &'v [Value] {
-    answer[name].as_array().map_or(&[], Vec::as_slice)
 }

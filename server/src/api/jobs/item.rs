@@ -52,9 +52,7 @@ pub(in crate::api) async fn update(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
-    let (change, validate) =
-        (ClientChange { conditions, prepare: prepare_update }, ValidationLevel::from_query(query)?);
-    change.apply(&app, &name, validate, &headers, body).await
+    apply(&app, &name, query, &conditions, &headers, body, prepare_update).await
 }
 
 /// Changes a job by a JSON merge patch (RFC 7396): objects are merged, `null` removes.
@@ -80,43 +78,36 @@ pub(in crate::api) async fn patch(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
-    let (change, validate) =
-        (ClientChange { conditions, prepare: prepare_patch }, ValidationLevel::from_query(query)?);
-    change.apply(&app, &name, validate, &headers, body).await
+    apply(&app, &name, query, &conditions, &headers, body, prepare_patch).await
 }
 
-/// How a client changes a job.
-struct ClientChange {
-    conditions: IfMatch,
+/// Changes a job as a client asks.
+async fn apply(
+    app: &App,
+    name: &Name,
+    query: Query,
+    conditions: &IfMatch,
+    headers: &HeaderMap,
+    body: Body,
     prepare: Prepare,
-}
-
-impl ClientChange {
-    async fn apply(
-        self,
-        app: &App,
-        name: &Name,
-        validate: ValidationLevel,
-        headers: &HeaderMap,
-        body: Body,
-    ) -> Result<Response, Problem> {
-        request::ensure_json(headers)?;
-        let job = app.job(name).await?;
-        let change = JsonBody::read(&app.parsers, headers, body).await?;
-        if validate == ValidationLevel::Resources {
-            let (state, prepare) = (App::clone(app), self.prepare);
-            let changing = change.parse(move |change| {
-                let (cx, now) = (state.context(Strictness::Strict), state.clock.now());
-                let prepared = prepare(&job.id, &document(&job), change.into(), &cx, now);
-                Ok(prepared.map_err(|errors| refusal(&errors))?.job)
-            });
-            validate.check(app, &changing.await?).await?;
-        }
-        let stored = edit::edit(app, name, &self.conditions, &change, self.prepare).await?;
-        let written = stored.parse(&app.context(Strictness::Lenient));
-        let warnings = written.map(|job| app.warnings(&job, app.clock.now())).unwrap_or_default();
-        Ok(view::reference(app, StatusCode::OK, &stored, &warnings))
+) -> Result<Response, Problem> {
+    let validate = ValidationLevel::from_query(query)?;
+    request::ensure_json(headers)?;
+    let job = app.job(name).await?;
+    let change = JsonBody::read(&app.parsers, headers, body).await?;
+    if validate == ValidationLevel::Resources {
+        let state = App::clone(app);
+        let changing = change.parse(move |change| {
+            let (cx, now) = (state.context(Strictness::Strict), state.clock.now());
+            let prepared = prepare(&job.id, &document(&job), change.into(), &cx, now);
+            Ok(prepared.map_err(|errors| refusal(&errors))?.job)
+        });
+        validate.check(app, &changing.await?).await?;
     }
+    let stored = edit::edit(app, name, conditions, &change, prepare).await?;
+    let written = stored.parse(&app.context(Strictness::Lenient));
+    let warnings = written.map(|job| app.warnings(&job, app.clock.now())).unwrap_or_default();
+    Ok(view::reference(app, StatusCode::OK, &stored, &warnings))
 }
 
 /// Removes a job. Running tasks continue and the history remains.

@@ -154,25 +154,7 @@ impl ProblemType {
     }
 
     /// Returns the number of seconds after which the same request may succeed.
-    pub(in crate::api) const fn retry_after(self) -> Option<u16> {
-        match self {
-            Self::Unavailable | Self::KeyPending => Some(1),
-            Self::Invalid
-            | Self::Syntax
-            | Self::NotFound
-            | Self::Method
-            | Self::Exists
-            | Self::Contended
-            | Self::Stale
-            | Self::TooLarge
-            | Self::MediaType
-            | Self::Slow
-            | Self::Host
-            | Self::ForeignHost
-            | Self::ForeignSite
-            | Self::KeyReused
-            | Self::Unprocessable
-            | Self::Internal => None,
-        }
+    pub(in crate::api) fn retry_after(self) -> Option<u16> {
+        matches!(self, Self::Unavailable | Self::KeyPending).then_some(1)
     }
 }

@@ -266,6 +266,7 @@ fn indented(text: &str) -> String {
     text.lines().map(|line| format!("  {line}\n")).collect()
 }
 
-fn list<'v>(answer: &'v Value, name: &str) -> &'v [Value] {
+/// Returns the entries of a list in an answer.
+pub(in crate::cli) fn list<'v>(answer: &'v Value, name: &str) -> &'v [Value] {
     answer[name].as_array().map_or(&[], Vec::as_slice)
 }
