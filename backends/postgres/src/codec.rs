@@ -35,7 +35,7 @@ pub(crate) fn task_count(firing: &Firing) -> i32 {
 
 /// Encodes the shard of a job.
 pub(crate) fn shard_number(id: &JobId) -> i16 {
-    Shard::of(id).number().into()
+    Shard::from_job(id).number().into()
 }
 
 fn timestamp_at(row: &Row, column: &str) -> Result<Timestamp, DecodeError> {

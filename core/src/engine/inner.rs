@@ -7,7 +7,7 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use hashbrown::HashMap;
+use hashbrown::{HashMap, HashSet};
 use jiff::Timestamp;
 use lru::LruCache;
 use parking_lot::Mutex;
@@ -28,7 +28,7 @@ use super::{Engine, EngineOptions};
 use crate::clock::Clock;
 use crate::event::Event;
 use crate::firing::Firing;
-use crate::id::{FiringId, JobId, JobUid, Revision};
+use crate::id::{FiringId, JobId, JobUid, Revision, TaskId};
 use crate::registry::TriggerRegistry;
 
 /// The state that the parts of the engine share.
