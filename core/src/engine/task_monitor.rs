@@ -13,6 +13,7 @@ use super::inner::EngineInner;
 use super::spans::firing_span;
 use super::status::Counters;
 use super::time_limit::{overdue, time_limits};
+use super::without_details;
 use crate::diagnosis::Diagnosis;
 use crate::event::Event;
 use crate::fault;
@@ -188,9 +189,14 @@ impl TaskMonitor {
         }
     }
 
-    async fn record(&self, from: Firing, to: Firing) {
+    async fn record(&self, from: Firing, mut to: Firing) {
         let id = to.id.clone();
-        match self.engine.store.advance(FiringState::Launched, &to, None).await {
+        let mut answer = self.engine.store.advance(FiringState::Launched, &to, None).await;
+        if answer.as_ref().is_err_and(StoreError::is_lasting) {
+            to = without_details::firing(&to);
+            answer = self.engine.store.advance(FiringState::Launched, &to, None).await;
+        }
+        match answer {
             Ok(()) => {
                 tracing::debug!(state = to.state.as_str(), started = to.started(), "a firing moved");
                 self.count_ends(&from, &to);
