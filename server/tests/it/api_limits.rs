@@ -120,7 +120,7 @@ async fn bodies_beyond_the_bound_of_all_are_answered_with_503_and_small_ones_are
 #[tokio::test(start_paused = true)]
 async fn a_refusal_lists_as_many_errors_as_fit_and_says_how_many_there_are_more() {
     let server = Server::start().await;
-    let unknown: Vec<String> = (0..15_000).map(|number| format!("\"u{number}\":0")).collect();
+    let unknown: Vec<String> = (0..9_000).map(|number| format!("\"u{number}\":0")).collect();
     let long = format!(r#"{{"{}": 0}}"#, "x".repeat(200_000));
     let many = format!("{{{}}}", unknown.join(","));
     for (path, body) in [("/jobs", &many), ("/schedules/preview", &many), ("/schedules/preview", &long)] {
