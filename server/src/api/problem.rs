@@ -107,8 +107,8 @@ impl Problem {
     pub(super) fn invalid(messages: Value, mut errors: Vec<WrongField>) -> Self {
         let (all, mut size) = (errors.len(), 0);
         let fitting = errors.iter().take_while(|error| {
-            size += error.pointer.len() + error.message.len();
-            size <= MAX_TEXTS
+            size += error.pointer.len() + error.message.len() + "; : ".len();
+            size <= MAX_TEXTS - "and 4294967295 more".len()
         });
         let fitting = fitting.count();
         let messages = (fitting == all).then_some(messages);
