@@ -129,7 +129,8 @@ fn platform_version(options: &LaunchOptions, found: &mut Vec<ConfigError>) {
     };
     let given = options.platform_version.as_deref();
     if given.is_some_and(|text| !text.eq_ignore_ascii_case("LATEST") && !is_version(text)) {
-        let message = "Must be LATEST, or a version of three numbers such as 1.4.0 (Linux) or 1.0.0 (Windows).";
+        let message =
+            "Must be LATEST, or a version of three numbers such as 1.4.0 (Linux) or 1.0.0 (Windows).";
         found.push(ConfigError::at("/platformVersion", message));
     }
 }
@@ -199,7 +200,8 @@ fn place(pointer: &str) -> String {
 fn network(options: &LaunchOptions, found: &mut Vec<ConfigError>) {
     let Some(network) = &options.network else {
         if let Some((pointer, _)) = options.capacities().find(|(_, capacity)| capacity.fargate().is_some()) {
-            let message = format!("Tasks on Fargate{} need a network: give network with subnets.", place(&pointer));
+            let message =
+                format!("Tasks on Fargate{} need a network: give network with subnets.", place(&pointer));
             found.push(ConfigError::at("/network", message));
         }
         return;

@@ -16,14 +16,16 @@ pub(super) fn find_warnings(task: &TaskSpec, options: &LaunchOptions) -> Vec<Str
             )
         }));
     }
-    let apart = options.placement_constraints.iter().filter(|one| one.kind == ConstraintKind::DistinctInstance);
+    let apart =
+        options.placement_constraints.iter().filter(|one| one.kind == ConstraintKind::DistinctInstance);
     if apart.count() > 1 {
         warnings.push("launch.placementConstraints has distinctInstance twice: once is enough".to_owned());
     }
     let names = task.overrides.iter().map(|change| change.container_name.as_str());
     warnings.extend(
-        doubled(names)
-            .map(|name| format!("overrides has two entries for container \"{name}\": make one entry of them")),
+        doubled(names).map(|name| {
+            format!("overrides has two entries for container \"{name}\": make one entry of them")
+        }),
     );
     warnings
 }

@@ -144,7 +144,8 @@ fn stop_timeout_above_the_maximum_of_ecs_is_refused() {
 #[test]
 fn a_member_that_is_there_twice_is_refused() {
     let of = |container: &str| {
-        let text = format!(r#"{{"family": "work", "containerDefinitions": [{{"name": "main", {container}}}]}}"#);
+        let text =
+            format!(r#"{{"family": "work", "containerDefinitions": [{{"name": "main", {container}}}]}}"#);
         parse(Path::new("work.json"), &text)
     };
     assert!(of(r#""command": ["true"]"#).is_ok());
@@ -153,7 +154,8 @@ fn a_member_that_is_there_twice_is_refused() {
     assert!(problem.message.contains("duplicate field `command`"), "{problem}");
     let variable = r#""command": ["true"], "environment": [{"name": "A", "value": "1", "value": "2"}]"#;
     assert!(of(variable).unwrap_err().message.contains("duplicate field `value`"));
-    let twice = r#"{"family": "a", "family": "b", "containerDefinitions": [{"name": "main", "command": ["true"]}]}"#;
+    let twice =
+        r#"{"family": "a", "family": "b", "containerDefinitions": [{"name": "main", "command": ["true"]}]}"#;
     assert!(parse(Path::new("work.json"), twice).unwrap_err().message.contains("duplicate field `family`"));
     let described = format!(r#"{{"taskDefinition": {twice}}}"#);
     let problem = parse(Path::new("work.json"), &described).unwrap_err();

@@ -7,9 +7,9 @@
 use serde_json::Value;
 
 use super::model::Definition;
+use super::names::is_id;
 use super::placement::Target;
 use super::run_task::RunTask;
-use super::names::is_id;
 use super::{overrides, sizes, tags, token, volumes};
 use crate::wire::Failure;
 
@@ -96,7 +96,8 @@ fn placement(request: &RunTask) -> Result<(), Failure> {
         let expression = constraint["expression"].as_str();
         let is_valid = match constraint["type"].as_str() {
             Some("distinctInstance") => {
-                expression.is_none() && constraints[..index].iter().all(|other| other["type"] != "distinctInstance")
+                expression.is_none()
+                    && constraints[..index].iter().all(|other| other["type"] != "distinctInstance")
             }
             Some("memberOf") => {
                 expression.is_some_and(|text| !text.trim().is_empty() && text.chars().count() <= 2_000)
@@ -244,7 +245,9 @@ fn network(configuration: Option<&Value>, definition: &Definition, on_fargate: b
     for (field, prefix, what) in
         [("subnets", "subnet-", "InvalidSubnetID"), ("securityGroups", "sg-", "InvalidGroupId")]
     {
-        if let Some(name) = names(field).iter().find(|name| !name.as_str().is_some_and(|name| is_id(name, prefix))) {
+        if let Some(name) =
+            names(field).iter().find(|name| !name.as_str().is_some_and(|name| is_id(name, prefix)))
+        {
             let message =
                 format!("Invalid id: {name} (expecting \"{prefix}...\") (ErrorCode: {what}.Malformed)");
             return Err(Failure::parameter(message));

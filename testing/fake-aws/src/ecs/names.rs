@@ -6,6 +6,11 @@ pub(super) fn is_id(name: &str, prefix: &str) -> bool {
     matches!(digits.len(), 8 | 17) && digits.bytes().all(|c| matches!(c, b'0'..=b'9' | b'a'..=b'f'))
 }
 
+/// Tells whether a text is the name of a role, with its path or without, or its ARN.
+pub(super) fn is_role(text: &str) -> bool {
+    if text.starts_with("arn:") { is_role_arn(text) } else { is_role_name(text) }
+}
+
 /// Tells whether a text is the ARN of a role.
 pub(super) fn is_role_arn(text: &str) -> bool {
     let mut parts = text.splitn(6, ':');
@@ -13,7 +18,9 @@ pub(super) fn is_role_arn(text: &str) -> bool {
         && parts.next().is_some_and(|partition| partition.starts_with("aws"))
         && parts.next() == Some("iam")
         && parts.next() == Some("")
-        && parts.next().is_some_and(|account| account.len() == 12 && account.bytes().all(|c| c.is_ascii_digit()))
+        && parts
+            .next()
+            .is_some_and(|account| account.len() == 12 && account.bytes().all(|c| c.is_ascii_digit()))
         && parts.next().and_then(|rest| rest.strip_prefix("role/")).is_some_and(is_role_name)
 }
 
@@ -22,7 +29,7 @@ pub(super) fn is_role_arn(text: &str) -> bool {
 /// # Source
 ///
 /// <https://docs.aws.amazon.com/IAM/latest/APIReference/API_Role.html>
-pub(super) fn is_role_name(text: &str) -> bool {
+fn is_role_name(text: &str) -> bool {
     let name = text.rsplit('/').next().unwrap_or_default();
     let allowed = |c: u8| c.is_ascii_alphanumeric() || b"_+=,.@-".contains(&c);
     (1..=64).contains(&name.len()) && name.bytes().all(allowed) && text.bytes().all(|c| c.is_ascii_graphic())

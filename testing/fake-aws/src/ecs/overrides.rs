@@ -7,7 +7,7 @@
 
 use serde_json::Value;
 
-use super::names::{is_role_arn, is_role_name};
+use super::names::is_role;
 use crate::wire::Failure;
 
 /// Minimum of a container's memory, in MiB.
@@ -20,14 +20,17 @@ const MAX_ENVIRONMENT_FILES: usize = 10;
 /// nothing about them.
 pub(crate) fn check(overrides: &Value) -> Result<(), Failure> {
     for field in ["taskRoleArn", "executionRoleArn"] {
-        if overrides[field].as_str().is_some_and(|role| !is_role_arn(role) && !is_role_name(role)) {
+        if overrides[field].as_str().is_some_and(|role| !is_role(role)) {
             return Err(Failure::client("ClientException", "Role is not valid"));
         }
     }
     let containers = list(&overrides["containerOverrides"]);
     for (index, container) in containers.iter().enumerate() {
         if containers[..index].iter().any(|other| other["name"] == container["name"]) {
-            return Err(Failure::parameter(format!("Duplicate override for container {}.", container["name"])));
+            return Err(Failure::parameter(format!(
+                "Duplicate override for container {}.",
+                container["name"]
+            )));
         }
         check_container(container)?;
         check_environment_files(list(&container["environmentFiles"]))?;
@@ -44,7 +47,8 @@ pub(crate) fn check_on_fargate(overrides: &Value) -> Result<(), Failure> {
     match containers.flat_map(|container| list(&container["resourceRequirements"])).next() {
         None => Ok(()),
         Some(one) => {
-            let message = format!("Resource requirements of type {} are not supported on Fargate.", one["type"]);
+            let message =
+                format!("Resource requirements of type {} are not supported on Fargate.", one["type"]);
             Err(Failure::client("ClientException", message))
         }
     }
@@ -55,13 +59,18 @@ fn list(value: &Value) -> &[Value] {
 }
 
 fn check_container(container: &Value) -> Result<(), Failure> {
-    if list(&container["environment"]).iter().any(|variable| variable["name"].as_str().is_none_or(str::is_empty)) {
+    if list(&container["environment"])
+        .iter()
+        .any(|variable| variable["name"].as_str().is_none_or(str::is_empty))
+    {
         return Err(Failure::client("ClientException", "Environment variable names must not be empty."));
     }
     for field in ["memory", "memoryReservation"] {
         if container[field].as_i64().is_some_and(|mib| mib < MIN_MEMORY) {
-            let message =
-                format!("Invalid '{field}' setting for container {}: at least {MIN_MEMORY}.", container["name"]);
+            let message = format!(
+                "Invalid '{field}' setting for container {}: at least {MIN_MEMORY}.",
+                container["name"]
+            );
             return Err(Failure::client("ClientException", message));
         }
     }

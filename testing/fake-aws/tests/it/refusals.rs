@@ -21,7 +21,8 @@ async fn invalid_values_are_refused() {
     let rig = Rig::new().await;
     let task = |more: Value| json!({ "overrides": more });
     let strategy = |names: &[&str]| {
-        let items: Vec<_> = names.iter().map(|name| json!({ "capacityProvider": name, "weight": 1 })).collect();
+        let items: Vec<_> =
+            names.iter().map(|name| json!({ "capacityProvider": name, "weight": 1 })).collect();
         json!({ "launchType": null, "capacityProviderStrategy": items })
     };
     let constraints = |items: Value| on_ec2(json!({ "placementConstraints": items }));

@@ -49,7 +49,12 @@ pub(super) fn check(task: &TaskSpec, options: &LaunchOptions, found: &mut Vec<Co
         found.extend(wrong.into_iter().map(|error| error.under(&format!("/overrides/{index}"))));
         let (cpu, memory, memory_reservation) =
             (resources.cpu, resources.memory, resources.memory_reservation);
-        reservations.push(Reservation { name: change.container_name.clone(), cpu, memory, memory_reservation });
+        reservations.push(Reservation {
+            name: change.container_name.clone(),
+            cpu,
+            memory,
+            memory_reservation,
+        });
     }
     if let Some(misfit) = sizes::misfit(options.size(), &reservations) {
         let pointer = match misfit.container {
@@ -134,8 +139,7 @@ fn environment_files(resources: &ContainerResources) -> Vec<ConfigError> {
         let is_object = file.value.strip_prefix("arn:").and_then(|arn| arn.split(':').nth(1)) == Some("s3");
         let is_file = is_object && file.value.ends_with(".env");
         if file.kind != "s3" || !is_file {
-            let message =
-                "Must have type s3, and the ARN of an object as value whose name ends in .env: arn:aws:s3:::bucket/job.env";
+            let message = "Must have type s3, and the ARN of an object as value whose name ends in .env: arn:aws:s3:::bucket/job.env";
             wrong.push(ConfigError::at(format!("/environmentFiles/{number}"), message));
         }
     }

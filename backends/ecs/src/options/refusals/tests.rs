@@ -196,7 +196,7 @@ fn containers_bigger_than_their_task_are_refused() {
 fn a_volume_needs_a_size_a_role_and_a_known_file_system() {
     let volume = json!({"name": "scratch", "managedEbsVolume": {"roleArn": "ebs", "filesystemType": "zfs"}});
     let pointer = |field: &str| format!("/launch/volumeConfigurations/0/managedEbsVolume/{field}");
-    let expected = [pointer("sizeInGiB"), pointer("roleArn"), pointer("filesystemType")];
+    let expected = [pointer("roleArn"), pointer("filesystemType"), pointer("sizeInGiB")];
     assert_eq!(pointers(&json!({"volumeConfigurations": [volume]})), expected);
     assert_eq!(pointers(&json!({"overrides": {"taskRoleArn": "a role"}})), ["/launch/overrides/taskRoleArn"]);
 }

@@ -60,7 +60,9 @@ pub(super) fn check(options: &LaunchOptions, found: &mut Vec<ConfigError>) {
         let ebs = &volume.managed_ebs_volume;
         let wrong = references(ebs).into_iter().chain(amounts(ebs, on_fargate));
         found.extend(
-            wrong.map(|(field, message)| ConfigError::at(format!("{pointer}/managedEbsVolume/{field}"), message)),
+            wrong.map(|(field, message)| {
+                ConfigError::at(format!("{pointer}/managedEbsVolume/{field}"), message)
+            }),
         );
     }
 }
@@ -77,14 +79,18 @@ type Wrong = (&'static str, String);
 fn references(ebs: &ManagedEbsVolume) -> Vec<Wrong> {
     let mut wrong = Vec::new();
     if !is_role_arn(&ebs.role_arn) {
-        wrong.push(("roleArn", "Must be the ARN of a role, as in arn:aws:iam::123456789012:role/ebs.".to_owned()));
+        wrong.push((
+            "roleArn",
+            "Must be the ARN of a role, as in arn:aws:iam::123456789012:role/ebs.".to_owned(),
+        ));
     }
     if ebs.snapshot_id.as_deref().is_some_and(|id| !is_id(id, "snap")) {
         wrong.push(("snapshotId", "Must be an id such as snap-0123456789abcdef0.".to_owned()));
     }
     let of_key = |byte: u8| byte.is_ascii_alphanumeric() || b":/_-".contains(&byte);
     if ebs.kms_key_id.as_deref().is_some_and(|key| key.is_empty() || !key.bytes().all(of_key)) {
-        let message = "Must be the id, the ARN or the alias of a key, as in alias/ebs: letters, digits and `: / _ -`.";
+        let message =
+            "Must be the id, the ARN or the alias of a key, as in alias/ebs: letters, digits and `: / _ -`.";
         wrong.push(("kmsKeyId", message.to_owned()));
     }
     if ebs.filesystem_type.as_deref().is_some_and(|kind| !FILE_SYSTEMS.contains(&kind)) {
@@ -102,7 +108,10 @@ fn amounts(ebs: &ManagedEbsVolume, on_fargate: bool) -> Vec<Wrong> {
         let known: Vec<_> = TYPES.iter().map(|kind| kind.name).collect();
         wrong.push(("volumeType", format!("Must be one of {}.", known.join(", "))));
     } else if on_fargate && name == Some("standard") {
-        wrong.push(("volumeType", "Fargate has no standard volumes: give another type, such as gp3.".to_owned()));
+        wrong.push((
+            "volumeType",
+            "Fargate has no standard volumes: give another type, such as gp3.".to_owned(),
+        ));
     }
     let kind = kind.flatten();
     let sizes = kind.map_or(&ANY_SIZE, |kind| &kind.sizes);
@@ -125,7 +134,8 @@ fn amounts(ebs: &ManagedEbsVolume, on_fargate: bool) -> Vec<Wrong> {
             wrong.push(("throughput", format!("Only gp3 has a throughput, not {name}: remove this.")));
         }
         (Some(given), _) if !THROUGHPUT.contains(&given) => {
-            let message = format!("Must be from {} to {} MiB a second.", THROUGHPUT.start(), THROUGHPUT.end());
+            let message =
+                format!("Must be from {} to {} MiB a second.", THROUGHPUT.start(), THROUGHPUT.end());
             wrong.push(("throughput", message));
         }
         (None | Some(_), _) => {}
@@ -137,7 +147,9 @@ fn amounts(ebs: &ManagedEbsVolume, on_fargate: bool) -> Vec<Wrong> {
 fn iops(kind: &VolumeType, given: Option<u32>) -> Option<String> {
     let VolumeType { name, iops, needs_iops, .. } = kind;
     match (iops, given) {
-        (None, Some(_)) => Some(format!("{name} takes no iops: remove this, or give volumeType gp3, io1 or io2.")),
+        (None, Some(_)) => {
+            Some(format!("{name} takes no iops: remove this, or give volumeType gp3, io1 or io2."))
+        }
         (Some(range), Some(given)) if !range.contains(&given) => {
             Some(format!("Must be from {} to {} for {name}.", range.start(), range.end()))
         }

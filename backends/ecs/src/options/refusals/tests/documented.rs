@@ -27,7 +27,9 @@ fn fargate_needs_a_network() {
     ] {
         assert_eq!(refused(&launch, &json!([])), ["/launch/network"], "{launch}");
     }
-    for launch in [json!({}), json!({"launchType": "EC2"}), json!({"capacityProviderStrategy": [share("mine", 1)]})] {
+    for launch in
+        [json!({}), json!({"launchType": "EC2"}), json!({"capacityProviderStrategy": [share("mine", 1)]})]
+    {
         assert_eq!(refused(&launch, &json!([])), NONE, "{launch}");
     }
 }
@@ -71,8 +73,12 @@ fn capacity_providers_must_have_possible_names() {
         &names(&["", "fargate", "Fargate_Spot", "a b", "aws-one", "ecs-one", "fargate2"]),
         &names(&["FARGATE", "FARGATE_SPOT", "my-asg", "My_1", "FARGATE_LIKE"]),
     );
-    let fallback = json!({"launchType": "EC2", "capacityFallback": [{"capacityProviderStrategy": [share("", 1)]}]});
-    assert_eq!(pointers(&fallback), ["/launch/capacityFallback/0/capacityProviderStrategy/0/capacityProvider"]);
+    let fallback =
+        json!({"launchType": "EC2", "capacityFallback": [{"capacityProviderStrategy": [share("", 1)]}]});
+    assert_eq!(
+        pointers(&fallback),
+        ["/launch/capacityFallback/0/capacityProviderStrategy/0/capacityProvider"]
+    );
 }
 
 #[test]
@@ -252,5 +258,8 @@ fn doubled_entries_give_warnings() {
         assert_eq!((refused.len(), warnings.len()), (0, 1), "{launch} {overrides}");
         assert!(warnings[0].contains(part), "{warnings:?}");
     }
-    assert_eq!(examine(&json!({"capacityProviderStrategy": [share("a", 1), share("b", 2)]}), &json!([main])).1, NONE);
+    assert_eq!(
+        examine(&json!({"capacityProviderStrategy": [share("a", 1), share("b", 2)]}), &json!([main])).1,
+        NONE
+    );
 }
