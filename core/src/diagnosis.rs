@@ -5,8 +5,6 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::task::TaskState;
-
 #[cfg(test)]
 mod tests;
 
@@ -48,12 +46,12 @@ impl Diagnosis {
         Self { text: text.into(), ..self }
     }
 
-    /// Returns what is known about a failed task of which the platform names no cause.
+    /// Returns what the exit code of a failed task, and whether it `started`, say about the cause.
     #[must_use]
-    pub(crate) fn of_unnamed_failure(task: &TaskState) -> Self {
-        match task.exit_code {
+    pub(crate) fn from_exit(exit_code: Option<i32>, started: bool) -> Self {
+        match exit_code {
             Some(code) => Self::from_exit_code(code),
-            None if task.started_at.is_none() => Self::new(
+            None if !started => Self::new(
                 "notStarted",
                 "the task failed to start",
                 "its reason says why, if the platform gave one",

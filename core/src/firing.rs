@@ -234,7 +234,7 @@ impl Firing {
         self.attempts.last().map_or(self.observed, |attempt| attempt.sent_at)
     }
 
-    /// Adds a call. Of more than [`MAX_ATTEMPTS`] calls, the oldest one after the first that started nothing is dropped.
+    /// Adds a call. If there are more than [`MAX_ATTEMPTS`], it drops the oldest one after the first that started nothing.
     pub(crate) fn push_attempt(&mut self, attempt: Attempt) {
         self.attempts.push(attempt);
         let started_nothing = |attempt: &Attempt| match &attempt.answer {

@@ -234,6 +234,13 @@ impl TaskState {
         })
     }
 
+    /// Returns the cause of a failure: the launcher's diagnosis, or else the one of the exit code.
+    #[must_use]
+    pub(crate) fn cause(&self) -> Diagnosis {
+        let from_exit = || Diagnosis::from_exit(self.exit_code, self.started_at.is_some());
+        self.diagnosis.clone().unwrap_or_else(from_exit)
+    }
+
     /// Tells whether the task exited with code 0.
     #[must_use]
     pub fn succeeded(&self) -> bool {

@@ -7,12 +7,14 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
 use jiff::{SignedDuration, Timestamp};
-use parking_lot::{Mutex, MutexGuard};
+use parking_lot::Mutex;
 use serde::Serialize;
 
 use super::failing_tasks::FailingTasks;
 use crate::decide::TickOutcome;
+use crate::firing::Firing;
 use crate::job::{JobId, JobUid};
+use crate::task::TaskEnd;
 
 /// A job whose newest ticks fail.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -73,11 +75,11 @@ pub(crate) struct FailedRead<'a> {
 pub(crate) struct Faults(Mutex<FaultState>);
 
 #[derive(Debug, Default)]
-pub(super) struct FaultState {
+struct FaultState {
     /// The failing ticks of each job, and the number of its engine.
     jobs: HashMap<JobUid, (u64, FailedTicks)>,
     /// The failing tasks of each job, and the number of its engine.
-    pub(super) failing_tasks: HashMap<JobUid, (u64, FailingTasks)>,
+    failing_tasks: HashMap<JobUid, (u64, FailingTasks)>,
     /// The source that each job cannot read.
     unreadable: HashMap<(JobUid, ReadSubject), (u64, String)>,
     sources: HashMap<(ReadSubject, String), SourceFault>,
@@ -94,10 +96,6 @@ struct SourceFault {
 }
 
 impl Faults {
-    pub(super) fn lock(&self) -> MutexGuard<'_, FaultState> {
-        self.0.lock()
-    }
-
     /// Records that something could not be read for a job.
     pub(crate) fn record_unreadable(
         &self,
@@ -205,6 +203,51 @@ impl Faults {
                 known.release_source(key.1, &source, false);
             }
         }
+    }
+
+    /// Records the end of a firing's tasks. The log has one line when the tasks of a job begin to fail, and one when they succeed
+    /// again.
+    pub(crate) fn record_end(&self, engine: u64, firing: &Firing) {
+        let mut known = self.0.lock();
+        let before = known.failing_tasks.get(&firing.uid).map(|(_, failing)| failing);
+        match firing.end() {
+            Some(TaskEnd::Failed) => {
+                let Some(mut failing) = FailingTasks::of(firing) else { return };
+                let failed = firing.tasks.iter().filter(|task| task.end() == Some(TaskEnd::Failed)).count();
+                let (cause, of) = (&failing.diagnosis, firing.tasks.len());
+                match before {
+                    None => {
+                        tracing::warn!(job = %firing.job, firing = %firing.id, failed, of, %cause, "the tasks of a job fail");
+                    }
+                    Some(earlier) => {
+                        (failing.since, failing.firings) = (earlier.since, earlier.firings + 1);
+                    }
+                }
+                known.failing_tasks.insert(firing.uid, (engine, failing));
+            }
+            Some(TaskEnd::Succeeded) => {
+                if let Some((_, FailingTasks { since, firings, .. })) =
+                    known.failing_tasks.remove(&firing.uid)
+                {
+                    tracing::warn!(job = %firing.job, firing = %firing.id, %since, failed_firings = firings, "the tasks of a job succeed again");
+                }
+            }
+            Some(TaskEnd::Stopped) | None => {}
+        }
+    }
+
+    /// Records failures from the journal, unless some of the job are known.
+    pub(crate) fn recall_failing_tasks(&self, engine: u64, uid: JobUid, failing: FailingTasks) {
+        self.0.lock().failing_tasks.entry(uid).or_insert((engine, failing));
+    }
+
+    /// Returns the number of jobs whose tasks fail.
+    pub(crate) fn jobs_with_failing_tasks(&self) -> usize {
+        self.0.lock().failing_tasks.len()
+    }
+
+    pub(crate) fn failing_tasks(&self, uid: &JobUid) -> Option<FailingTasks> {
+        self.0.lock().failing_tasks.get(uid).map(|(_, failing)| failing.clone())
     }
 
     pub(crate) fn get(&self, uid: &JobUid) -> Option<Failing> {

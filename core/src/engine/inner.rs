@@ -19,7 +19,7 @@ use super::in_flight::InFlight;
 use super::job_cache::JobCache;
 use super::launcher_calls::LauncherCalls;
 use super::process::ProcessState;
-use super::settle::RefusedJobs;
+use super::refused_jobs::RefusedJobs;
 use super::stop_requests::StopRequests;
 use super::store_calls::StoreCalls;
 use super::task_tracker::TaskTracker;

@@ -20,8 +20,6 @@ use crate::event::Event;
 use crate::firing::Firing;
 use crate::store::{FiringQuery, Settled, Settlement, StoreError};
 
-pub(super) use alone::RefusedJobs;
-
 /// How many firings of settlements that came too late are looked up at once.
 const STALE_READS: usize = 16;
 
@@ -111,12 +109,12 @@ impl EngineInner {
             batch.push(settlement);
         }
         reports.send(progress).await;
-        let alone = self.refused.split_off(&mut pending, &mut batch);
+        let alone = self.split_refused(&mut pending, &mut batch);
         if !batch.is_empty() {
             match self.store.settle(batch).await {
                 Ok(settled) => self.on_batch_committed(pending, settled, reports).await,
                 Err(error) => {
-                    self.refused.record_batch(&pending, &error);
+                    self.record_refused_batch(&pending, &error);
                     self.on_batch_failed(pending, &error, reports).await;
                 }
             }

@@ -67,8 +67,8 @@ struct TaskMonitor {
     failures: BTreeSet<String>,
 }
 
-/// What one poll has seen: the states of tasks; `None` for a task that the launcher does not know.
-pub(super) type SeenTasks = HashMap<TaskId, Option<TaskState>>;
+/// The states of tasks that one poll has seen; `None` for a task that the launcher does not know.
+type SeenTasks = HashMap<TaskId, Option<TaskState>>;
 
 impl TaskMonitor {
     /// Reads all live tasks once, records what changed, and enforces time limits.
@@ -177,8 +177,9 @@ impl TaskMonitor {
             let limited = monitored
                 .values()
                 .filter(|firing| firing.timeout_secs.or(firing.start_timeout_secs).is_some());
+            let state = |task: &TaskId| seen.get(task).and_then(Option::as_ref);
             let tasks = limited.flat_map(|firing| {
-                overdue(firing, seen, now)
+                overdue(firing, state, now)
                     .into_iter()
                     .map(|(task, reason)| (firing_span(firing), task, reason))
             });
@@ -266,9 +267,7 @@ fn merge_state(firing: &Firing, known: &TaskState, seen: &TaskState) -> TaskStat
 fn diagnose(firing: &Firing, task: &TaskState) -> Option<Diagnosis> {
     match task.end()? {
         TaskEnd::Succeeded => None,
-        TaskEnd::Failed => {
-            Some(task.diagnosis.clone().unwrap_or_else(|| Diagnosis::of_unnamed_failure(task)))
-        }
+        TaskEnd::Failed => Some(task.cause()),
         TaskEnd::Stopped => time_limits(firing).find_map(|limit| {
             let is_reason = task.reason.as_ref()?.contains(&limit.reason());
             is_reason.then(|| limit.diagnosis())

@@ -4,10 +4,9 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::task_monitor::SeenTasks;
 use crate::diagnosis::Diagnosis;
 use crate::firing::Firing;
-use crate::task::{TaskId, TaskPhase};
+use crate::task::{TaskId, TaskPhase, TaskState};
 
 /// The fields of a job that limit the time of its tasks. Diagnoses have the same names.
 const START_TIMEOUT: &str = "startTimeout";
@@ -54,14 +53,18 @@ pub(super) fn time_limits(firing: &Firing) -> impl Iterator<Item = TimeLimit> {
 }
 
 /// Returns the firing's tasks that exceed a time limit, each with the reason. A task has exceeded `startTimeout` only if it was
-/// seen pending now: the record of a task may be old, while ECS or the store cannot be reached.
-pub(super) fn overdue(firing: &Firing, seen: &SeenTasks, now: Timestamp) -> Vec<(TaskId, String)> {
+/// `seen` as pending now: the record of a task may be old, while ECS or the store cannot be reached.
+pub(super) fn overdue<'s>(
+    firing: &Firing,
+    seen: impl Fn(&TaskId) -> Option<&'s TaskState>,
+    now: Timestamp,
+) -> Vec<(TaskId, String)> {
     let mut tasks = Vec::new();
     for limit in time_limits(firing) {
         let allowed =
             SignedDuration::try_from(Duration::from_secs(limit.secs)).unwrap_or(SignedDuration::MAX);
         for recorded in &firing.tasks {
-            let seen = seen.get(&recorded.task_id).and_then(Option::as_ref);
+            let seen = seen(&recorded.task_id);
             let task = seen.unwrap_or(recorded);
             if task.phase != limit.phase || (limit.phase == TaskPhase::Pending && seen.is_none()) {
                 continue;

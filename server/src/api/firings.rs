@@ -13,11 +13,11 @@ use ecs_scheduler_core::{
 };
 
 use super::dto::{DecisionView, FireBody, FiringPage, FiringStateName, FiringView};
-use super::idempotency::{Claim, ClaimedKey, MayChange};
+use super::idempotency::{Claim, ClaimedKey};
 use super::paged::{self, PageOf, Paged};
 use super::problem::{Problem, ProblemType};
 use super::request::{JsonBody, Name, Query, member};
-use super::respond;
+use super::respond::{self, MayChange};
 use super::state::{App, AppState};
 
 /// Lists the firings of all jobs.

@@ -20,6 +20,7 @@ use sha2::{Digest, Sha256};
 
 use super::problem::{Problem, ProblemType};
 use super::request::JsonBody;
+use super::respond::MayChange;
 
 const KEY_HEADER: &str = "idempotency-key";
 const REPLAYED_HEADER: &str = "idempotent-replayed";
@@ -63,10 +64,6 @@ pub(super) enum Claim {
     /// The key was claimed: process the request.
     Claimed(ClaimedKey),
 }
-
-/// Marks a response that is not final: the same request may get another one later. It is not stored.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct MayChange;
 
 /// A claimed key. Its response must be stored.
 pub(super) struct ClaimedKey {
@@ -155,7 +152,7 @@ impl Idempotency {
     }
 }
 
-/// What an idempotency key is.
+/// The rule for an idempotency key.
 pub(crate) const KEY_RULE: &str = "must be 1 to 255 printable characters without blanks";
 
 /// Tells whether a text can be a key.

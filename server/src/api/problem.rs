@@ -14,8 +14,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
-use super::idempotency::MayChange;
-use super::respond;
+use super::respond::{self, MayChange};
 
 mod problem_type;
 
@@ -102,8 +101,8 @@ impl Problem {
         Self::new(ProblemType::NotFound, format!("Job {name} does not exist."))
     }
 
-    /// Makes the problem of invalid fields; `messages` has the Python version's nesting of their texts. Of very many, the first
-    /// ones and the number of the others are listed.
+    /// Makes the problem of invalid fields; `messages` has the Python version's nesting of their texts. If there are very many, it lists
+    /// the first ones and the number of the others.
     pub(super) fn invalid(messages: Value, mut errors: Vec<WrongField>) -> Self {
         let (all, mut size) = (errors.len(), 0);
         let fitting = errors.iter().take_while(|error| {

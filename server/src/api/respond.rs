@@ -12,6 +12,10 @@ use serde::Serialize;
 
 use super::etag::Tag;
 
+/// Marks a response that is not final: the same request may get another one later. It is not stored for repeated requests.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct MayChange;
+
 /// Answers with a value as JSON, tagged by its bytes.
 pub(super) fn json(status: StatusCode, value: &impl Serialize) -> Response {
     let body = encode(value);

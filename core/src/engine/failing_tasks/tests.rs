@@ -5,8 +5,8 @@ use jiff::SignedDuration;
 use super::*;
 use crate::decide::DecisionId;
 use crate::firing::{FiringState, Origin};
-use crate::job::{JobId, Revision};
-use crate::task::{TaskId, TaskPhase, TaskSpec};
+use crate::job::{JobId, JobUid, Revision};
+use crate::task::{TaskId, TaskPhase, TaskSpec, TaskState};
 
 /// Returns a firing that was decided at this second, of which each task ended with one of these exit codes; `None` runs.
 fn firing(second: i64, exit_codes: &[Option<i32>]) -> Firing {

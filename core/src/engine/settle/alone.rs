@@ -3,69 +3,43 @@
 use std::sync::Arc;
 
 use futures::future::join_all;
-use hashbrown::HashMap;
-use parking_lot::Mutex;
 
 use super::PendingCommit;
 use crate::engine::inner::EngineInner;
 use crate::engine::message::ReportSender;
 use crate::engine::without_details;
 use crate::fault;
-use crate::id::JobUid;
 use crate::store::{Settled, Settlement, StoreError};
 
 /// How many jobs are settled alone at once.
 const CONCURRENT_SETTLEMENTS: usize = 16;
 
-/// The jobs whose last batch the store refused for good, and how often it refused each alone. A job stays among them until
-/// its complete settlement is recorded, so that it spoils no further batch.
-#[derive(Debug, Default)]
-pub(in crate::engine) struct RefusedJobs(Mutex<HashMap<JobUid, u32>>);
-
-impl RefusedJobs {
+impl EngineInner {
     /// Records the jobs of a failed batch, if the error is a lasting one.
-    pub(super) fn record_batch(&self, batch: &[PendingCommit], error: &StoreError) {
+    pub(super) fn record_refused_batch(&self, batch: &[PendingCommit], error: &StoreError) {
         if error.is_lasting() {
-            let mut known = self.0.lock();
-            for one in batch {
-                known.insert(one.due.uid, 0);
-            }
+            self.refused.record_batch(batch.iter().map(|one| one.due.uid));
         }
     }
 
     /// Takes the jobs that are settled alone out of a batch: those that were refused least often first, so that the others get
     /// their turn.
-    pub(super) fn split_off(
+    pub(super) fn split_refused(
         &self,
         pending: &mut Vec<PendingCommit>,
         batch: &mut Vec<Settlement>,
     ) -> Vec<(PendingCommit, Settlement)> {
-        let known = self.0.lock();
-        if known.is_empty() {
+        if self.refused.is_empty() {
             return Vec::new();
         }
         let all = std::mem::take(pending).into_iter().zip(std::mem::take(batch));
-        let (mut alone, others): (Vec<_>, Vec<_>) =
-            all.partition(|(one, _)| known.contains_key(&one.due.uid));
-        alone.sort_by_key(|(one, _)| known.get(&one.due.uid).copied());
+        let refusals = |one: &PendingCommit| self.refused.refusals(&one.due.uid);
+        let (mut alone, others): (Vec<_>, Vec<_>) = all.partition(|(one, _)| refusals(one).is_some());
+        alone.sort_by_key(|(one, _)| refusals(one));
         (*pending, *batch) = others.into_iter().unzip();
         alone
     }
 
-    /// Counts a refusal; returns whether it is the first of the job.
-    fn record_refusal(&self, uid: JobUid) -> bool {
-        let mut known = self.0.lock();
-        let refusals = known.entry(uid).or_insert(0);
-        *refusals = refusals.saturating_add(1);
-        *refusals == 1
-    }
-
-    fn forget(&self, uid: &JobUid) {
-        self.0.lock().remove(uid);
-    }
-}
-
-impl EngineInner {
     /// Settles each of these jobs alone. When the store refuses several in a row, it seems to refuse all, and the others wait.
     pub(super) async fn settle_alone(
         self: &Arc<Self>,

@@ -172,7 +172,8 @@ fn key_that_only_begins_as_another_is_read_from_a_file() {
     let builder = Server::builder().store(store_with("disc", SETTINGS));
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("settings.yaml");
-    std::fs::write(&file, "names: several\nname: a\nlauncher: local\nacme:\n  discs: many\n  disc: one\n").unwrap();
+    std::fs::write(&file, "names: several\nname: a\nlauncher: local\nacme:\n  discs: many\n  disc: one\n")
+        .unwrap();
     let values = values(&builder, &[("ECSS_CONFIG_FILE", file.to_str().unwrap())]);
     let config = Config::resolve(&values).unwrap();
     let read: Vec<_> = SETTINGS.iter().map(|setting| config.store.settings.get(setting).unwrap()).collect();
