@@ -6,7 +6,7 @@
 use std::cell::Cell;
 use std::fmt;
 
-use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
+use serde::de::{Deserialize, DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
 
 /// Reads a JSON document.
@@ -16,6 +16,22 @@ use serde_json::{Map, Number, Value};
 /// Fails when it is not JSON, and where an object has a second member of the same name.
 pub(crate) fn parse(text: &[u8]) -> Result<Value, serde_json::Error> {
     read(text, Strict { count: &Cell::new(0), limit: usize::MAX })
+}
+
+/// Reads JSON documents that follow each other. The first error ends them; otherwise as [`parse`].
+pub(crate) fn parse_many(text: &str) -> impl Iterator<Item = Result<Value, serde_json::Error>> + '_ {
+    serde_json::Deserializer::from_str(text)
+        .into_iter::<Document>()
+        .map(|document| document.map(|document| document.0))
+}
+
+/// A JSON document without a size limit.
+struct Document(Value);
+
+impl<'de> Deserialize<'de> for Document {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Strict { count: &Cell::new(0), limit: usize::MAX }.deserialize(deserializer).map(Self)
+    }
 }
 
 /// Reads a JSON document of at most `limit` values. Each object and list counts, and all that is in them: parsed, a value may take
@@ -126,7 +142,7 @@ impl<'de> Visitor<'de> for Strict<'_> {
 
 #[cfg(test)]
 mod tests {
-    use super::{ParseError, parse, parse_bounded};
+    use super::{ParseError, parse, parse_bounded, parse_many};
 
     #[test]
     fn every_kind_of_value_is_read_as_serde_json_reads_it() {
@@ -169,6 +185,17 @@ mod tests {
         let endless = "[0,".repeat(1_000);
         assert!(matches!(parse_bounded(endless.as_bytes(), 50).unwrap_err(), ParseError::TooMany(50)));
         assert!(matches!(parse_bounded(b"[0,", 2).unwrap_err(), ParseError::Json(_)));
+    }
+
+    #[test]
+    fn documents_that_follow_each_other_are_read_up_to_the_first_error() {
+        let read: Vec<_> = parse_many("{\"a\": 1}\n[2] 3").map(Result::unwrap).collect();
+        assert_eq!(read, [serde_json::json!({"a": 1}), serde_json::json!([2]), serde_json::json!(3)]);
+        for text in [r#"{} {"a": 1, "a": 2} {}"#, "{} { {}"] {
+            let read: Vec<bool> = parse_many(text).map(|document| document.is_ok()).collect();
+            assert_eq!(read, [true, false], "{text}");
+        }
+        assert_eq!(parse_many("").count(), 0);
     }
 
     #[test]

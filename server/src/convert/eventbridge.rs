@@ -33,6 +33,7 @@ use serde_json::{Value, json};
 
 use super::converted::{Converted, JobDraft, Remarks, job_id};
 use super::fields::{Fields, UNKNOWN_FIELD};
+use crate::json::parse_many;
 
 const NOT_ECS: &str = "the target does not start ECS tasks";
 
@@ -50,11 +51,15 @@ pub struct CliOutput {
 pub fn convert(files: &[CliOutput]) -> Vec<Converted> {
     let mut found = ParsedFiles::default();
     for file in files {
-        for document in serde_json::Deserializer::from_str(&file.text).into_iter::<Value>() {
+        for document in parse_many(&file.text) {
             match document {
                 Ok(document) => found.add(document, &file.stem),
                 Err(error) => {
-                    let why = format!("not JSON: {error}; print it with `--output json`");
+                    let why = if error.is_data() {
+                        format!("{error}; nothing from there on is read")
+                    } else {
+                        format!("not JSON: {error}; print it with `--output json`")
+                    };
                     found.others.push(Converted::unreadable(&file.stem, why));
                 }
             }

@@ -218,6 +218,9 @@ fn crontab_lines_keep_their_meaning_in_keda() {
     };
     assert_eq!(start("0 8 ? * MON", "0 9 ? * MON").unwrap(), "0 8 * * MON");
     assert_eq!(start("0 8 */2 * 1", "0 9 */2 * 1").unwrap(), "0 8 1-31/2 * MON");
+    assert_eq!(start("0 8 */1 * 1", "0 9 */1 * 1").unwrap(), "0 8 * * MON");
+    assert_eq!(start("0 8 5,*/1 * 1", "0 9 ? * 1").unwrap(), "0 8 * * MON");
+    assert_eq!(start("0 8 1 * */1", "0 9 1 * */1").unwrap(), "0 8 1 * *");
     assert_eq!(start("0 8 1 * */2", "0 9 1 * */2").unwrap(), "0 8 1 * SUN-SAT/2");
     assert_eq!(start("0 */24 * * *", "30 */24 * * *").unwrap(), "0 */24 * * *");
     let six = start("0 0 8 * * *", "0 0 9 * * *").unwrap_err();
@@ -304,6 +307,53 @@ fn tags_of_both_shapes_keep_their_case() {
     assert_eq!(some, serde_json::json!({"team": "media"}));
     assert!(remark(&odd, "Target.EcsParameters.tags[0].Env").contains("its shape is not"));
     assert!(remark(&odd, "Target.EcsParameters.tags[1]").starts_with("loose"));
+}
+
+#[test]
+fn variables_and_tags_that_are_there_twice_or_have_no_name_are_remarked() {
+    const PLACE: &str = "Target.EcsParameters.overrides.containerOverrides[0].environment";
+    let input = |environment: &str| {
+        let input =
+            format!(r#"{{"containerOverrides": [{{"name": "main", "environment": {environment}}}]}}"#);
+        let text = format!(
+            r#"{{"Name": "s", "ScheduleExpression": "cron(0 9 * * ? *)", "Target": {{
+                "Arn": "arn:aws:ecs:eu-west-1:123456789012:cluster/c", "Input": {},
+                "EcsParameters": {{"TaskDefinitionArn": "t"}}}}}}"#,
+            Value::from(input)
+        );
+        from_eventbridge(&[("s", &text)]).remove(0)
+    };
+    let variables =
+        |converted: &Converted| converted.job.as_ref().unwrap()["overrides"][0]["environment"].clone();
+    let twice = input(r#"[{"name": "A", "value": "1"}, {"name": "A", "value": "2"}]"#);
+    assert_eq!(variables(&twice), serde_json::json!({"A": "2"}));
+    assert_eq!(remark(&twice, &format!("{PLACE}[1].name")), "A is there twice: the last value is used");
+    let lonely = input(r#"[{"name": "A", "value": "1"}, {"value": "lonely"}]"#);
+    assert_eq!(variables(&lonely), serde_json::json!({"A": "1"}));
+    assert!(remark(&lonely, &format!("{PLACE}[1].name")).contains("the entry is left out"));
+    let tags = r#""Tags": [{"Key": "team", "Value": "a"}, {"team": "b"}, {"Key": "", "Value": "c"}]"#;
+    let tags = schedule_with(tags, "{}");
+    assert_eq!(tags.job.as_ref().unwrap()["launch"]["tags"], serde_json::json!({"team": "b"}));
+    assert!(remark(&tags, "Target.EcsParameters.tags[1].key").starts_with("team is there twice"));
+    assert!(remark(&tags, "Target.EcsParameters.tags[2].key").contains("the entry is left out"));
+}
+
+#[test]
+fn member_that_is_there_twice_is_refused() {
+    let twice =
+        r#"{"Name": "s", "ScheduleExpression": "rate(1 day)", "ScheduleExpression": "rate(1 minute)"}"#;
+    let converted = from_eventbridge(&[("s", twice)]).remove(0);
+    assert!(
+        converted.job.is_none() && remark(&converted, "").contains("\"ScheduleExpression\" is there twice")
+    );
+    let input = Value::from(r#"{"containerOverrides": [], "containerOverrides": [{"name": "main"}]}"#);
+    let target = format!(
+        r#"{{"Name": "s", "ScheduleExpression": "cron(0 9 * * ? *)", "Target": {{"Input": {input},
+            "Arn": "arn:aws:ecs:eu-west-1:1:cluster/c", "EcsParameters": {{"TaskDefinitionArn": "t"}}}}}}"#
+    );
+    let converted = from_eventbridge(&[("s", &target)]).remove(0);
+    let text = remark(&converted, "Target.Input");
+    assert!(converted.job.is_none() && text.contains("\"containerOverrides\" is there twice"), "{text}");
 }
 
 #[test]

@@ -71,8 +71,12 @@ fn parse(input: Option<&str>, remarks: &mut Remarks) -> Value {
         let text = "placeholders are not replaced: let the task read its tick from ECSS_SCHEDULED_AT, and its firing from ECSS_FIRING_ID";
         remarks.needed("Target.Input", text);
     }
-    let lost = match serde_json::from_str(input) {
+    let lost = match crate::json::parse(input.as_bytes()) {
         Ok(request @ Value::Object(_)) => return request,
+        Err(error) if error.is_data() => {
+            remarks.refuse("Target.Input", error.to_string());
+            return Value::Null;
+        }
         Ok(other) => format!("{}: {ODD_SHAPE}", excerpt(&other)),
         Err(error) => format!("not JSON: {error}"),
     };
@@ -159,8 +163,10 @@ fn overrides(mut task: Fields, draft: &mut JobDraft, remarks: &mut Remarks) -> M
         change.insert("containerName".to_owned(), container.text("name").unwrap_or_default().into());
         let mut environment = Map::new();
         for mut variable in container.objects("environment", remarks) {
+            let place = variable.path("name");
             let name = variable.text("name").unwrap_or_default();
-            environment.insert(name, variable.text("value").unwrap_or_default().into());
+            let value = variable.text("value").unwrap_or_default();
+            insert(&mut environment, place, name, value, remarks);
             variable.report_unread(UNKNOWN_FIELD, remarks);
         }
         if !environment.is_empty() {
@@ -225,7 +231,10 @@ fn launch(mut request: Fields, of_the_task: Map<String, Value>, draft: &mut JobD
     configuration.report_unread(UNKNOWN_FIELD, remarks);
     let mut tags = Map::new();
     for tag in request.objects("tags", remarks) {
-        tags.extend(one_tag(tag, remarks));
+        let place = tag.path("key");
+        for (name, value) in one_tag(tag, remarks) {
+            insert(&mut tags, place.clone(), name, value, remarks);
+        }
     }
     if !tags.is_empty() {
         launch.insert("tags".to_owned(), tags.into());
@@ -237,20 +246,31 @@ fn launch(mut request: Fields, of_the_task: Map<String, Value>, draft: &mut JobD
     draft.set("launch", launch);
 }
 
+/// Inserts a variable or a tag, and remarks on one without a name and on one that replaces another.
+fn insert(map: &mut Map<String, Value>, place: String, name: String, value: String, remarks: &mut Remarks) {
+    if name.is_empty() {
+        return remarks.lost(place, "not set: the entry is left out");
+    }
+    if map.contains_key(&name) {
+        remarks.changed(place, format!("{name} is there twice: the last value is used"));
+    }
+    map.insert(name, value.into());
+}
+
 /// Reads `{"Key": "team", "Value": "media"}`, as rules and RunTask have it, or `{"team": "media"}`, as schedules do.
-fn one_tag(mut tag: Fields, remarks: &mut Remarks) -> Map<String, Value> {
+fn one_tag(mut tag: Fields, remarks: &mut Remarks) -> Vec<(String, String)> {
     let names = tag.names();
     let of = |wanted: &str| names.iter().find(|name| name.eq_ignore_ascii_case(wanted));
-    let pairs: Vec<(String, Value)> = match (names.len(), of("key"), of("value")) {
+    let pairs = match (names.len(), of("key"), of("value")) {
         (2, Some(key), Some(value)) => {
             let name = tag.plain(key).unwrap_or_default();
-            vec![(name, tag.plain(value).unwrap_or_default().into())]
+            vec![(name, tag.plain(value).unwrap_or_default())]
         }
-        (1, Some(key), None) => vec![(tag.plain(key).unwrap_or_default(), "".into())],
-        _ => names.iter().filter_map(|name| Some((name.clone(), tag.plain(name)?.into()))).collect(),
+        (1, Some(key), None) => vec![(tag.plain(key).unwrap_or_default(), String::new())],
+        _ => names.iter().filter_map(|name| Some((name.clone(), tag.plain(name)?))).collect(),
     };
     tag.report_unread(ODD_SHAPE, remarks);
-    pairs.into_iter().collect()
+    pairs
 }
 
 /// Reads a volume, whose names are partly ECS's own and partly the job's.

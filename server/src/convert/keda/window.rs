@@ -216,7 +216,8 @@ fn parse(text: &str, timezone: &str) -> Result<Schedule, String> {
     Schedule::parse(&spec).map_err(|error| format!("\"{text}\": {}", error.explained()))
 }
 
-/// Rewrites fields that KEDA's crontab parser reads differently: `?` means `*` there, and a step restricts a day field.
+/// Rewrites fields that KEDA's crontab parser reads differently: `?` means `*` there, and a step above 1 restricts a
+/// day field.
 /// Weekdays get names, which mean the same in every dialect.
 ///
 /// # Source
@@ -231,7 +232,7 @@ fn crontab(text: &str) -> Result<String, String> {
         return Err(format!("\"{text}\": KEDA's cron has five fields"));
     };
     for field in [&mut *day, &mut *weekday] {
-        if field == "?" {
+        if field.split(',').any(is_unrestricted) {
             "*".clone_into(field);
         }
     }
@@ -244,6 +245,12 @@ fn crontab(text: &str) -> Result<String, String> {
         return Err(format!("\"{text}\": KEDA's cron has five fields"));
     }
     Ok(words.join(" "))
+}
+
+/// Returns whether an item of a day field lifts the restriction by the whole field: `*` or `?`, also with a step of 1.
+fn is_unrestricted(item: &str) -> bool {
+    let (days, step) = item.split_once('/').unwrap_or((item, "1"));
+    matches!(days, "*" | "?") && step.parse() == Ok(1_u32)
 }
 
 /// Names the weekdays of an item, which count from 0 = Sunday.
