@@ -167,7 +167,7 @@ fn execute(command: Command, builder: ServerBuilder) -> Result<ExitCode, Command
         Command::Demo(args) => return block_on(demo::run(builder, args)),
         Command::Server(command) => {
             let values = gather(&builder, &Flags::new())?;
-            block_on(operate::run(&command, &values))?
+            block_on(operate::run(&command, &values, builder.clock().now()))?
         }
         Command::Schedule { command: ScheduleCommand::Next(args) } => {
             schedule::next(&args, builder.clock().as_ref())?

@@ -91,7 +91,18 @@ fn prepare_suspension(
         fields.retain(|_, value| !value.is_null());
     }
     let change = json!({"suspended": true, "suspension": fields});
-    prepare_update(id, document, change, cx, now).map_err(|errors| errors.into_iter().map(inner).collect())
+    let prepared = prepare_update(id, document, change, cx, now)
+        .map_err(|errors| errors.into_iter().map(inner).collect::<Vec<_>>())?;
+    if prepared.job.suspension.as_ref().is_some_and(|suspension| !suspension.holds(now)) {
+        let message = format!("Must be in the future; it is {now}.");
+        return Err(vec![FieldError {
+            pointer: "/until".to_owned(),
+            key: vec!["until".to_owned()],
+            message,
+            hint: None,
+        }]);
+    }
+    Ok(prepared)
 }
 
 /// Changes the pointer of an error about the stored `suspension` to its place in the body.

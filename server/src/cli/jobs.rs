@@ -7,6 +7,7 @@ pub(super) mod show;
 use std::path::PathBuf;
 
 use clap::Subcommand;
+use ecs_scheduler_core::Timestamp;
 use reqwest::{Method, header};
 use serde_json::{Value, json};
 
@@ -95,14 +96,22 @@ pub enum JobsCommand {
     },
 }
 
-/// Runs a command and returns its output.
+/// Runs a command at the moment `now` and returns its output.
 ///
 /// # Errors
 ///
 /// Fails when the server cannot be reached or refuses, when a document cannot be read, or when nothing was launched.
-pub async fn run(command: &JobsCommand, client: &Client, as_json: bool) -> Result<String, CommandError> {
+pub async fn run(
+    command: &JobsCommand,
+    client: &Client,
+    as_json: bool,
+    now: Timestamp,
+) -> Result<String, CommandError> {
     let (answer, people): (Value, Renderer) = match command {
-        JobsCommand::List => (list_jobs(client).await?, show::jobs),
+        JobsCommand::List => {
+            let answer = list_jobs(client).await?;
+            return Ok(if as_json { show::json(&answer) } else { show::jobs(&answer, now) });
+        }
         JobsCommand::Get { id } => (client.get(&path(id, "")).await?, show::json),
         JobsCommand::Create { file, validate } => {
             return create::run(file, validate.as_deref(), client, as_json).await;

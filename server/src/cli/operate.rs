@@ -1,6 +1,7 @@
 //! The commands that talk to a running server: its jobs, and the server as a whole.
 
 use clap::{Args, Subcommand};
+use ecs_scheduler_core::Timestamp;
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -73,12 +74,16 @@ pub(crate) enum BrakeCommand {
     Off,
 }
 
-/// Runs a command and returns its output.
+/// Runs a command at the moment `now` and returns its output.
 ///
 /// # Errors
 ///
 /// Fails when the server cannot be reached or refuses.
-pub(super) async fn run(command: &ServerCommand, values: &Values) -> Result<String, CommandError> {
+pub(super) async fn run(
+    command: &ServerCommand,
+    values: &Values,
+    now: Timestamp,
+) -> Result<String, CommandError> {
     let (ServerCommand::Jobs { client: args, .. }
     | ServerCommand::Brake { client: args, .. }
     | ServerCommand::Decisions { client: args, .. }
@@ -87,7 +92,7 @@ pub(super) async fn run(command: &ServerCommand, values: &Values) -> Result<Stri
     let server = args.server.as_deref().unwrap_or_else(|| values.text_or_default(&SERVER));
     let client = &Client::new(server)?;
     let (answer, people): (Value, fn(&Value) -> String) = match command {
-        ServerCommand::Jobs { command, .. } => return jobs::run(command, client, args.json).await,
+        ServerCommand::Jobs { command, .. } => return jobs::run(command, client, args.json, now).await,
         ServerCommand::Brake { command, .. } => (change_brake(command.as_ref(), client).await?, brake),
         ServerCommand::Decisions { limit, outcome, .. } => {
             let outcome = outcome.as_ref().map(|outcome| format!("&outcome={}", escape(outcome)));

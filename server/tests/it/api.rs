@@ -171,8 +171,12 @@ async fn a_suspension_has_a_reason_an_end_and_no_next_run() {
     let resumed = server.call("POST", "/jobs/report/resume", &[], "").await.json();
     assert_eq!((&resumed["suspended"], resumed.get("suspension")), (&json!(false), None));
     assert_eq!(resumed["estimatedNextRun"], "2026-06-02T00:00:00+00:00");
-    let wrong = server.json("POST", "/jobs/report/suspend", json!({"until": "soon"})).await;
-    assert_eq!((wrong.status.as_u16(), &wrong.json()["errors"][0]["pointer"]), (400, &json!("/until")));
+    for until in ["soon", "2020-01-01T00:00:00Z", "2026-06-01T00:00:00Z"] {
+        let wrong = server.json("POST", "/jobs/report/suspend", json!({"until": until})).await;
+        assert_eq!((wrong.status.as_u16(), &wrong.json()["errors"][0]["pointer"]), (400, &json!("/until")));
+    }
+    let job = server.call("GET", "/jobs/report", &[], "").await.json();
+    assert_eq!(job["suspended"], false, "a refused suspension changes nothing");
 }
 
 #[tokio::test(start_paused = true)]

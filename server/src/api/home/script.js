@@ -57,9 +57,14 @@ async function fetchJson(path) {
   return response.json();
 }
 
+function isSuspended(job) {
+  const until = job.suspension?.until;
+  return job.suspended && !(until && Date.parse(until) <= Date.now());
+}
+
 function jobStatus(job) {
   if (job.invalid) return status("not valid", "bad");
-  if (job.suspended) return status("suspended", "warn");
+  if (isSuspended(job)) return status("suspended", "warn");
   if (job.retrying) {
     const { tries, reason } = job.retrying;
     const made = status("retrying", "warn");
@@ -186,7 +191,7 @@ async function loadJobs() {
   const last = state.skip + page.jobs.length;
   byId("jobs-shown").textContent = page.jobs.length ? `${state.skip + 1} to ${last}` : "";
   byId("jobs-total").textContent = page.next ? `${last}+` : String(last);
-  byId("jobs-small").textContent = `${page.jobs.filter((job) => job.suspended).length} suspended on this page`;
+  byId("jobs-small").textContent = `${page.jobs.filter(isSuspended).length} suspended on this page`;
   showJobs();
 }
 

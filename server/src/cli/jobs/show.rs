@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use ecs_scheduler_core::Timestamp;
 use serde_json::Value;
 
 pub(in crate::cli) use crate::output::json_text as json;
@@ -11,7 +12,8 @@ use crate::output::table::{cell, table};
 #[cfg(test)]
 mod tests;
 
-pub(super) fn jobs(answer: &Value) -> String {
+/// Shows a list of jobs. Suspensions that ended before the moment `now` are not shown.
+pub(super) fn jobs(answer: &Value, now: Timestamp) -> String {
     let jobs = list(answer, "jobs");
     if jobs.is_empty() {
         return "no jobs; `ecs-scheduler jobs create job.json` creates one\n".to_owned();
@@ -23,9 +25,9 @@ pub(super) fn jobs(answer: &Value) -> String {
             cell(&job["trigger"]["type"]),
             format!("{}…{}", cell(&job["taskCount"]), cell(&job["maxCount"])),
             cell(&job["lastRun"]),
-            match (&job["suspended"], &job["retrying"]["nextTry"]) {
-                (Value::Bool(true), _) => "suspended".to_owned(),
-                (_, Value::String(moment)) => format!("retrying, next try {moment}"),
+            match &job["retrying"]["nextTry"] {
+                _ if is_suspended(job, now) => "suspended".to_owned(),
+                Value::String(moment) => format!("retrying, next try {moment}"),
                 _ if job["failing"].is_object() => {
                     format!(
                         "{}, failing: {}",
@@ -41,6 +43,12 @@ pub(super) fn jobs(answer: &Value) -> String {
         ]
     };
     table(&["JOB", "SCHEDULE", "TRIGGER", "TASKS", "LAST RUN", "NEXT RUN"], jobs.iter().map(row))
+}
+
+/// Returns whether a job is suspended, and its suspension has not ended.
+fn is_suspended(job: &Value, now: Timestamp) -> bool {
+    let until = job["suspension"]["until"].as_str().and_then(|until| until.parse::<Timestamp>().ok());
+    job["suspended"] == true && until.is_none_or(|until| now < until)
 }
 
 pub(in crate::cli) fn created(answer: &Value) -> String {

@@ -1,7 +1,12 @@
+use ecs_scheduler_core::Timestamp;
 use insta::assert_snapshot;
 use serde_json::json;
 
 use super::{changed, created, decision, decisions, firings, jobs, preview};
+
+fn noon() -> Timestamp {
+    "2027-01-01T12:00:00Z".parse().unwrap()
+}
 
 #[test]
 fn jobs_are_a_table() {
@@ -10,13 +15,19 @@ fn jobs_are_a_table() {
          "estimatedNextRun": "2027-01-02T02:00:00+00:00"},
         {"id": "orders", "schedule": "*/10", "trigger": {"type": "sqs"}, "taskCount": 1, "maxCount": 10,
          "suspended": true},
+        {"id": "paused", "schedule": "0 0 2", "taskCount": 1, "suspended": true,
+         "suspension": {"until": "2027-01-01T12:00:01+00:00"}, "estimatedNextRun": "2027-01-02T02:00:00+00:00"},
+        {"id": "resumed", "schedule": "0 0 2", "taskCount": 1, "suspended": true,
+         "suspension": {"until": "2027-01-01T12:00:00+00:00"}, "estimatedNextRun": "2027-01-02T02:00:00+00:00"},
     ]});
-    assert_snapshot!(jobs(&answer), @r"
+    assert_snapshot!(jobs(&answer, noon()), @r"
     JOB      SCHEDULE  TRIGGER  TASKS  LAST RUN                   NEXT RUN
     nightly  0 0 2     –        1…–    2027-01-01T02:00:00+00:00  2027-01-02T02:00:00+00:00
     orders   */10      sqs      1…10   –                          suspended
+    paused   0 0 2     –        1…–    –                          suspended
+    resumed  0 0 2     –        1…–    –                          2027-01-02T02:00:00+00:00
     ");
-    assert!(jobs(&json!({"jobs": []})).starts_with("no jobs; "));
+    assert!(jobs(&json!({"jobs": []}), noon()).starts_with("no jobs; "));
 }
 
 #[test]
