@@ -235,7 +235,9 @@ fn block_on<T>(work: impl Future<Output = Result<T, CommandError>>) -> Result<T,
 }
 
 fn gather(builder: &ServerBuilder, flags: &Flags) -> Result<Values, ConfigRejected> {
-    Values::gather(builder.providers(), flags, &values::environment()).map_err(ConfigRejected)
+    values::environment()
+        .and_then(|environment| Values::gather(builder.providers(), flags, &environment))
+        .map_err(ConfigRejected)
 }
 
 fn configuration(builder: &ServerBuilder, flags: &Flags) -> Result<(Config, Vec<String>), ConfigRejected> {

@@ -21,7 +21,7 @@ pub(crate) use nearest::nearest;
 pub use providers::{Absent, Providers};
 pub(crate) use resolve::{
     chosen_store as resolve_store, listen as resolve_listen, offline as resolve_offline,
-    offline_on_ecs as resolve_offline_on_ecs,
+    offline_on_ecs as resolve_offline_on_ecs, server as resolve_server,
 };
 pub use types::{
     ANY_HOST, AwsConfig, Config, ConfigRejected, HISTORY_DAYS_LIMIT, LogConfig, LogLevel, MAX_TASKS_LIMIT,

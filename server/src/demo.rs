@@ -37,7 +37,7 @@ pub struct DemoArgs {
 pub(crate) async fn run(builder: ServerBuilder, args: DemoArgs) -> Result<ExitCode, CommandError> {
     let config = configuration(&builder, &args)?;
     telemetry::init(&config.log).map_err(|error| CommandError::caused("could not start", error))?;
-    let environment = values::environment();
+    let environment = values::environment().unwrap_or_default();
     for (variable, flag) in FLAGS.iter().filter(|(variable, _)| environment.contains_key(*variable)) {
         tracing::warn!("the demo reads no settings, so {variable} has no effect; use {flag}");
     }

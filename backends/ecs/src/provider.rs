@@ -12,6 +12,7 @@ use serde_json::Value;
 
 use crate::context::EcsOptions;
 use crate::launcher::EcsLauncher;
+use crate::options::is_cluster;
 
 /// The cluster.
 const CLUSTER: Setting = Setting::new(
@@ -63,11 +64,23 @@ impl LauncherProvider for EcsProvider {
             .with_purpose("to start tasks on an ECS cluster")
     }
 
-    /// Checks that a cluster is named, and parses the switch.
+    /// Checks the cluster and the queue, and parses the switch.
     fn check(&self, settings: &SettingValues) -> Result<(), SettingError> {
-        if settings.get(&CLUSTER).is_none() {
+        let Some(cluster) = settings.get(&CLUSTER) else {
             let message = "ECSS_LAUNCHER is \"ecs\", but no cluster is named; set ECSS_ECS_CLUSTER";
             return Err(SettingError::new(message));
+        };
+        if !is_cluster(cluster) {
+            return Err(SettingError::new(format!(
+                "ECSS_ECS_CLUSTER is \"{cluster}\"; it must be the name or the ARN of a cluster: up to 255 letters, \
+                 digits, \"_\" and \"-\""
+            )));
+        }
+        if let Some(queue) = settings.get(&EVENTS_QUEUE).filter(|queue| !is_queue(queue)) {
+            return Err(SettingError::new(format!(
+                "ECSS_ECS_EVENTS_QUEUE is \"{queue}\"; it must be the URL or the name of a queue: up to 80 letters, \
+                 digits, \"_\" and \"-\""
+            )));
         }
         settings.is_on(&TAGS).map(drop)
     }
@@ -86,4 +99,20 @@ impl LauncherProvider for EcsProvider {
     fn options_schema(&self) -> Value {
         EcsLauncher::schema()
     }
+}
+
+/// Tells whether a text is the name or the URL of a queue.
+///
+/// # Source
+///
+/// <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_CreateQueue.html>
+fn is_queue(text: &str) -> bool {
+    let Some((scheme, rest)) = text.split_once("://") else {
+        let stem = text.strip_suffix(".fifo").unwrap_or(text);
+        let is_valid = |c: u8| c.is_ascii_alphanumeric() || c == b'_' || c == b'-';
+        return text.len() <= 80 && !stem.is_empty() && stem.bytes().all(is_valid);
+    };
+    matches!(scheme, "http" | "https")
+        && rest.bytes().all(|c| c.is_ascii_graphic())
+        && rest.split_once('/').is_some_and(|(host, path)| !host.is_empty() && !path.is_empty())
 }

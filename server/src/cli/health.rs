@@ -3,9 +3,9 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use crate::client::Client;
-use crate::config::resolve_listen;
 use crate::config::setting::SERVER;
 use crate::config::values::Values;
+use crate::config::{ConfigRejected, resolve_listen, resolve_server};
 use crate::error::CommandError;
 
 #[cfg(test)]
@@ -17,9 +17,10 @@ mod tests;
 ///
 /// Fails if the address is invalid, or if the server is not healthy.
 pub async fn run(values: &Values) -> Result<String, CommandError> {
+    let refused = |problem| ConfigRejected(vec![problem]);
     let server = match values.get(&SERVER) {
-        Some(server) => server.text.clone(),
-        None => format!("http://{}", reachable(resolve_listen(values).map_err(CommandError::failed)?)),
+        Some(_) => resolve_server(values).map_err(refused)?,
+        None => format!("http://{}", reachable(resolve_listen(values).map_err(refused)?)),
     };
     Client::new(&server)?.get("/healthz").await?;
     Ok(format!("{server} is alive\n"))

@@ -8,9 +8,7 @@ use std::sync::Arc;
 use clap::Args;
 use ecs_scheduler_core::job::{FieldError, Job, JobContext, prepare_create, strip_read_only};
 use ecs_scheduler_core::schedule::Strictness;
-use ecs_scheduler_core::{
-    CheckResult, DEFAULT_MAX_TASKS, JobId, Launcher, ListFrom, Store, TriggerRegistry, fault,
-};
+use ecs_scheduler_core::{CheckResult, JobId, Launcher, ListFrom, Store, TriggerRegistry, fault};
 use serde_json::Value;
 
 use super::jobs;
@@ -81,8 +79,7 @@ impl JobSelection {
             store.close().await.map_err(|error| CommandError::caused("could not close the store", error))?;
             read?;
         } else {
-            let cx =
-                context(&registry, config.max_tasks.max(DEFAULT_MAX_TASKS), Strictness::Strict, launcher);
+            let cx = context(&registry, config.max_tasks, Strictness::Strict, launcher);
             let now = builder.clock().now();
             for file in &args.files {
                 for (name, document) in read_documents(file)?.items {

@@ -8,8 +8,8 @@ use serde_json::{Value, json};
 use super::jobs::show::{self, list};
 use super::jobs::{self, JobsCommand};
 use crate::client::{Client, escape, server_url};
-use crate::config::setting::SERVER;
 use crate::config::values::Values;
+use crate::config::{ConfigRejected, resolve_server};
 use crate::error::CommandError;
 use crate::output::table::{cell, table};
 
@@ -89,8 +89,11 @@ pub(super) async fn run(
     | ServerCommand::Decisions { client: args, .. }
     | ServerCommand::Stats(args)
     | ServerCommand::Replicas(args)) = command;
-    let server = args.server.as_deref().unwrap_or_else(|| values.text_or_default(&SERVER));
-    let client = &Client::new(server)?;
+    let server = match &args.server {
+        Some(server) => server.clone(),
+        None => resolve_server(values).map_err(|problem| ConfigRejected(vec![problem]))?,
+    };
+    let client = &Client::new(&server)?;
     let (answer, people): (Value, fn(&Value) -> String) = match command {
         ServerCommand::Jobs { command, .. } => return jobs::run(command, client, args.json, now).await,
         ServerCommand::Brake { command, .. } => (change_brake(command.as_ref(), client).await?, brake),

@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use super::nearest::nearest;
 use super::setting::{CONFIG_FILE, ListedSetting, Setting};
+use crate::input::read_text;
 
 #[cfg(test)]
 mod tests;
@@ -17,7 +18,7 @@ mod tests;
 /// Fails with one line per problem: the file cannot be read or is not YAML, a key is unknown, a value is not plain.
 pub(super) fn read(path: &Path, settings: &[ListedSetting]) -> Result<Vec<(Setting, String)>, Vec<String>> {
     let place = path.display();
-    let text = std::fs::read_to_string(path)
+    let text = read_text(path)
         .map_err(|error| vec![format!("could not read configuration file {place}: {error}")])?;
     parse(&text, settings)
         .map_err(|problems| problems.into_iter().map(|problem| format!("{place}: {problem}")).collect())

@@ -9,7 +9,7 @@ use ecs_scheduler_core::replica::ReplicaId;
 use super::choice::{StoreConfig, choose_launcher, choose_store, launcher_config};
 use super::setting::{
     ADVERTISE, ALLOWED_HOSTS, AUTH, AWS_ASSUME_ROLE, AWS_EXTERNAL_ID, DATA_DIR, HISTORY_DAYS, LAUNCHER,
-    LISTEN, LOG_FOLDER, LOG_LEVEL, ListedSetting, MAX_TASKS, NAME, Part, REPLICA, STORE, Setting,
+    LISTEN, LOG_FOLDER, LOG_LEVEL, ListedSetting, MAX_TASKS, NAME, Part, REPLICA, SERVER, STORE, Setting,
     TASK_VARIABLES,
 };
 use super::types::{
@@ -17,6 +17,7 @@ use super::types::{
     NAME_LIMIT, ReplicaConfig,
 };
 use super::values::Values;
+use crate::client::server_url;
 
 /// The kind of the launcher that checks jobs offline if none is chosen, and imported jobs always.
 const ECS: &str = "ecs";
@@ -39,6 +40,8 @@ impl Config {
         let max_tasks = collect_error(max_tasks(values), &mut problems);
         let history_days = collect_error(history_days(values), &mut problems);
         let replica = collect_error(replica(values), &mut problems).unwrap_or_default();
+        let assume_role = collect_error(assume_role(values), &mut problems).flatten();
+        collect_error(server(values), &mut problems);
         let level = collect_error(log_level(values), &mut problems);
         let task_variables = TASK_VARIABLES.parse_switch(values.text_or_default(&TASK_VARIABLES));
         let task_variables =
@@ -61,10 +64,7 @@ impl Config {
                 Some(launcher),
             ) if problems.is_empty() => {
                 let log = LogConfig { level, folder: values.get(&LOG_FOLDER).map(|v| v.text.clone().into()) };
-                let aws = AwsConfig {
-                    assume_role: text(values, &AWS_ASSUME_ROLE),
-                    external_id: text(values, &AWS_EXTERNAL_ID),
-                };
+                let aws = AwsConfig { assume_role, external_id: text(values, &AWS_EXTERNAL_ID) };
                 Ok(Self {
                     name,
                     listen,
@@ -94,7 +94,7 @@ impl Config {
 pub(crate) fn offline(values: &Values) -> Result<Config, ConfigRejected> {
     let of_a_server = [LISTEN.key, AUTH.key, REPLICA.key, ADVERTISE.key];
     let mut values = values.keeping(|setting| {
-        !matches!(setting.part, Part::Log | Part::Store) && !of_a_server.contains(&setting.key)
+        !matches!(setting.part, Part::Log | Part::Store | Part::Client) && !of_a_server.contains(&setting.key)
     });
     values.set(&STORE, "memory");
     let launchers = values.providers().launchers();
@@ -181,19 +181,57 @@ pub(crate) fn listen(values: &Values) -> Result<SocketAddr, String> {
 }
 
 fn allowed_hosts(values: &Values) -> Result<Vec<String>, String> {
-    let text = text(values, &ALLOWED_HOSTS).unwrap_or_default();
-    let names = text.split(',').map(str::trim).filter(|name| !name.is_empty());
+    let Some(text) = text(values, &ALLOWED_HOSTS) else { return Ok(Vec::new()) };
+    let refusal = |name: &str| {
+        format!(
+            "ECSS_ALLOWED_HOSTS has \"{name}\"; it must have names of hosts without scheme and port, separated by \
+             commas: scheduler.internal"
+        )
+    };
+    let mut names = text.split(',').map(str::trim).filter(|name| !name.is_empty()).peekable();
+    if names.peek().is_none() {
+        return Err(refusal(&text));
+    }
     let wrong = |byte: u8| !(byte.is_ascii_alphanumeric() || b"-._".contains(&byte));
     names
-        .map(|name| match name {
-            ANY_HOST => Ok(name.to_owned()),
-            _ if name.bytes().any(wrong) => Err(format!(
-                "ECSS_ALLOWED_HOSTS has \"{name}\"; it must have names of hosts without scheme and port, separated \
-                 by commas: scheduler.internal"
-            )),
-            _ => Ok(name.trim_end_matches('.').to_ascii_lowercase()),
+        .map(|name| match name.trim_end_matches('.') {
+            _ if name == ANY_HOST => Ok(name.to_owned()),
+            host if host.is_empty() || host.bytes().any(wrong) => Err(refusal(name)),
+            host => Ok(host.to_ascii_lowercase()),
         })
         .collect()
+}
+
+/// Resolves the role for other accounts. Its text was expanded: `{account}` is the placeholder.
+fn assume_role(values: &Values) -> Result<Option<String>, String> {
+    let Some(role) = text(values, &AWS_ASSUME_ROLE) else { return Ok(None) };
+    let parts: Vec<&str> = role.splitn(6, ':').collect();
+    let is_account =
+        |text: &str| text == "{account}" || (text.len() == 12 && text.bytes().all(|c| c.is_ascii_digit()));
+    let is_name = |text: &str| !text.is_empty() && text.bytes().all(|c| c.is_ascii_graphic());
+    match parts.as_slice() {
+        ["arn", partition, "iam", "", account, resource]
+            if is_name(partition)
+                && is_account(account)
+                && resource.strip_prefix("role/").is_some_and(is_name) =>
+        {
+            Ok(Some(role))
+        }
+        _ => Err(format!(
+            "ECSS_AWS_ASSUME_ROLE is \"{role}\"; it must be the ARN of a role, such as \
+             arn:aws:iam::{{{{account}}}}:role/ecs-scheduler-read"
+        )),
+    }
+}
+
+/// Resolves the server of commands.
+///
+/// # Errors
+///
+/// Fails when it is not the URL of a server.
+pub(crate) fn server(values: &Values) -> Result<String, String> {
+    let text = values.text_or_default(&SERVER);
+    server_url(text).map_err(|why| format!("ECSS_SERVER is \"{text}\"; {why}"))
 }
 
 fn replica(values: &Values) -> Result<ReplicaConfig, String> {
@@ -201,7 +239,10 @@ fn replica(values: &Values) -> Result<ReplicaConfig, String> {
         .map(|name| ReplicaId::new(&name).map_err(|error| format!("ECSS_REPLICA is \"{name}\"; {error}")));
     let advertise = text(values, &ADVERTISE).map(|url| {
         let host = url.strip_prefix("http://").map(|rest| rest.trim_end_matches('/'));
-        match host.filter(|host| !host.is_empty() && !host.contains(['/', '?', '#', '@', ' '])) {
+        let is_host = |host: &&str| {
+            !host.contains(['/', '?', '#', '@']) && server_url(&format!("http://{host}")).is_ok()
+        };
+        match host.filter(is_host) {
             Some(host) => Ok(format!("http://{host}")),
             None => Err(format!("ECSS_ADVERTISE is \"{url}\"; it must be like http://10.0.0.7:5000")),
         }

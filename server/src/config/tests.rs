@@ -1,6 +1,10 @@
-use ecs_scheduler_core::ProviderDescriptor;
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStringExt as _;
 
-use super::values::{Environment, Flags, Origin, Values};
+use ecs_scheduler_core::ProviderDescriptor;
+use rustix::fs::{CWD, FileType, Mode, mknodat};
+
+use super::values::{Environment, Flags, Origin, Values, decode_environment};
 use super::{Chosen, Config, LogLevel, report, setting};
 use crate::server::Server;
 
@@ -77,7 +81,8 @@ fn allowed_hosts_are_names_without_scheme_and_port() {
         |text| resolve(&[("ECSS_LAUNCHER", "local"), ("ECSS_ALLOWED_HOSTS", text)]).unwrap().allowed_hosts;
     assert_eq!(hosts(" Scheduler.Internal, jobs ,"), ["scheduler.internal", "jobs"]);
     assert_eq!(hosts("*"), ["*"]);
-    for wrong in ["http://a", "a:5000", "a b", "*.example"] {
+    assert_eq!(hosts("jobs."), ["jobs"]);
+    for wrong in ["http://a", "a:5000", "a b", "*.example", ".", ","] {
         let problem = problem(&[("ECSS_LAUNCHER", "local"), ("ECSS_ALLOWED_HOSTS", wrong)]);
         assert!(problem.contains(wrong) && problem.contains("scheduler.internal"), "{problem}");
     }
@@ -216,6 +221,46 @@ fn tasks_get_firing_variables_unless_switched_off() {
 
 #[cfg(feature = "aws")]
 #[test]
+fn names_roles_and_urls_of_another_form_are_refused() {
+    let cluster = ("ECSS_ECS_CLUSTER", "main");
+    let wrong = [
+        ("ECSS_ECS_CLUSTER", "a b"),
+        ("ECSS_ECS_CLUSTER", "arn:x"),
+        ("ECSS_ECS_EVENTS_QUEUE", "a b"),
+        ("ECSS_ECS_EVENTS_QUEUE", ".fifo"),
+        ("ECSS_ECS_EVENTS_QUEUE", "https://sqs.eu-west-1.amazonaws.com"),
+        ("ECSS_ECS_EVENTS_QUEUE", "sqs://host/1/events"),
+        ("ECSS_AWS_ASSUME_ROLE", "x"),
+        ("ECSS_AWS_ASSUME_ROLE", "arn:aws:iam::1:role/read"),
+        ("ECSS_AWS_ASSUME_ROLE", "arn:aws:iam::123456789012:user/read"),
+        ("ECSS_AWS_ASSUME_ROLE", "arn:aws:iam::123456789012:role/"),
+        ("ECSS_ADVERTISE", "http://host:notaport"),
+        ("ECSS_ADVERTISE", "http://a b"),
+        ("ECSS_ADVERTISE", "http://"),
+        ("ECSS_SERVER", "x y"),
+        ("ECSS_SERVER", "http://host:notaport"),
+    ];
+    for (name, value) in wrong {
+        let text = problem(&[cluster, (name, value)]);
+        assert!(text.starts_with(&format!("{name} is \"{value}\"; ")), "{text}");
+    }
+    let right = [
+        ("ECSS_ECS_CLUSTER", "batch_1"),
+        ("ECSS_ECS_CLUSTER", "arn:aws-cn:ecs:cn-north-1:123456789012:cluster/batch"),
+        ("ECSS_ECS_EVENTS_QUEUE", "task-events_1"),
+        ("ECSS_ECS_EVENTS_QUEUE", "events.fifo"),
+        ("ECSS_ECS_EVENTS_QUEUE", "http://localhost:4566/123456789012/events"),
+        ("ECSS_AWS_ASSUME_ROLE", "arn:aws-us-gov:iam::123456789012:role/path/read"),
+        ("ECSS_ADVERTISE", "http://[fd00::7]:5000/"),
+        ("ECSS_SERVER", "http://jobs.internal/api/"),
+    ];
+    for pair in right {
+        assert!(resolve(&[cluster, pair]).is_ok(), "{pair:?}");
+    }
+}
+
+#[cfg(feature = "aws")]
+#[test]
 fn the_role_for_other_accounts_keeps_its_place_for_the_number() {
     let role = "arn:aws:iam::{{account}}:role/read";
     let config = resolve(&[("ECSS_ECS_CLUSTER", "main"), ("ECSS_AWS_ASSUME_ROLE", role)]).unwrap();
@@ -296,6 +341,34 @@ fn flags_win_over_environment_and_environment_over_file() {
 fn a_file_that_is_not_there_is_an_error() {
     let text = problem(&[("ECSS_CONFIG_FILE", "/nowhere/settings.yaml")]);
     assert!(text.starts_with("could not read configuration file /nowhere/settings.yaml: "), "{text}");
+}
+
+#[test]
+fn a_configuration_file_without_an_end_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let pipe = folder.path().join("pipe");
+    mknodat(CWD, &pipe, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
+    let pipe = pipe.to_str().unwrap();
+    for (file, reason) in [("/dev/zero", "it is longer than 64 MiB"), (pipe, "it is a pipe without a writer")]
+    {
+        let text = problem(&[("ECSS_CONFIG_FILE", file)]);
+        assert_eq!(text, format!("could not read configuration file {file}: {reason}"));
+    }
+}
+
+#[test]
+fn settings_that_are_not_utf_8_are_refused_and_other_variables_left_out() {
+    let decode = |pairs: &[(&[u8], &[u8])]| {
+        let text = |bytes: &[u8]| OsString::from_vec(bytes.to_vec());
+        decode_environment(pairs.iter().map(|(name, value)| (text(name), text(value))))
+    };
+    let fine = decode(&[(b"ECSS_NAME", b"blue"), (b"LS_COLORS", b"\xff"), (b"\xff", b"x")]);
+    assert_eq!(fine, Ok(environment(&[("ECSS_NAME", "blue")])));
+    let wrong = decode(&[(b"ECSS_NAME", b"blue"), (b"ECSS_DATA_DIR", b"/x/\xff"), (b"ECSS_\xff", b"")]);
+    assert_eq!(
+        wrong.unwrap_err(),
+        ["ECSS_DATA_DIR is not UTF-8", "the name of the variable ECSS_\u{fffd} is not UTF-8"]
+    );
 }
 
 #[test]

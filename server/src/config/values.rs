@@ -1,6 +1,7 @@
 //! Raw values of the settings from flags, environment and file, each with its source.
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -60,13 +61,31 @@ pub struct Values {
     pub warnings: Vec<String>,
 }
 
-/// Reads the environment of this process. Variables that are not UTF-8 are left out.
+/// Reads the environment of this process.
+///
+/// # Errors
+///
+/// Fails with one line for each variable that begins with `ECSS_` and is not UTF-8. Other such variables are left out.
 #[expect(clippy::disallowed_methods, reason = "the one place where the environment is read")]
-#[must_use]
-pub fn environment() -> Environment {
-    std::env::vars_os()
-        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
-        .collect()
+pub fn environment() -> Result<Environment, Vec<String>> {
+    decode_environment(std::env::vars_os())
+}
+
+pub(super) fn decode_environment(
+    variables: impl Iterator<Item = (OsString, OsString)>,
+) -> Result<Environment, Vec<String>> {
+    let (mut environment, mut problems) = (Environment::new(), Vec::new());
+    for (name, value) in variables {
+        match (name.into_string(), value.into_string()) {
+            (Ok(name), Ok(value)) => drop(environment.insert(name, value)),
+            (Ok(name), Err(_)) if name.starts_with("ECSS_") => problems.push(format!("{name} is not UTF-8")),
+            (Err(name), _) if name.as_encoded_bytes().starts_with(b"ECSS_") => {
+                problems.push(format!("the name of the variable {} is not UTF-8", name.display()));
+            }
+            (Ok(_) | Err(_), _) => {}
+        }
+    }
+    if problems.is_empty() { Ok(environment) } else { Err(problems) }
 }
 
 impl Values {

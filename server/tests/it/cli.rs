@@ -1,6 +1,8 @@
 //! The real program: its commands, exit codes and signals.
 
+use std::ffi::OsStr;
 use std::io::{BufRead as _, BufReader};
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 
@@ -260,6 +262,34 @@ fn a_configuration_that_is_refused_ends_with_its_own_code() {
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "nothing is made before all is well");
 }
 
+#[test]
+fn the_configured_number_of_tasks_bounds_a_job_in_doctor_and_evaluate_alike() {
+    let folder = tempfile::tempdir().unwrap();
+    let job = r#"{"id": "many", "taskDefinition": "t", "schedule": "rate(1 minute)", "maxCount": 40}"#;
+    std::fs::write(folder.path().join("job.json"), job).unwrap();
+    for arguments in [&["doctor", "job.json"][..], &["evaluate", "job.json", "--given", "demand=1"]] {
+        let environment = [("ECSS_LAUNCHER", "local"), ("ECSS_STORE", "memory"), ("ECSS_MAX_TASKS", "20")];
+        let output = program(folder.path(), arguments, &environment);
+        assert_eq!(output.status.code(), Some(1), "{arguments:?}");
+        let said = out(&output) + &err(&output);
+        assert!(said.contains("/maxCount: Must be between 1 and 20."), "{said}");
+    }
+}
+
+#[test]
+fn a_setting_that_is_not_utf_8_is_refused_by_config_check_and_serve_alike() {
+    let folder = tempfile::tempdir().unwrap();
+    for arguments in [&["config", "check"][..], &["serve"]] {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_ecs-scheduler"));
+        command.args(arguments).current_dir(folder.path()).env_clear().env("ECSS_LAUNCHER", "local");
+        command.env("ECSS_DATA_DIR", OsStr::from_bytes(b"x/\xff")).stdin(Stdio::null());
+        let output = command.output().unwrap();
+        assert_eq!(output.status.code(), Some(3));
+        assert_eq!(err(&output), "error: ECSS_DATA_DIR is not UTF-8\n");
+    }
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "nothing is made before all is well");
+}
+
 // The available and missing settings depend on the build.
 #[cfg(feature = "aws")]
 #[test]
@@ -270,6 +300,19 @@ fn config_check_shows_effective_values_and_their_sources() {
     let output = program(folder.path(), &["config", "check", "--listen", "127.0.0.1:81"], &environment);
     assert_eq!(output.status.code(), Some(0), "{}", err(&output));
     assert_snapshot!(out(&output));
+}
+
+#[test]
+fn a_server_setting_that_is_no_url_is_refused_by_every_command_that_reads_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let environment = [("ECSS_LAUNCHER", "local"), ("ECSS_SERVER", "x y")];
+    for arguments in [&["jobs", "list"][..], &["health"], &["config", "check"], &["serve"]] {
+        let output = program(folder.path(), arguments, &environment);
+        assert_eq!(output.status.code(), Some(3), "{arguments:?}");
+        assert_eq!(err(&output), "error: ECSS_SERVER is \"x y\"; this build speaks http:// only\n");
+    }
+    let output = program(folder.path(), &["jobs", "list", "--server", "http://127.0.0.1:1"], &environment);
+    assert_eq!(output.status.code(), Some(4), "the flag replaces the setting");
 }
 
 #[cfg(all(feature = "aws", feature = "postgres"))]

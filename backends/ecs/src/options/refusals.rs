@@ -256,14 +256,18 @@ fn roles(options: &LaunchOptions, found: &mut Vec<ConfigError>) {
     }
 }
 
+/// Tells whether a text is the name or the ARN of a cluster.
+pub(crate) fn is_cluster(text: &str) -> bool {
+    is_name(match text.strip_prefix("arn:") {
+        Some(arn) => arn.rsplit_once(":cluster/").map_or("", |(_, name)| name),
+        None => text,
+    })
+}
+
 /// Checks the region, the cluster's name, and that ARNs are of the region that the job names.
 fn regions(task: &TaskSpec, options: &LaunchOptions, found: &mut Vec<ConfigError>) {
     let cluster = options.cluster.as_deref().unwrap_or("default");
-    let name = match cluster.strip_prefix("arn:") {
-        Some(arn) => arn.rsplit_once(":cluster/").map_or("", |(_, name)| name),
-        None => cluster,
-    };
-    if !is_name(name) {
+    if !is_cluster(cluster) {
         let message = "Must be the name or the ARN of a cluster: up to 255 letters, digits, `_` and `-`.";
         found.push(ConfigError::at("/launch/cluster", message));
     }
