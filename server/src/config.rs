@@ -24,9 +24,11 @@ pub(crate) use resolve::{
     offline_on_ecs as resolve_offline_on_ecs, server as resolve_server,
 };
 pub use types::{
-    ANY_HOST, AwsConfig, Config, ConfigRejected, HISTORY_DAYS_LIMIT, LogConfig, LogLevel, MAX_TASKS_LIMIT,
-    NAME_LIMIT, ReplicaConfig,
+    ANY_HOST, AwsConfig, Config, HISTORY_DAYS_LIMIT, LogConfig, LogLevel, MAX_TASKS_LIMIT, NAME_LIMIT,
+    ReplicaConfig,
 };
+
+pub use crate::error::ConfigRejected;
 
 #[cfg(test)]
 mod tests;

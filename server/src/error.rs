@@ -1,11 +1,11 @@
 //! Errors of commands, and their exit codes.
 
 use std::error::Error as _;
+use std::fmt;
 use std::process::ExitCode;
 
 use ecs_scheduler_core::fault;
 
-use crate::config::ConfigRejected;
 use crate::output::printable_lines;
 
 /// The exit codes, as `doc/cli.md` lists them. Code 2 is clap's own.
@@ -18,6 +18,16 @@ pub const EXIT_CODES: &[(u8, &str)] = &[
     (5, "the server refused the request, or `jobs fire` launched nothing"),
     (130, "a second signal ended the server before it had stopped"),
 ];
+
+/// The problems of an invalid configuration, one line each.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub struct ConfigRejected(pub Vec<String>);
+
+impl fmt::Display for ConfigRejected {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.join("\n"))
+    }
+}
 
 /// The reason why a command failed.
 #[derive(Debug, thiserror::Error)]

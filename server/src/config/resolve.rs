@@ -13,11 +13,12 @@ use super::setting::{
     TASK_VARIABLES,
 };
 use super::types::{
-    ANY_HOST, AwsConfig, Config, ConfigRejected, HISTORY_DAYS_LIMIT, LogConfig, LogLevel, MAX_TASKS_LIMIT,
-    NAME_LIMIT, ReplicaConfig,
+    ANY_HOST, AwsConfig, Config, HISTORY_DAYS_LIMIT, LogConfig, LogLevel, MAX_TASKS_LIMIT, NAME_LIMIT,
+    ReplicaConfig,
 };
 use super::values::Values;
 use crate::client::server_url;
+use crate::error::ConfigRejected;
 
 /// The kind of the launcher that checks jobs offline if none is chosen, and imported jobs always.
 const ECS: &str = "ecs";

@@ -1,6 +1,5 @@
 //! The resolved configuration.
 
-use std::fmt;
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::path::PathBuf;
@@ -119,15 +118,5 @@ impl FromStr for LogLevel {
                 "\"{text}\" is not a log level; known are CRITICAL, ERROR, WARNING, INFO, DEBUG, TRACE"
             )),
         }
-    }
-}
-
-/// The problems of an invalid configuration, one line each.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub struct ConfigRejected(pub Vec<String>);
-
-impl fmt::Display for ConfigRejected {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0.join("\n"))
     }
 }
