@@ -145,6 +145,8 @@ impl FiringDriver {
     async fn end(&mut self, state: FiringState, outcome: TickOutcome, note: String) -> Interruption {
         if outcome == TickOutcome::Coalesced {
             tracing::info!(state = state.as_str(), note, "a firing ended");
+        } else if self.is_repeated(&note) {
+            tracing::debug!(state = state.as_str(), note, "a firing ended");
         } else {
             tracing::warn!(state = state.as_str(), note, "a firing ended");
         }
@@ -257,6 +259,12 @@ impl FiringDriver {
             let failed = FailedTicks::new(failing, since, engine.is_last_tick(firing).await);
             engine.process.faults.record_failed_ticks(engine.number, firing.uid, failed);
         }
+    }
+
+    /// Tells whether the launch of the job's tick before failed for the same reason. A firing by hand repeats nothing.
+    fn is_repeated(&self, reason: &str) -> bool {
+        let Self { engine, firing, .. } = self;
+        firing.origin == Origin::Tick && engine.process.faults.is_repeated(&firing.uid, reason)
     }
 
     /// Hands the firing off to the task monitor, or forgets it.

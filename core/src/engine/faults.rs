@@ -1,7 +1,8 @@
 //! Tracks sources, counts and launches that fail: for which jobs, and since when.
 //!
 //! Many jobs may read one source. The log has one line when a source begins to fail for the first of them, and one when
-//! the last of them can read it again.
+//! the last of them can read it again. It has one line when the launches of a job begin to fail for a reason, and one when the
+//! job launches again.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -166,10 +167,23 @@ impl Faults {
     /// launches work again.
     pub(crate) fn record_decided(&self, uid: &JobUid, launched: bool) {
         let mut known = self.0.lock();
-        let of_launch = |outcome| matches!(outcome, TickOutcome::LaunchFailed | TickOutcome::Unknown);
-        if known.jobs.get(uid).is_some_and(|(_, row)| launched || !of_launch(row.failing.outcome)) {
+        let Some((_, FailedTicks { failing: Failing { outcome, since, ticks, .. }, .. })) =
+            known.jobs.get(uid)
+        else {
+            return;
+        };
+        let of_launch = matches!(outcome, TickOutcome::LaunchFailed | TickOutcome::Unknown);
+        if launched && of_launch {
+            tracing::warn!(%since, failed_ticks = ticks, "a job launches again");
+        }
+        if launched || !of_launch {
             known.jobs.remove(uid);
         }
+    }
+
+    /// Tells whether the newest tick of a job failed for a reason, or for one that ends with it.
+    pub(crate) fn is_repeated(&self, uid: &JobUid, reason: &str) -> bool {
+        self.0.lock().jobs.get(uid).is_some_and(|(_, row)| row.failing.reason.ends_with(reason))
     }
 
     /// Forgets a job that was removed or edited.

@@ -337,14 +337,18 @@ impl FiringDriver {
         self.finish(to, TickOutcome::Partial).await
     }
 
-    /// Logs why a call failed that is repeated; once as long as the reason stays the same. The end of a firing is logged where it
-    /// ends.
+    /// Logs why a call failed that is repeated; once as long as the reason stays the same, also over the ticks of a job. The end of
+    /// a firing is logged where it ends.
     pub(super) fn log_failure(&mut self, error: &str) {
         if self.logged_failure.as_deref() == Some(error) {
             return;
         }
         self.logged_failure = Some(error.to_owned());
-        tracing::warn!(error, "a launch failed; retrying");
+        if self.is_repeated(error) {
+            tracing::debug!(error, "a launch failed; retrying");
+        } else {
+            tracing::warn!(error, "a launch failed; retrying");
+        }
     }
 }
 

@@ -246,6 +246,44 @@ async fn refused_firing_is_logged_once_and_a_repeated_refusal_once_for_each_reas
 }
 
 #[tokio::test(start_paused = true)]
+async fn launches_that_are_refused_the_same_way_are_logged_once_and_once_when_they_work() {
+    let (log, _guard) = Log::listen();
+    let stage = Stage::at("2026-01-01T10:00:30Z");
+    let stored = stage.world.create("job", &every_minute()).await.unwrap();
+    let life = stage.world.boot(StoreFaults::default(), 0).await.unwrap();
+    deny(&stage, 5);
+    stage.until("2026-01-01T10:05:30Z").await;
+    let began = log.with("WARN");
+    assert!(began.len() == 1 && began[0].contains("could not run task"), "{began:#?}");
+    assert_eq!(life.engine.failing(&stored.uid).unwrap().ticks, 5);
+    assert_eq!(life.engine.counters().ticks(TickOutcome::LaunchFailed), 5);
+    stage.until("2026-01-01T10:07:30Z").await;
+    let lines = log.with("WARN");
+    assert_eq!(lines.len(), 2, "{lines:#?}");
+    assert!(lines[1].contains("a job launches again") && lines[1].contains("failed_ticks=5"), "{lines:#?}");
+    assert!(lines[1].contains("job=job"), "{lines:#?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn launch_that_fails_for_another_reason_than_the_tick_before_is_logged() {
+    let (log, _guard) = Log::listen();
+    let stage = Stage::at("2026-01-01T10:00:30Z");
+    stage.world.create("job", &every_minute()).await.unwrap();
+    let life = stage.world.boot(StoreFaults::default(), 0).await.unwrap();
+    deny(&stage, 2);
+    stage.launcher.script.lock().push_back(Script::Refuse { all_but: 0, retryable: false });
+    deny(&stage, 2);
+    stage.until("2026-01-01T10:05:30Z").await;
+    let lines = log.with("a firing ended");
+    assert_eq!(lines.len(), 3, "{lines:#?}");
+    assert!(lines[1].contains("refused: "), "{lines:#?}");
+    deny(&stage, 1);
+    life.engine.fire_now(&ecs_scheduler_core::JobId::new("job").unwrap(), Default::default()).await.unwrap();
+    stage.until("2026-01-01T10:05:40Z").await;
+    assert_eq!(log.with("a firing ended").len(), 4, "a firing by hand is logged in any case");
+}
+
+#[tokio::test(start_paused = true)]
 async fn decision_names_the_tasks_that_it_counts_and_since_when_they_run() {
     let stage = Stage::at("2026-01-01T10:00:30Z");
     *stage.launcher.run_for.lock() = None;
