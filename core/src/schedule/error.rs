@@ -116,14 +116,18 @@ impl ScheduleError {
         self.0.allowed
     }
 
-    /// The nearest known name, for an unknown time zone.
+    /// The name that was probably meant, for an unknown time zone.
     pub fn nearest(&self) -> Option<&str> {
         self.0.nearest.as_deref()
     }
 
-    /// The message, followed by the hint.
+    /// The message, followed by the hint or by the time zone that was probably meant.
     pub fn explained(&self) -> String {
-        self.hint().map_or_else(|| self.to_string(), |hint| format!("{self}; {hint}"))
+        match (self.hint(), self.nearest()) {
+            (Some(hint), _) => format!("{self}; {hint}"),
+            (None, Some(zone)) => format!("{self} (did you mean {zone}?)"),
+            (None, None) => self.to_string(),
+        }
     }
 
     /// A hint for texts that look like another scheduler's syntax: a sentence that can follow the message.

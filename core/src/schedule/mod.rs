@@ -43,6 +43,7 @@ mod times;
 mod union;
 mod years;
 mod zone;
+mod zone_names;
 mod zoned_iter;
 
 use std::fmt;

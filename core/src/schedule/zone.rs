@@ -15,6 +15,7 @@ use jiff::tz::{TimeZone, TimeZoneDatabase};
 use parking_lot::RwLock;
 
 use super::error::ScheduleError;
+use super::zone_names::nearest_name;
 
 /// Seconds since the epoch from which the table is complete; no schedule names a year before 1970.
 const TABLE_START: i64 = -7 * 86_400;
@@ -49,29 +50,6 @@ const FIXED: [(&str, &str); 4] = [
     ("MST", "where the clock changes in summer, `America/Denver` follows it"),
     ("HST", "`Pacific/Honolulu` is the same, and `America/Adak` follows the clock of the Aleutian Islands"),
     ("Factory", "it means that no zone is set; write the zone, or `UTC`"),
-];
-
-/// Abbreviations that are no names of the database, and the zone whose time of winter or summer they name.
-const ABBREVIATIONS: [(&str, &str); 19] = [
-    ("AEDT", "Australia/Sydney"),
-    ("AEST", "Australia/Sydney"),
-    ("AKDT", "America/Anchorage"),
-    ("AKST", "America/Anchorage"),
-    ("BST", "Europe/London"),
-    ("CDT", "America/Chicago"),
-    ("CEST", "Europe/Berlin"),
-    ("CST", "America/Chicago"),
-    ("EDT", "America/New_York"),
-    ("EEST", "Europe/Athens"),
-    ("HKT", "Asia/Hong_Kong"),
-    ("JST", "Asia/Tokyo"),
-    ("KST", "Asia/Seoul"),
-    ("MDT", "America/Denver"),
-    ("MSK", "Europe/Moscow"),
-    ("PDT", "America/Los_Angeles"),
-    ("PST", "America/Los_Angeles"),
-    ("SGT", "Asia/Singapore"),
-    ("WEST", "Europe/Lisbon"),
 ];
 
 /// A time zone with its table of changes.
@@ -180,7 +158,7 @@ pub(super) fn at(seconds: i64) -> Timestamp {
 /// as `+01:00`, abbreviations that IANA does not list (`PST`) and surrounding blanks are refused.
 ///
 /// # Errors
-/// A [`ScheduleError`] of kind `TimeZone` that names the nearest known zone, if one is near.
+/// A [`ScheduleError`] of kind `TimeZone` that names the zone which was probably meant, if one can be told.
 ///
 /// # Example
 /// ```
@@ -201,28 +179,6 @@ pub fn parse_time_zone(name: &str) -> Result<TimeZone, ScheduleError> {
         .ok()
         .filter(listed)
         .ok_or_else(|| ScheduleError::time_zone(name, nearest_name(&DATABASE, name)))
-}
-
-/// The name that was probably meant: of places alone, since a fixed offset that is spelled alike is another offset.
-fn nearest_name(database: &TimeZoneDatabase, name: &str) -> Option<String> {
-    if name.len() > 64 {
-        return None;
-    }
-    let wanted = name.trim().to_lowercase();
-    let known = ABBREVIATIONS.iter().find(|(short, _)| short.eq_ignore_ascii_case(&wanted));
-    if let Some((_, zone)) = known {
-        return Some((*zone).to_owned());
-    }
-    let is_place = |name: &str| name.contains('/') && !name.starts_with("Etc/");
-    database
-        .available()
-        .filter(|known| is_place(known.as_str()))
-        .map(|known| {
-            (strsim::damerau_levenshtein(&known.as_str().to_lowercase(), &wanted), known.to_string())
-        })
-        .min()
-        .filter(|(distance, _)| *distance <= 3)
-        .map(|(_, known)| known)
 }
 
 /// Version of the bundled time-zone database, such as `2026f`.

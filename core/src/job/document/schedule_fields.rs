@@ -63,10 +63,7 @@ fn date(reader: &mut Reader<'_>, name: &str) -> Option<Timestamp> {
 fn timezone(reader: &mut Reader<'_>) -> String {
     let name = reader.field("timezone", |value, path| {
         let name = string(value, path)?;
-        parse_time_zone(name).map_err(|error| {
-            let near = error.nearest().map(|name| format!(" (did you mean {name}?)")).unwrap_or_default();
-            path.error(format!("{error}{near}"))
-        })?;
+        parse_time_zone(name).map_err(|error| path.error(error.explained()))?;
         Ok(name)
     });
     name.filter(|name| !name.is_empty()).unwrap_or("UTC").to_owned()
