@@ -102,7 +102,7 @@ pub(super) enum Spelling<'a> {
     Rate(&'a str),
     At(&'a str),
     Macro(&'a str),
-    /// An expression behind `CRON_TZ=` or `TZ=`, which is refused.
+    /// An expression behind `CRON_TZ=` or `TZ=`, inside `cron(…)` or not, which is refused.
     Zoned {
         zone: &'a str,
         rest: &'a str,
@@ -117,19 +117,21 @@ impl<'a> Spelling<'a> {
             let body = tail.trim_start().strip_prefix('(')?.strip_suffix(')')?;
             head.eq_ignore_ascii_case(name).then_some(body)
         };
+        let zoned = |text: &'a str| {
+            let zoned = ["CRON_TZ=", "TZ="].iter().find_map(|name| text.strip_prefix(name))?;
+            let (zone, rest) = zoned.split_once(char::is_whitespace).unwrap_or((zoned, ""));
+            Some(Self::Zoned { zone, rest: rest.trim() })
+        };
         if let Some(body) = inside("cron") {
-            Self::Cron(body)
+            zoned(body.trim_start()).unwrap_or(Self::Cron(body))
         } else if let Some(body) = inside("rate") {
             Self::Rate(body)
         } else if let Some(body) = inside("at") {
             Self::At(body)
         } else if let Some(name) = trimmed.strip_prefix('@') {
             Self::Macro(name)
-        } else if let Some(zoned) = ["CRON_TZ=", "TZ="].iter().find_map(|name| trimmed.strip_prefix(name)) {
-            let (zone, rest) = zoned.split_once(char::is_whitespace).unwrap_or((zoned, ""));
-            Self::Zoned { zone, rest: rest.trim() }
         } else {
-            Self::Fields(text)
+            zoned(trimmed).unwrap_or(Self::Fields(text))
         }
     }
 }

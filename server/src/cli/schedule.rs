@@ -2,7 +2,7 @@
 
 use clap::Args;
 use ecs_scheduler_core::schedule::{PLACEHOLDER_JOB, Schedule, ScheduleSpec, resolve_wildcards};
-use ecs_scheduler_core::{Clock, Timestamp};
+use ecs_scheduler_core::{Clock, JobId, Timestamp};
 use jiff::fmt::temporal::DateTimePrinter;
 use serde_json::{Value, json};
 
@@ -17,7 +17,7 @@ pub struct NextArgs {
     expressions: Vec<String>,
     /// Job name that resolves each `?`
     #[arg(long, value_name = "JOB", default_value = PLACEHOLDER_JOB)]
-    id: String,
+    id: JobId,
     /// The time zone
     #[arg(long, value_name = "ZONE", default_value = "UTC")]
     timezone: String,
@@ -43,13 +43,10 @@ pub fn next(args: &NextArgs, clock: &dyn Clock) -> Result<String, CommandError> 
 }
 
 fn answer(args: &NextArgs, clock: &dyn Clock) -> Result<Value, CommandError> {
-    let resolve = |text: &String| resolve_wildcards(text, &args.id).into_owned();
+    let resolve = |text: &String| resolve_wildcards(text, args.id.as_str()).into_owned();
     let expressions: Vec<String> = args.expressions.iter().map(resolve).collect();
     let spec = ScheduleSpec { timezone: Some(&args.timezone), ..ScheduleSpec::written(&expressions) };
-    let schedule = Schedule::parse(&spec).map_err(|error| {
-        let near = error.nearest().map(|name| format!(" (did you mean {name}?)"));
-        CommandError::failed(error.explained() + near.as_deref().unwrap_or_default())
-    })?;
+    let schedule = Schedule::parse(&spec).map_err(|error| CommandError::failed(error.explained()))?;
     let after = args.after.unwrap_or_else(|| clock.now());
     let zone = schedule.time_zone().clone();
     let print = |tick: Timestamp| {

@@ -345,6 +345,14 @@ fn syntax_that_belongs_to_another_field_is_rejected_with_a_hint() {
             "CRON_TZ=America/New_York 0 9 * * 1-5",
             "write `cron(0 9 * * 1-5)` and set `timezone` to \"America/New_York\"",
         ),
+        (
+            "cron(CRON_TZ=Europe/Berlin 0 9 * * *)",
+            "write `cron(0 9 * * *)` and set `timezone` to \"Europe/Berlin\"",
+        ),
+        (
+            "cron( TZ=Asia/Tokyo 0 9 ? * MON *)",
+            "write `cron(0 9 ? * MON *)` and set `timezone` to \"Asia/Tokyo\"",
+        ),
         ("TZ=Asia/Tokyo @daily", "write `@daily` and set `timezone` to \"Asia/Tokyo\""),
         ("0 0 12 * * ?", "this looks like a line of Quartz: write `cron(0 12 * * ? *)`"),
         ("0 0/5 14,18 * * ?", "write `cron(0/5 14,18 * * ? *)`"),
