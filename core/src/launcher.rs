@@ -96,7 +96,7 @@ pub struct Refusal {
     pub retryable: bool,
     /// The known cause.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub diagnosis: Option<Diagnosis>,
+    pub diagnosis: Option<Box<Diagnosis>>,
 }
 
 impl Refusal {
@@ -116,7 +116,7 @@ impl Refusal {
     /// Adds the known cause, if there is one.
     #[must_use]
     pub fn with_diagnosis(mut self, diagnosis: Option<Diagnosis>) -> Self {
-        self.diagnosis = diagnosis;
+        self.diagnosis = diagnosis.map(Box::new);
         self
     }
 }

@@ -9,7 +9,7 @@ use aws_credential_types::provider::error::CredentialsError;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
-use ecs_scheduler_core::fault::{Failure, chain};
+use ecs_scheduler_core::fault::Failure;
 use ecs_scheduler_core::{FaultKind, LaunchError, StoreError, TriggerError, failure_methods};
 
 use crate::skew::Skew;
@@ -52,7 +52,7 @@ impl Fault {
     /// Makes a fault from a failure to load credentials, which happens before anything is sent.
     pub(crate) fn from_credentials_error(error: CredentialsError, attempted: &str) -> Self {
         let problem = CredentialsProblem::find(&error);
-        let said = one_line(&chain(&error));
+        let said = quote(&error);
         Self::without_credentials(problem, attempted).with_source(said)
     }
 
@@ -86,7 +86,7 @@ impl Fault {
             return Self::unanswered(message).caused_by(error);
         }
         if let problem @ Some(_) = CredentialsProblem::find(&error) {
-            let said = one_line(&std::error::Error::source(&error).map(chain).unwrap_or_default());
+            let said = std::error::Error::source(&error).map(quote).unwrap_or_default();
             return Self::without_credentials(problem, &attempted).with_source(said);
         }
         if matches!(error, SdkError::ConstructionFailure(_)) {
@@ -251,9 +251,10 @@ fn remedy(meaning: Meaning, service_message: &str, skew: Option<Skew>) -> Option
     Some(text)
 }
 
-/// Joins the lines of a text.
-fn one_line(text: &str) -> String {
-    text.lines().map(str::trim).collect::<Vec<_>>().join("; ")
+/// Joins an error with its sources, and the lines of their texts.
+fn quote(error: &(dyn std::error::Error + 'static)) -> String {
+    let texts: Vec<String> = sources(error).map(ToString::to_string).collect();
+    texts.join(": ").lines().map(str::trim).collect::<Vec<_>>().join("; ")
 }
 
 fn sources<'a>(

@@ -47,7 +47,7 @@ impl LauncherCalls {
         for refusal in &mut report.refused {
             make_line(&mut refusal.reason);
             refusal.detail.iter_mut().for_each(make_line);
-            refusal.diagnosis.iter_mut().for_each(clean_diagnosis);
+            refusal.diagnosis.iter_mut().for_each(|known| clean_diagnosis(known));
         }
         Ok(report)
     }

@@ -27,10 +27,6 @@ impl Job {
         if self.policy.mode != Mode::Total {
             warnings.extend(self.remarks.against_queue_modes.iter().cloned());
         }
-        let floor = self.scaling.floor.get();
-        if let Some(cap) = self.scaling.cap.filter(|cap| cap.get() < floor) {
-            warnings.push(format!("taskCount {floor} is above maxCount {cap}: at most {cap} run at a time"));
-        }
         warnings
     }
 }

@@ -159,7 +159,7 @@ async fn cluster_that_cannot_be_described_does_not_hide_the_tasks_of_another() {
     let observed = launcher.observe(&[far.clone(), near.clone()]).await.unwrap();
     assert_eq!(observed.states.iter().map(|state| &state.task_id).collect::<Vec<_>>(), [&near]);
     let [unread] = &observed.unread[..] else { panic!("{observed:?}") };
-    assert_eq!(unread.tasks, [far.clone()]);
+    assert_eq!(unread.tasks, std::slice::from_ref(&far));
     assert!(chain(&unread.error).contains("aaa"), "{}", chain(&unread.error));
     rig.fake.faults().clear();
     assert_eq!(launcher.observe(&[far, near]).await.unwrap().states.len(), 2);

@@ -245,7 +245,7 @@ impl From<Answer> for AnswerView {
 impl From<Refusal> for RefusalView {
     fn from(refusal: Refusal) -> Self {
         let Refusal { reason, detail, retryable, diagnosis, .. } = refusal;
-        Self { reason, detail, retryable, diagnosis: diagnosis.map(DiagnosisView::from) }
+        Self { reason, detail, retryable, diagnosis: diagnosis.map(|known| DiagnosisView::from(*known)) }
     }
 }
 

@@ -25,21 +25,7 @@ pub(super) fn jobs(answer: &Value, now: Timestamp) -> String {
             cell(&job["trigger"]["type"]),
             format!("{}…{}", cell(&job["taskCount"]), cell(&job["maxCount"])),
             cell(&job["lastRun"]),
-            match &job["retrying"]["nextTry"] {
-                _ if is_suspended(job, now) => "suspended".to_owned(),
-                Value::String(moment) => format!("retrying, next try {moment}"),
-                _ if job["failing"].is_object() => {
-                    format!(
-                        "{}, failing: {}",
-                        cell(&job["estimatedNextRun"]),
-                        cell(&job["failing"]["outcome"])
-                    )
-                }
-                _ if job["failingTasks"].is_object() => {
-                    format!("{}, tasks fail", cell(&job["estimatedNextRun"]))
-                }
-                _ => cell(&job["estimatedNextRun"]),
-            },
+            next_run(job, now),
         ]
     };
     table(&["JOB", "SCHEDULE", "TRIGGER", "TASKS", "LAST RUN", "NEXT RUN"], jobs.iter().map(row))
@@ -49,6 +35,24 @@ pub(super) fn jobs(answer: &Value, now: Timestamp) -> String {
 fn is_suspended(job: &Value, now: Timestamp) -> bool {
     let until = job["suspension"]["until"].as_str().and_then(|until| until.parse::<Timestamp>().ok());
     job["suspended"] == true && until.is_none_or(|until| now < until)
+}
+
+/// Says when a job runs next, or why it does not, and whether it fails.
+fn next_run(job: &Value, now: Timestamp) -> String {
+    let next = cell(&job["estimatedNextRun"]);
+    if is_suspended(job, now) {
+        return "suspended".to_owned();
+    }
+    if let Some(moment) = job["retrying"]["nextTry"].as_str() {
+        return format!("retrying, next try {moment}");
+    }
+    if job["failing"].is_object() {
+        return format!("{next}, failing: {}", cell(&job["failing"]["outcome"]));
+    }
+    if job["failingTasks"].is_object() {
+        return format!("{next}, tasks fail");
+    }
+    next
 }
 
 pub(in crate::cli) fn created(answer: &Value) -> String {

@@ -23,6 +23,14 @@ async fn examine(stage: &Stage<'_>, jobs: &[(&str, Value)]) -> (bool, Vec<Value>
     (output.status.success(), seen["examinations"].as_array().unwrap().clone())
 }
 
+/// Returns the launch options of a job on instances, without the network that its definition needs: only AWS knows that.
+fn on_instances_without_network(job: &Value) -> Value {
+    let mut launch = job["launch"].clone();
+    launch["launchType"] = "EC2".into();
+    launch.as_object_mut().unwrap().remove("network");
+    launch
+}
+
 /// Returns the problems whose subject or text holds this.
 fn problems<'a>(seen: &'a [Value], word: &str) -> Vec<&'a Value> {
     seen.iter().filter(|look| look["ok"] == false && look.to_string().contains(word)).collect()
@@ -51,7 +59,7 @@ async fn doctor_finds_each_problem_of_a_job_and_no_other() {
     stage.define(&retired).await;
     cloud.ecs("DeregisterTaskDefinition", json!({"taskDefinition": format!("{retired}:1")})).await;
     let mut no_network = stage.job(&json!({}));
-    no_network["launch"].as_object_mut().unwrap().remove("network");
+    no_network["launch"] = on_instances_without_network(&no_network);
     let mut elsewhere = stage.job(&json!({}));
     elsewhere["launch"]["cluster"] = "no-such-cluster".into();
     let planted = [
@@ -235,7 +243,7 @@ async fn a_job_that_could_not_run_is_refused_where_it_is_wrong_if_that_is_asked_
         "overrides": [{"containerName": "mian"}],
         "trigger": {"type": "sqs", "queueName": "nowhere"},
     }));
-    planted["launch"].as_object_mut().unwrap().remove("network");
+    planted["launch"] = on_instances_without_network(&planted);
     let (status, answer) = playing.try_post("/jobs?validate=aws", &planted).await;
     assert_eq!(status, 400, "{answer}");
     let answer: Value = serde_json::from_str(&answer).unwrap();

@@ -23,18 +23,6 @@ fn a_jitter_longer_than_the_time_between_ticks_gives_a_warning() {
 }
 
 #[test]
-fn more_tasks_than_the_cap_allows_give_a_warning() {
-    let of = |counts: Value| warnings(plus(counts));
-    assert_eq!(
-        of(json!({"taskCount": 5, "maxCount": 2})),
-        ["taskCount 5 is above maxCount 2: at most 2 run at a time"]
-    );
-    for fits in [json!({"taskCount": 5, "maxCount": 5}), json!({"taskCount": 5}), json!({"maxCount": 1})] {
-        assert_eq!(of(fits.clone()), [""; 0], "{fits}");
-    }
-}
-
-#[test]
 fn warnings_include_the_schedule_of_the_trigger() {
     let provided = json!({"type": "gauge", "ticks": "cron(0 9 ? * 2-6 *)"});
     let own = warnings(plus(json!({"schedule": "0 0 8", "trigger": provided.clone()})));
