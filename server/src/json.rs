@@ -21,14 +21,14 @@ pub(crate) fn parse(text: &[u8]) -> Result<Value, serde_json::Error> {
 /// Reads JSON documents that follow each other. The first error ends them; otherwise as [`parse`].
 pub(crate) fn parse_many(text: &str) -> impl Iterator<Item = Result<Value, serde_json::Error>> + '_ {
     serde_json::Deserializer::from_str(text)
-        .into_iter::<Document>()
+        .into_iter::<UnboundedJson>()
         .map(|document| document.map(|document| document.0))
 }
 
 /// A JSON document without a size limit.
-struct Document(Value);
+struct UnboundedJson(Value);
 
-impl<'de> Deserialize<'de> for Document {
+impl<'de> Deserialize<'de> for UnboundedJson {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         Strict { count: &Cell::new(0), limit: usize::MAX }.deserialize(deserializer).map(Self)
     }

@@ -16,6 +16,9 @@ use crate::client::{Client, escape, job_path as path};
 use crate::error::CommandError;
 use crate::input::read_document;
 
+/// The largest page of firings.
+const MAX_FIRINGS: u32 = 1_000;
+
 /// Commands for jobs.
 #[derive(Debug, Clone, Subcommand)]
 pub enum JobsCommand {
@@ -144,27 +147,36 @@ pub async fn run(
             (client.get(&path(id, &format!("/next?count={count}"))).await?, show::preview)
         }
         JobsCommand::Explain { id, limit, outcome } => {
-            let outcome = outcome.as_ref().map(|outcome| format!("&outcome={}", escape(outcome)));
-            let query = format!("/decisions?limit={limit}{}", outcome.unwrap_or_default());
-            let mut answer = client.get(&path(id, &query)).await?;
-            // The history of a removed job can be read, too.
-            if let Ok(job) = client.get(&path(id, "")).await {
-                for name in ["retrying", "failing", "failingTasks", "settledUntil"] {
-                    if let Some(trouble) = job.get(name) {
-                        answer[name] = trouble.clone();
-                    }
-                }
-            }
-            // The newest decisions belong to no firings but the newest.
-            answer["firings"] =
-                client.get(&path(id, &format!("/firings?limit={limit}"))).await?["firings"].take();
-            (answer, show::decisions)
+            (explain(client, id, *limit, outcome.as_deref()).await?, show::decisions)
         }
         JobsCommand::History { id, limit } => {
             (client.get(&path(id, &format!("/firings?limit={limit}"))).await?, show::firings)
         }
     };
     Ok(if as_json { show::json(&answer) } else { people(&answer) })
+}
+
+/// Reads decisions about a job, how it fails, and the firings that belong to the decisions.
+async fn explain(
+    client: &Client,
+    id: &str,
+    limit: u32,
+    outcome: Option<&str>,
+) -> Result<Value, CommandError> {
+    let filter = outcome.map(|outcome| format!("&outcome={}", escape(outcome))).unwrap_or_default();
+    let mut answer = client.get(&path(id, &format!("/decisions?limit={limit}{filter}"))).await?;
+    // The history of a removed job can be read, too.
+    if let Ok(job) = client.get(&path(id, "")).await {
+        for name in ["retrying", "failing", "failingTasks", "settledUntil"] {
+            if let Some(trouble) = job.get(name) {
+                answer[name] = trouble.clone();
+            }
+        }
+    }
+    // The newest decisions belong to none but the newest firings, unless some decisions are left out.
+    let firings = if outcome.is_some() { MAX_FIRINGS } else { limit };
+    answer["firings"] = client.get(&path(id, &format!("/firings?limit={firings}"))).await?["firings"].take();
+    Ok(answer)
 }
 
 /// Renders a response for people.
