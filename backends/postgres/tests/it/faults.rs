@@ -109,8 +109,8 @@ async fn connections_that_the_server_closes_are_replaced() {
     let path = format!("search_path={}", schema.name);
     let own = raw.query_one("SELECT pg_backend_pid()", &[]).await.expect("the server answers");
     let own: i32 = own.get(0);
-    // The statement recognises the store's connections by the table that they used last.
-    let sql = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity \
+    // The statement recognises the store's connections by the table that they used last, and waits for their ends.
+    let sql = "SELECT count(pg_terminate_backend(pid, 10000)) FROM pg_stat_activity \
                WHERE application_name = 'ecs-scheduler' AND pid <> $1 AND query LIKE '%' || $2 || '%'";
     store.put_register(&path, "mark", None, None).await.expect("the register is new");
     let _ = raw.query_one(sql, &[&own, &"ecss_registers"]).await.expect("the connections are closed");
