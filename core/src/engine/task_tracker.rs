@@ -94,22 +94,25 @@ impl TaskTracker {
         }
     }
 
-    /// Returns whether the job has a history of launches and exits for the queue rule, with this settle time and visibility timeout.
-    pub(super) fn has_launch_history(
+    /// Returns whether the job has a history of launches and exits for the queue rule.
+    pub(super) fn has_launch_history(&self, uid: &JobUid) -> bool {
+        let jobs = self.jobs.lock();
+        let history = jobs.by_job.get(uid).and_then(|tasks| tasks.launch_history.as_ref());
+        history.is_some_and(|history| !history.is_invalidated())
+    }
+
+    /// Invalidates the history of the job if it cannot answer for this settle time and visibility timeout.
+    pub(super) fn require_launch_history(
         &self,
         uid: &JobUid,
         settle: SignedDuration,
         hidden: SignedDuration,
-    ) -> bool {
+    ) {
         let mut jobs = self.jobs.lock();
         let history = jobs.by_job.get_mut(uid).and_then(|tasks| tasks.launch_history.as_mut());
-        history.is_some_and(|history| {
-            let covers = history.covers(settle, hidden);
-            if !covers {
-                history.invalidate();
-            }
-            covers
-        })
+        if let Some(history) = history.filter(|history| !history.covers(settle, hidden)) {
+            history.invalidate();
+        }
     }
 
     /// Starts the history of the job's launches and exits with those in the journal.
@@ -139,8 +142,16 @@ impl TaskTracker {
         let busy = tasks.busy(sample.reported, sample.now);
         let unclaimed = tasks.not_started(sample.now).min(busy);
         let reserved = tasks.reserved_tasks();
-        let mut temporary = Box::new(LaunchHistory::new(Vec::new(), sample.now));
-        let history = tasks.launch_history.as_mut().unwrap_or(&mut temporary);
+        // A dry run leaves the history as it is.
+        let mut temporary;
+        let history = match &mut tasks.launch_history {
+            Some(history) if sample.remember => history,
+            history => {
+                temporary =
+                    history.clone().unwrap_or_else(|| Box::new(LaunchHistory::new(Vec::new(), sample.now)));
+                &mut temporary
+            }
+        };
         let tasks = OwnTasks { busy, not_started: unclaimed, ..history.own_tasks(sample, reserved) };
         let counted = HistorySample {
             requested: sample.asked,

@@ -33,7 +33,10 @@ impl EngineInner {
         let (job, loaded) = (request.job, request.loaded);
         let (settle, hidden) = (signed(job.policy.settle), signed(reading.visibility_timeout));
         let remember = matches!(request.source, TriggerSource::Tick);
-        if !self.task_tracker.has_launch_history(&loaded.uid, settle, hidden) {
+        if remember {
+            self.task_tracker.require_launch_history(&loaded.uid, settle, hidden);
+        }
+        if !self.task_tracker.has_launch_history(&loaded.uid) {
             let horizon = settle + hidden + MAX_TRACKED_RUN;
             let past = self
                 .recent_firings(request, asked_at.saturating_sub(horizon).unwrap_or(Timestamp::MIN))

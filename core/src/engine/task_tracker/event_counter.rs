@@ -7,7 +7,7 @@ use jiff::Timestamp;
 /// Counts events in order of time. Events before the horizon are kept as a sum.
 ///
 /// The events of one second share an entry, at the latest of their moments, so that a day has at most 86,400 entries.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct EventCounter {
     evicted: u64,
     entries: VecDeque<(Timestamp, u32)>,

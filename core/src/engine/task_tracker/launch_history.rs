@@ -12,7 +12,7 @@ use crate::queue::{OwnTasks, QueueHistory};
 const STALE_AFTER: SignedDuration = SignedDuration::from_hours(48);
 
 /// Launches and exits of one job, and the rule's memory of its queue.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct LaunchHistory {
     memory: Option<(Revision, QueueHistory)>,
     succeeded: EventCounter,
@@ -37,15 +37,10 @@ impl LaunchHistory {
         self.invalidated
     }
 
-    #[cfg(test)]
-    pub(super) fn shortest(&self) -> (SignedDuration, SignedDuration) {
-        self.shortest
-    }
-
     /// Tells whether it can answer for a sample with this settle time and visibility timeout. It cannot if an edit has lengthened
     /// one of them.
     pub(super) fn covers(&self, settle: SignedDuration, hidden: SignedDuration) -> bool {
-        !self.invalidated && settle <= self.shortest.0 && hidden <= self.shortest.1
+        settle <= self.shortest.0 && hidden <= self.shortest.1
     }
 
     pub(super) fn new(lifetimes: Vec<TaskLifetime>, now: Timestamp) -> Self {

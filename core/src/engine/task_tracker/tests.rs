@@ -61,16 +61,31 @@ fn task(name: &str, started: Option<i64>, ended: Option<(i64, i32)>) -> TaskStat
 
 /// Samples a queue of this many visible messages, one per task, whose counts lag by a minute at most.
 fn sample(tracker: &TaskTracker, revision: Revision, now: i64, visible: u64) -> (QueueFacts, u32) {
+    sample_with(tracker, revision, now, visible, SETTLE, true)
+}
+
+const SETTLE: SignedDuration = SignedDuration::from_secs(60);
+const HIDDEN: SignedDuration = SignedDuration::from_secs(300);
+
+/// Records a sample with this settle time, which a dry run does not remember.
+fn sample_with(
+    tracker: &TaskTracker,
+    revision: Revision,
+    now: i64,
+    visible: u64,
+    settle: SignedDuration,
+    remember: bool,
+) -> (QueueFacts, u32) {
     let reading = QueueReading::new(visible, 0, Duration::from_secs(300), NonZeroU32::MIN);
     tracker.record_sample(&QueueSample {
         uid: &uid(),
         revision,
         asked: at(now),
         now: at(now),
-        settle: SignedDuration::from_secs(60),
+        settle,
         reading: &reading,
         reported: &Population::default(),
-        remember: true,
+        remember,
     })
 }
 
@@ -161,18 +176,28 @@ fn history_is_read_again_when_an_edit_lengthens_settle() {
     let tracker = TaskTracker::default();
     tracker.start_launch_history(&uid(), &[], at(0));
     sample(&tracker, Revision::FIRST, 0, 5);
-    let (settle, hidden) = {
-        let jobs = tracker.jobs.lock();
-        jobs.by_job[&uid()].launch_history.as_ref().unwrap().shortest()
-    };
     let second = SignedDuration::from_secs(1);
-    assert!(tracker.has_launch_history(&uid(), settle - second, hidden), "shorter");
-    assert!(
-        !tracker.has_launch_history(&uid(), settle + second, hidden),
-        "exits were summed that count as new again"
-    );
+    tracker.require_launch_history(&uid(), SETTLE - second, HIDDEN);
+    assert!(tracker.has_launch_history(&uid()), "shorter");
+    tracker.require_launch_history(&uid(), SETTLE + second, HIDDEN);
+    assert!(!tracker.has_launch_history(&uid()), "exits were summed that count as new again");
     tracker.start_launch_history(&uid(), &[], at(10));
-    assert!(tracker.has_launch_history(&uid(), settle + second, hidden));
+    tracker.require_launch_history(&uid(), SETTLE + second, HIDDEN);
+    assert!(tracker.has_launch_history(&uid()));
+}
+
+#[test]
+fn dry_run_leaves_the_history_as_it_is() {
+    let tracker = TaskTracker::default();
+    tracker.start_launch_history(&uid(), &[], at(0));
+    let launched = firing(100, 1, FiringState::Launched, vec![task("a", None, None)]);
+    tracker.record_firing(&launched, at(100));
+    let ended = task("a", Some(105), Some((110, 0)));
+    tracker.record_firing(&firing(100, 1, FiringState::Finished, vec![ended]), at(110));
+    sample_with(&tracker, Revision::FIRST, 131, 1, SignedDuration::from_secs(10), false);
+    tracker.require_launch_history(&uid(), SETTLE, HIDDEN);
+    assert!(tracker.has_launch_history(&uid()));
+    assert_eq!(sample(&tracker, Revision::FIRST, 131, 1).0.outstanding, 0, "it ended within the last minute");
 }
 
 #[test]
@@ -193,8 +218,7 @@ fn history_without_samples_is_dropped() {
     tracker.start_launch_history(&uid(), &[], at(0));
     let other = JobUid::derived("ledger", &JobId::new("other").unwrap());
     tracker.start_launch_history(&other, &[], at(3 * 86_400));
-    let has = |uid| tracker.has_launch_history(uid, SignedDuration::from_mins(1), SignedDuration::ZERO);
-    assert!(has(&other) && !has(&uid()));
+    assert!(tracker.has_launch_history(&other) && !tracker.has_launch_history(&uid()));
 }
 
 #[test]
