@@ -1,7 +1,6 @@
 //! Emulators of services that others wrote, as processes. `scripts/emulators.py` runs them.
 
-use std::fs::File;
-use std::io::{self, Read as _, Seek as _, Write as _};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
@@ -11,6 +10,8 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::process::{Child, Command};
 use tokio::time::Instant;
+
+use crate::run_address::RunAddress;
 
 /// The command that installs the emulators.
 const INSTALL_COMMAND: &str = "make emulators";
@@ -80,19 +81,16 @@ impl Emulator {
     ///
     /// Panics as [`Emulator::start`] does.
     pub async fn shared(kind: EmulatorKind) -> Self {
-        #[expect(clippy::disallowed_methods, reason = "only nextest tells a test which run it belongs to")]
-        let Ok(run) = std::env::var("NEXTEST_RUN_ID") else { return Self::start(kind).await };
-        let mut file = address_file(kind).expect("the folder of the test binary can be written");
-        let mut content = String::new();
-        file.read_to_string(&mut content).expect("the address is read");
-        if let Some((_, address)) = content.split_once(' ').filter(|(other, _)| *other == run) {
-            return Self { address: address.to_owned(), _process: None, _folder: None };
+        let Some(mut shared) = RunAddress::lock(kind.name_and_ready_path().0) else {
+            return Self::start(kind).await;
+        };
+        if let Some(address) = shared.read() {
+            return Self { address, _process: None, _folder: None };
         }
         let mut command = command(kind);
         command.stdin(Stdio::null());
-        let (address, process) = spawn(kind, command, Some(std::os::unix::process::parent_id())).await;
-        file.set_len(0).and_then(|()| file.rewind()).expect("an old address is removed");
-        write!(file, "{run} {address}").expect("the address is written");
+        let (address, process) = spawn(kind, command, Some(shared.owner())).await;
+        shared.write(&address);
         Self { address, _process: Some(process), _folder: None }
     }
 
@@ -107,15 +105,6 @@ impl Emulator {
     pub fn url(&self) -> String {
         format!("http://{}", self.address)
     }
-}
-
-/// Opens and locks the file beside the test binary that has the address of a shared emulator.
-fn address_file(kind: EmulatorKind) -> io::Result<File> {
-    let (name, _) = kind.name_and_ready_path();
-    let path = std::env::current_exe()?.with_extension(format!("{name}.address"));
-    let file = File::options().read(true).write(true).create(true).truncate(false).open(path)?;
-    file.lock()?;
-    Ok(file)
 }
 
 fn command(kind: EmulatorKind) -> Command {

@@ -1,11 +1,14 @@
 //! Servers for the tests of this repository: proxies that inject faults, and emulators of services as processes.
 //!
 //! A [`TcpProxy`] delays, holds or cuts a connection of any protocol. An [`HttpProxy`] decides about each request of
-//! HTTP/1.1. An [`Emulator`] is a service that others wrote.
+//! HTTP/1.1. An [`Emulator`] is a service that others wrote. A [`RunAddress`] lets the processes of one test binary share a
+//! server.
 
 mod emulator;
 mod proxy;
+mod run_address;
 
 pub use emulator::{Emulator, EmulatorKind};
 pub use proxy::http::{HttpAnswer, HttpProxy, HttpRequest, Upstream};
 pub use proxy::{ProxyMode, TcpProxy};
+pub use run_address::RunAddress;

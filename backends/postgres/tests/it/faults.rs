@@ -103,17 +103,13 @@ async fn blocked_statement_is_cancelled_in_time_and_reported() {
 #[tokio::test]
 async fn connections_that_the_server_closes_are_replaced() {
     let schema = TestSchema::new();
-    let store = schema.store().await;
+    let url = format!("{}&application_name={}", schema.url(), schema.name);
+    let store = PostgresStore::open(&url, PostgresOptions::default()).await.expect("the store opens");
     store.create(new_job("a")).await.expect("a job is stored");
-    let raw = connect(&server().url()).await;
-    let path = format!("search_path={}", schema.name);
-    let own = raw.query_one("SELECT pg_backend_pid()", &[]).await.expect("the server answers");
-    let own: i32 = own.get(0);
-    // The statement recognises the store's connections by the table that they used last, and waits for their ends.
-    let sql = "SELECT count(pg_terminate_backend(pid, 10000)) FROM pg_stat_activity \
-               WHERE application_name = 'ecs-scheduler' AND pid <> $1 AND query LIKE '%' || $2 || '%'";
-    store.put_register(&path, "mark", None, None).await.expect("the register is new");
-    let _ = raw.query_one(sql, &[&own, &"ecss_registers"]).await.expect("the connections are closed");
+    // Waits for the ends of the connections.
+    let sql = "SELECT count(pg_terminate_backend(pid, 10000)) FROM pg_stat_activity WHERE application_name = $1";
+    let closed = connect(&server().url()).await.query_one(sql, &[&schema.name]).await;
+    assert!(closed.expect("the connections are closed").get::<_, i64>(0) > 0, "the store has connections");
     assert_eq!(store.get(&[name("a")]).await.expect("jobs are read").len(), 1);
     store.create(new_job("b")).await.expect("a job is stored");
 }

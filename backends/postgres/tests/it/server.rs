@@ -1,13 +1,18 @@
-//! A real server for each test process. It stops when the process ends.
+//! A real server for each run of nextest, else for each test process. It stops when nextest or the process ends.
 
+use std::collections::hash_map::RandomState;
+use std::hash::{BuildHasher as _, Hasher as _};
 use std::io::{BufRead, BufReader};
 use std::net::{Ipv4Addr, TcpListener};
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{LazyLock, OnceLock};
 
-/// The supervisor: it runs until its standard input is closed.
+use ecs_scheduler_test_support::RunAddress;
+
+/// The supervisor: it runs until its owner ends, or without an owner until its standard input is closed.
 const SCRIPT: &str = include_str!("server.sh");
 pub(crate) const PASSWORD: &str = "s3cr&t/";
 const ENCODED: &str = "s3cr%26t%2F";
@@ -19,24 +24,37 @@ pub(crate) struct Server {
     pub(crate) port: u16,
     /// The folder with `server.crt`.
     pub(crate) folder: PathBuf,
-    /// Dropping this stops the server.
-    _supervisor: Child,
+    /// Dropping this stops a server without an owner. Absent if another process started it.
+    _supervisor: Option<Child>,
 }
 
-/// Returns the server of this process, which the first call starts.
+/// Returns the server, which the first call of the run starts. Its other users are tests at the same time.
 pub(crate) fn server() -> &'static Server {
     static SERVER: OnceLock<Server> = OnceLock::new();
     SERVER.get_or_init(|| {
-        let programs = programs();
-        let mut log = String::new();
-        for _ in 0..MAX_START_ATTEMPTS {
-            match Server::start(&programs) {
-                Ok(server) => return server,
-                Err(output) => log = output,
-            }
+        let Some(mut shared) = RunAddress::lock("postgresql") else { return start(None) };
+        let running = shared.read();
+        if let Some((port, folder)) = running.as_ref().and_then(|address| address.split_once(' ')) {
+            let port = port.parse().expect("the address begins with the port");
+            return Server { port, folder: folder.into(), _supervisor: None };
         }
-        panic!("the PostgreSQL server does not start:\n{log}");
+        let server = start(Some(shared.owner()));
+        shared.write(&format!("{} {}", server.port, server.folder.display()));
+        server
     })
+}
+
+/// Starts a server that ends with the owner, or without an owner with this process.
+fn start(owner: Option<u32>) -> Server {
+    let programs = programs();
+    let mut log = String::new();
+    for _ in 0..MAX_START_ATTEMPTS {
+        match Server::start(&programs, owner) {
+            Ok(server) => return server,
+            Err(output) => log = output,
+        }
+    }
+    panic!("the PostgreSQL server does not start:\n{log}");
 }
 
 /// Finds the folder of the server's programs: that of Debian's package, or one in PATH.
@@ -51,7 +69,7 @@ fn programs() -> PathBuf {
 }
 
 impl Server {
-    fn start(programs: &Path) -> Result<Self, String> {
+    fn start(programs: &Path, owner: Option<u32>) -> Result<Self, String> {
         let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port is free");
         let port = free.local_addr().expect("the listener is bound").port();
         drop(free);
@@ -59,7 +77,10 @@ impl Server {
             .args(["-c", SCRIPT, "server"])
             .arg(programs)
             .args([&port.to_string(), PASSWORD])
+            .args(owner.map(|owner| owner.to_string()))
             .current_dir("/")
+            // A signal to the group of a test does not end a server that others use.
+            .process_group(0)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::inherit())
@@ -68,12 +89,10 @@ impl Server {
         let mut lines = BufReader::new(supervisor.stdout.take().expect("it is piped")).lines();
         let mut output = Vec::new();
         while let Some(Ok(line)) = lines.next() {
-            let is_ready = line.contains("ready to accept connections");
-            output.push(line);
-            if is_ready {
-                std::thread::spawn(move || lines.for_each(drop));
-                return Ok(Self { port, folder: output.remove(0).into(), _supervisor: supervisor });
+            if line == "ready" {
+                return Ok(Self { port, folder: output.remove(0).into(), _supervisor: Some(supervisor) });
             }
+            output.push(line);
         }
         drop(supervisor.stdin.take());
         supervisor.wait().expect("the shell ends");
@@ -103,7 +122,8 @@ pub(crate) fn in_schema(url: &str, schema: &str) -> String {
 /// Returns a name that no other schema, user or database of this server has.
 pub(crate) fn unique_name() -> String {
     static COUNT: AtomicU64 = AtomicU64::new(0);
-    format!("test_{}", COUNT.fetch_add(1, Ordering::Relaxed))
+    static PROCESS: LazyLock<u64> = LazyLock::new(|| RandomState::new().build_hasher().finish());
+    format!("test_{:x}_{}", *PROCESS, COUNT.fetch_add(1, Ordering::Relaxed))
 }
 
 /// Returns a shell that does not run as root, which the server refuses.

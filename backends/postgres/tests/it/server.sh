@@ -1,5 +1,7 @@
-# Runs a PostgreSQL server until standard input is closed, which happens in any case when the process that started it ends.
-# Usage: sh server.sh <folder of initdb and postgres> <port> <password>; writes the folder of the cluster, then the log.
+# Runs a PostgreSQL server until standard input is closed, which happens in any case when the process that started it ends. With
+# the id of another process, the owner, it runs until that one ends.
+# Usage: sh server.sh <folder of initdb and postgres> <port> <password> [<owner>]; writes the folder of the cluster, and `ready`
+# once the server accepts connections, else the log.
 #
 # initdb takes most of the time of a start, so its cluster is kept as an archive for later servers, under a name with the
 # server's version and all options. The archive is complete when it gets that name, and its owner is checked.
@@ -24,10 +26,21 @@ openssl req -new -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -
   -addext subjectAltName=DNS:localhost -addext basicConstraints=critical,CA:FALSE \
   -keyout "$folder/data/server.key" -out "$folder/server.crt" 2>"$folder/openssl.log"
 chmod 600 "$folder/data/server.key"
+: >"$folder/server.log"
 "$1/postgres" -D "$folder/data" -p "$2" -c listen_addresses=127.0.0.1 -c unix_socket_directories= \
-  -c max_connections=200 -c fsync=off -c ssl=on -c ssl_cert_file="$folder/server.crt" 2>&1 &
+  -c max_connections=1000 -c fsync=off -c ssl=on -c ssl_cert_file="$folder/server.crt" >"$folder/server.log" 2>&1 &
 server=$!
-read -r _ || true
+until grep -q "ready to accept connections" "$folder/server.log"; do
+  kill -0 "$server" 2>/dev/null || { cat "$folder/server.log"; rm -rf "$folder"; exit 1; }
+  sleep 0.02
+done
+echo ready
+exec >/dev/null 2>&1
+if [ $# -eq 3 ]; then
+  read -r _ || true
+else
+  while [ -d "/proc/$4" ]; do sleep 0.5; done
+fi
 kill -QUIT "$server"
 wait "$server" || true
 rm -rf "$folder"

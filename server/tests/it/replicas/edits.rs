@@ -171,7 +171,7 @@ async fn check_ticks(store: &Arc<dyn Store>, number: usize, edited: &StoredJob, 
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn edits_while_a_fallen_replicas_jobs_have_no_owner_lose_no_tick_on_postgresql() {
-    run_with_faults(SharedDb::PostgreSql, Fall::OneOfTwo).await;
+    run_with_faults(SharedDb::postgresql(), Fall::OneOfTwo).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -181,5 +181,5 @@ async fn edits_while_a_fallen_replicas_jobs_have_no_owner_lose_no_tick_on_dynamo
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn edits_before_a_restarted_scheduler_has_its_jobs_lose_no_tick_on_postgresql() {
-    run_with_faults(SharedDb::PostgreSql, Fall::Renamed).await;
+    run_with_faults(SharedDb::postgresql(), Fall::Renamed).await;
 }

@@ -312,7 +312,7 @@ async fn run_with_faults(db: SharedDb, jobs: usize, count: usize) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn faults_of_replicas_on_postgresql_fire_each_tick_once() {
-    run_with_faults(SharedDb::PostgreSql, JOBS, many()).await;
+    run_with_faults(SharedDb::postgresql(), JOBS, many()).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

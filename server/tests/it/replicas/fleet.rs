@@ -12,7 +12,7 @@ use ecs_scheduler_core::{Store, SystemClock};
 use ecs_scheduler_test_support::TcpProxy;
 use reqwest::StatusCode;
 
-use super::postgres::server;
+use super::postgres::{server, unique_name};
 use crate::aws::cloud::{Cloud, Kind, REGION};
 use crate::aws::stage::environment;
 use crate::crash::process::Scheduler;
@@ -24,11 +24,16 @@ const POLL_INTERVAL: Duration = Duration::from_millis(100);
 
 /// Where the replicas' jobs are.
 pub(crate) enum SharedDb {
-    PostgreSql,
+    /// A schema.
+    PostgreSql(String),
     DynamoDb(Box<Cloud>),
 }
 
 impl SharedDb {
+    pub(crate) fn postgresql() -> Self {
+        Self::PostgreSql(unique_name())
+    }
+
     /// DynamoDB as this one stands for it.
     pub(crate) async fn dynamodb(kind: Kind) -> Self {
         Self::DynamoDb(Box::new(Cloud::start(kind).await))
@@ -41,7 +46,7 @@ impl SharedDb {
 
     fn port(&self) -> u16 {
         match self {
-            Self::PostgreSql => server().port,
+            Self::PostgreSql(_) => server().port,
             Self::DynamoDb(cloud) => cloud.url().rsplit(':').next().unwrap().parse().unwrap(),
         }
     }
@@ -49,8 +54,9 @@ impl SharedDb {
     /// Returns the variables with which a replica uses the store behind this port.
     fn environment(&self, port: u16) -> Vec<(&'static str, String)> {
         match self {
-            Self::PostgreSql => {
-                let url = server().url().replace(&format!(":{}/", server().port), &format!(":{port}/"));
+            Self::PostgreSql(schema) => {
+                let url =
+                    server().url_of(schema).replace(&format!(":{}/", server().port), &format!(":{port}/"));
                 vec![("ECSS_POSTGRES_URL", url)]
             }
             Self::DynamoDb(_) => vec![
@@ -63,8 +69,9 @@ impl SharedDb {
     /// Opens the store itself.
     pub(crate) async fn open(&self) -> Arc<dyn Store> {
         match self {
-            Self::PostgreSql => {
-                Arc::new(PostgresStore::open(&server().url(), PostgresOptions::default()).await.unwrap())
+            Self::PostgreSql(schema) => {
+                let url = server().url_of(schema);
+                Arc::new(PostgresStore::open(&url, PostgresOptions::default()).await.unwrap())
             }
             Self::DynamoDb(cloud) => {
                 let aws = AwsContext::new(AwsSettings {

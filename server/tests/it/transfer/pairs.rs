@@ -22,13 +22,13 @@ use crate::aws::cloud::{Cloud, Kind, REGION};
 use crate::aws::stage::environment;
 use crate::crash::process::PROGRAM;
 use crate::crash::site::until;
-use crate::replicas::postgres::server;
+use crate::replicas::postgres::{server, unique_name};
 
 /// A place for a store, empty at first.
 enum Target {
     Elasticsearch(Fake),
     /// A schema.
-    Postgres(&'static str),
+    Postgres(String),
     DynamoDb(Box<Cloud>),
     S3(Box<Cloud>),
 }
@@ -209,7 +209,7 @@ async fn through_elasticsearch_and_back_nothing_changes() {
 
 #[tokio::test]
 async fn through_postgresql_and_back_nothing_changes() {
-    through(&[Target::Postgres("moved")], 400).await;
+    through(&[Target::Postgres(unique_name())], 400).await;
 }
 
 #[tokio::test]
