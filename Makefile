@@ -61,8 +61,7 @@ test-deploy:
 .PHONY: lint
 lint: ## Check formatting, clippy, a build without features, the documentation's links, and the rules of xtask
 	$(CARGO) fmt --all --check
-	$(CARGO) clippy --workspace --all-targets --all-features -- -D warnings
-	$(CARGO) check --package ecs-scheduler --no-default-features --all-targets
+	$(MAKE) clippy clippy-without-features
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --all-features
 	$(CARGO) xtask layering
 	$(CARGO) xtask circles
@@ -73,6 +72,16 @@ lint: ## Check formatting, clippy, a build without features, the documentation's
 	$(CARGO) xtask names
 	$(CARGO) xtask prose
 	$(CARGO) xtask sizes
+
+.PHONY: clippy
+clippy:
+	$(CARGO) clippy --workspace --all-targets --all-features --locked -- -D warnings
+
+# The examples need the program with its features. The other crates have none, so that only the program is built again.
+.PHONY: clippy-without-features
+clippy-without-features:
+	$(CARGO) clippy --workspace --exclude folder-scheduler --exclude spool-scheduler --no-default-features --all-targets \
+	  --locked -- -D warnings
 
 .PHONY: size
 size: ## Print the sizes of files per crate, and the files that are too long

@@ -7,7 +7,9 @@ use crate::Server;
 
 mod documented;
 
+#[cfg(feature = "aws")]
 const KEDA: &str = include_str!("../../tests/fixtures/convert/keda.yaml");
+#[cfg(feature = "aws")]
 const SCHEDULES: &str = include_str!("../../tests/fixtures/convert/schedules.json");
 const RULES: &str = include_str!("../../tests/fixtures/convert/rules.json");
 const HOURLY: &str = include_str!("../../tests/fixtures/convert/hourly.json");
@@ -33,6 +35,7 @@ fn from_eventbridge(files: &[(&str, &str)]) -> Vec<Converted> {
 }
 
 /// Lays everything out for a snapshot.
+#[cfg(feature = "aws")]
 fn shown(converted: &[Converted]) -> String {
     let mut text = String::new();
     for one in converted {

@@ -36,6 +36,7 @@ impl Scheduler {
     }
 
     /// Starts the program with more variables than those of the site.
+    #[cfg(feature = "aws")]
     pub(crate) async fn start_with(site: &Site, more: &[(&'static str, String)]) -> Self {
         let mut command = Command::new(PROGRAM);
         command.envs(more.iter().map(|(name, value)| (name, value)));
