@@ -7,10 +7,12 @@ SHELL := /bin/bash
 MAKEFLAGS += --no-print-directory
 
 CARGO ?= cargo
-# Two threads for each core, of which a test takes two unless it mostly waits: .config/nextest.toml.
-export NEXTEST_TEST_THREADS ?= $(shell echo $$((2 * $$(nproc))))
-# cargo-nextest where it is installed, else cargo's own runner: the same tests, other output.
-RUNNER := $(shell $(CARGO) nextest --version >/dev/null 2>&1 && echo "nextest run --no-fail-fast" || echo "test --no-fail-fast --lib --bins --tests")
+XTASK ?= $(CARGO) xtask
+# cargo-nextest where it is installed, else cargo's own runner: the same tests, other output. Four threads for each core, of which
+# a test takes four unless it mostly waits: .config/nextest.toml.
+RUNNER := $(shell $(CARGO) nextest --version >/dev/null 2>&1 \
+  && echo "nextest run --no-fail-fast --profile weighted --test-threads $$((4 * $$(nproc)))" \
+  || echo "test --no-fail-fast --lib --bins --tests")
 # The crates that are built without the AWS SDK, which takes longer to compile than all the rest, and without PostgreSQL and
 # Elasticsearch, whose tests need servers.
 WITHOUT_AWS := --no-default-features --package ecs-scheduler \
@@ -63,15 +65,15 @@ lint: ## Check formatting, clippy, a build without features, the documentation's
 	$(CARGO) fmt --all --check
 	$(MAKE) clippy clippy-without-features
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --all-features
-	$(CARGO) xtask layering
-	$(CARGO) xtask circles
-	$(CARGO) xtask plan
-	$(CARGO) xtask copies
-	$(CARGO) xtask dependencies
-	$(CARGO) xtask licences
-	$(CARGO) xtask names
-	$(CARGO) xtask prose
-	$(CARGO) xtask sizes
+	$(XTASK) layering
+	$(XTASK) circles
+	$(XTASK) plan
+	$(XTASK) copies
+	$(XTASK) dependencies
+	$(XTASK) licences
+	$(XTASK) names
+	$(XTASK) prose
+	$(XTASK) sizes
 
 .PHONY: clippy
 clippy:
@@ -85,7 +87,7 @@ clippy-without-features:
 
 .PHONY: size
 size: ## Print the sizes of files per crate, and the files that are too long
-	@$(CARGO) xtask sizes
+	@$(XTASK) sizes
 
 .PHONY: crash
 crash: ## Kill the scheduler 200 times at random and at each step, with local tasks and on AWS, and audit what it leaves
@@ -126,7 +128,7 @@ program:
 docs: program ## Write the generated pages of doc/
 	$(PROGRAM) reference configuration > doc/configuration.md
 	$(PROGRAM) reference cli > doc/cli.md
-	$(CARGO) xtask crates --write
+	$(XTASK) crates --write
 
 .PHONY: drift
 drift: program ## Check that the generated pages of doc/ are up to date (`make docs` writes them)
@@ -134,7 +136,7 @@ drift: program ## Check that the generated pages of doc/ are up to date (`make d
 	  diff -u doc/$$page.md <($(PROGRAM) reference $$page) \
 	    || { echo "doc/$$page.md is not what the code says; run make docs"; exit 1; }; \
 	done
-	@$(CARGO) xtask crates
+	@$(XTASK) crates
 
 .PHONY: check
 check: ## Run everything that CI runs
