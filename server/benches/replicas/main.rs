@@ -13,7 +13,6 @@ mod fleet;
 mod instant;
 mod member;
 #[path = "../../../backends/postgres/tests/it/server.rs"]
-#[expect(dead_code, reason = "the tests of the store use more of it")]
 mod server;
 
 use std::time::Duration;

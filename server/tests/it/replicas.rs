@@ -11,5 +11,4 @@ mod faults;
 mod fleet;
 #[cfg(all(feature = "aws", feature = "postgres"))]
 #[path = "../../../backends/postgres/tests/it/server.rs"]
-#[expect(dead_code, reason = "the tests of the store itself use more of it")]
 pub(crate) mod postgres;

@@ -87,7 +87,7 @@ impl Server {
             .spawn()
             .expect("a shell starts");
         let mut lines = BufReader::new(supervisor.stdout.take().expect("it is piped")).lines();
-        let mut output = Vec::new();
+        let mut output: Vec<String> = Vec::new();
         while let Some(Ok(line)) = lines.next() {
             if line == "ready" {
                 return Ok(Self { port, folder: output.remove(0).into(), _supervisor: Some(supervisor) });
