@@ -58,7 +58,7 @@ pub use crate::clock::is_ahead;
 pub use evaluate::EvalOverrides;
 pub use failing_tasks::FailingTasks;
 pub use faults::Failing;
-pub use handle::{EngineHandle, FireRequest};
+pub use handle::{EngineHandle, FireRequest, ManualFiring};
 pub(crate) use history_pruner::HistoryPruner;
 pub(crate) use lease::Lease;
 pub use message::FireError;

@@ -50,7 +50,7 @@ pub use decide::{
 pub use diagnosis::Diagnosis;
 pub use engine::{
     Brake, Engine, EngineHandle, EngineOptions, EngineStatus, EvalOverrides, Failing, FailingTasks,
-    FireError, FireRequest, Retrying,
+    FireError, FireRequest, ManualFiring, Retrying,
 };
 pub use event::{EVENT_BUFFER, Event};
 pub use fault::{Failure, FaultKind};

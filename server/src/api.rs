@@ -38,6 +38,7 @@ mod job_document;
 mod job_summary;
 mod job_summary_cache;
 mod jobs;
+mod manual_firing;
 mod metrics;
 mod middleware;
 mod openapi;

@@ -2,12 +2,14 @@
 
 mod queue;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures::FutureExt as _;
 use jiff::{SignedDuration, Timestamp};
 
 use super::faults::{FailedRead, ReadSubject};
+use super::handle::ManualFiring;
 use super::inner::EngineInner;
 use super::job_cache::CachedJob;
 use crate::clock::is_ahead;
@@ -106,8 +108,8 @@ impl TickEvaluation {
 pub(super) enum TriggerSource {
     /// A tick of the job.
     Tick,
-    /// An order to fire now, which names the firing and may give the number of tasks.
-    Manual { id: FiringId, tasks: Option<u32> },
+    /// An order to fire now, which names the firing.
+    Manual { id: FiringId, options: ManualFiring },
     /// A dry run: launches nothing.
     DryRun,
 }
@@ -239,9 +241,9 @@ impl EngineInner {
             return Ok(evaluation.clone());
         }
         let job = request.job;
-        if let TriggerSource::Manual { tasks, .. } = &request.source {
-            return Ok(match tasks {
-                Some(tasks) => Evaluation::tasks(*tasks, "asked for by hand"),
+        if let TriggerSource::Manual { options, .. } = &request.source {
+            return Ok(match options.tasks {
+                Some(tasks) => Evaluation::tasks(tasks.get(), "asked for by hand"),
                 None => Evaluation::floor("fired by hand, taskCount"),
             });
         }
@@ -351,9 +353,17 @@ impl EngineInner {
         population: Population,
     ) -> Option<Firing> {
         let EvalRequest { job, loaded, tick, source, .. } = request;
-        let (id, origin) = match source {
-            TriggerSource::Tick => (FiringId::for_tick(&loaded.uid, tick.nominal), Origin::Tick),
-            TriggerSource::Manual { id, .. } => (id.clone(), Origin::Manual),
+        let mut task = Arc::clone(&job.task);
+        let (id, origin, nominal) = match source {
+            TriggerSource::Tick => {
+                (FiringId::for_tick(&loaded.uid, tick.nominal), Origin::Tick, tick.nominal)
+            }
+            TriggerSource::Manual { id, options } => {
+                if let Some(overrides) = &options.overrides {
+                    Arc::make_mut(&mut task).overrides.clone_from(overrides);
+                }
+                (id.clone(), Origin::Manual, options.scheduled_at.unwrap_or(tick.nominal))
+            }
             TriggerSource::DryRun => return None,
         };
         if decision.launch == 0 {
@@ -375,13 +385,13 @@ impl EngineInner {
             uid: loaded.uid,
             revision: loaded.revision,
             origin,
-            nominal: tick.nominal,
+            nominal,
             observed: tick.observed,
             decision: crate::DecisionId::default(),
             state: FiringState::Planned,
             requested: decision.launch,
             definition: population.definition.unwrap_or_else(|| job.task.definition.clone()),
-            task: job.task.clone(),
+            task,
             deadline: tick.observed.checked_add(max_age).unwrap_or(Timestamp::MAX),
             replace: decision.replace,
             replaces,

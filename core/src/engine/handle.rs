@@ -23,13 +23,25 @@ use crate::event::Event;
 use crate::job::{Job, JobId, JobUid, Revision, StoredJob};
 use crate::launcher::Launcher;
 use crate::store::StoreError;
+use crate::task::Override;
 use crate::trigger::Tick;
+
+/// The differences of one firing by hand from a tick of the job.
+#[derive(Debug, Clone, Default)]
+pub struct ManualFiring {
+    /// The number of tasks to ask for; `taskCount` when absent. Bounds and overlap apply as for a tick.
+    pub tasks: Option<NonZeroU32>,
+    /// All overrides of the task's containers, instead of those of the job; the job's when absent. The caller has checked them.
+    pub overrides: Option<Vec<Override>>,
+    /// The moment that the tasks get as their tick; the present when absent. `lastRun` of the job never goes back to it.
+    pub scheduled_at: Option<Timestamp>,
+}
 
 /// A request to fire a job now.
 #[derive(Debug, Clone, Default)]
 pub struct FireRequest {
-    /// The number of tasks to ask for; `taskCount` when absent. Bounds and overlap apply as for a tick.
-    pub tasks: Option<NonZeroU32>,
+    /// The differences from a tick.
+    pub options: ManualFiring,
     /// Part of the firing's id, with the job and `at`; a random key when absent.
     pub key: Option<String>,
     /// The moment in the firing's id; the present when absent. Requests with the same key and moment fire once.
@@ -69,10 +81,11 @@ impl EngineHandle {
     /// See [`FireError`].
     pub async fn fire_now(&self, id: &JobId, request: FireRequest) -> Result<DecisionRecord, FireError> {
         let key = request.key.unwrap_or_else(|| JobUid::random().to_string());
-        let (tasks, at) = (request.tasks, request.at.unwrap_or_else(|| self.engine.clock.now()));
+        let (options, at) = (request.options, request.at.unwrap_or_else(|| self.engine.clock.now()));
         let fire = async || {
             let (answer, answered) = oneshot::channel();
-            let order = FireOrder { key: key.clone(), at, tasks, answer, span: tracing::Span::current() };
+            let (key, options, span) = (key.clone(), options.clone(), tracing::Span::current());
+            let order = FireOrder { key, at, options, answer, span };
             let sent = self.commands.send(Message::Fire(id.clone(), order)).await;
             sent.map_err(|_| FireError::Stopping)?;
             answered.await.unwrap_or(Err(FireError::Stopping))

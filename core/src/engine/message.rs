@@ -6,7 +6,6 @@
 //!    └──── FireError ─────────┼────────────────── JobProgress ────────────────┘
 //! ```
 
-use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -14,6 +13,7 @@ use tokio::sync::{mpsc, oneshot};
 use tracing::Span;
 
 use super::agenda::{AgendaEntry, SlotId};
+use super::handle::ManualFiring;
 use super::job_cache::CachedJob;
 use super::spans::job_span;
 use super::tick_retry::Retrying;
@@ -56,7 +56,7 @@ pub(super) struct FireOrder {
     pub(super) key: String,
     /// The moment in the firing's id.
     pub(super) at: Timestamp,
-    pub(super) tasks: Option<NonZeroU32>,
+    pub(super) options: ManualFiring,
     pub(super) answer: oneshot::Sender<Result<DecisionRecord, FireError>>,
     /// The span of the caller's request.
     pub(super) span: Span,

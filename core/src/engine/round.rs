@@ -230,7 +230,7 @@ async fn evaluate_order(
     let tick = Tick::at(now);
     let source = TriggerSource::Manual {
         id: crate::FiringId::for_manual(&due.uid, order.at, &order.key),
-        tasks: order.tasks.map(std::num::NonZeroU32::get),
+        options: order.options.clone(),
     };
     let request =
         EvalRequest { job, loaded: cached, tick, source, overrides: EvalOverrides::default(), tried: 0 };

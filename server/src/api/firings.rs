@@ -1,22 +1,23 @@
 //! `/firings`, `/firings/{id}` and `/jobs/{id}/firings`: firings, newest first, and firing by hand.
 
-use std::num::{NonZeroU32, NonZeroUsize};
+use std::num::NonZeroUsize;
 
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::header::LOCATION;
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::Response;
-use ecs_scheduler_core::engine::{FireError, FireRequest};
+use ecs_scheduler_core::engine::{FireError, FireRequest, ManualFiring};
 use ecs_scheduler_core::{
     Firing, FiringId, FiringQuery, FiringState, JobId, StoreError, StoredJob, TickOutcome,
 };
 
 use super::dto::{DecisionView, FireBody, FiringPage, FiringStateName, FiringView};
 use super::idempotency::{Claim, ClaimedKey};
+use super::manual_firing;
 use super::paged::{self, PageOf, Paged};
 use super::problem::{Problem, ProblemType};
-use super::request::{JsonBody, Name, Query, member};
+use super::request::{JsonBody, Name, Query};
 use super::respond::{self, MayChange};
 use super::state::{App, AppState};
 
@@ -84,14 +85,13 @@ pub(super) async fn fire(
 ) -> Result<Response, Problem> {
     let job = app.job(&name).await?;
     let body = JsonBody::read_optional(&app.parsers, &headers, body).await?;
-    let asked: FireBody = body.parse(|body| member("", body.into())).await?;
+    let (state, of) = (App::clone(&app), job.clone());
+    let options = body.parse(move |body| manual_firing::read(&state, &of, body)).await?;
     match app.idempotency.claim(&headers, &format!("fire/{}", job.uid), &body).await? {
-        Claim::NoKey => {
-            launch(&app, &job.id, FireRequest { tasks: asked.tasks, ..FireRequest::default() }).await
-        }
+        Claim::NoKey => launch(&app, &job.id, FireRequest { options, ..FireRequest::default() }).await,
         Claim::Answered(response) => Ok(response),
         Claim::Claimed(key) => {
-            let answer = launch_once(&app, &job, asked.tasks, &key).await;
+            let answer = launch_once(&app, &job, options, &key).await;
             key.store_response(answer).await
         }
     }
@@ -101,7 +101,7 @@ pub(super) async fn fire(
 async fn launch_once(
     app: &App,
     job: &StoredJob,
-    tasks: Option<NonZeroU32>,
+    options: ManualFiring,
     claimed: &ClaimedKey,
 ) -> Result<Response, Problem> {
     let (key, at) = (claimed.uid().to_string(), claimed.first_requested());
@@ -109,7 +109,7 @@ async fn launch_once(
     if let Some(firing) = find(app, &id).await? {
         return Ok(created(firing));
     }
-    match launch(app, &job.id, FireRequest { tasks, key: Some(key), at: Some(at) }).await {
+    match launch(app, &job.id, FireRequest { options, key: Some(key), at: Some(at) }).await {
         // The earlier request, or a settlement without an answer, has become durable in the meantime.
         Err(problem) => match find(app, &id).await {
             Ok(Some(firing)) => Ok(created(firing)),

@@ -97,7 +97,12 @@ async fn job_for_ecs_is_accepted_with_a_warning_about_ignored_fields() {
 
 /// Fires a job by hand, and returns how its task ended.
 async fn fired(server: &Server, job: &str) -> Value {
-    let fired = server.call("POST", &format!("/jobs/{job}/firings"), &[], "").await;
+    fired_with(server, job, json!({})).await
+}
+
+/// Fires a job by hand with these options, and returns how its task ended.
+async fn fired_with(server: &Server, job: &str, options: Value) -> Value {
+    let fired = server.json("POST", &format!("/jobs/{job}/firings"), options).await;
     assert_eq!(fired.status, StatusCode::CREATED, "{}", fired.text());
     let path = fired.header("location").to_owned();
     let ending = async {
@@ -139,4 +144,54 @@ async fn the_container_that_succeeds_by_names_decides_how_a_local_task_ended() {
     let failing = server.get("/jobs/by-side").await.json()["failingTasks"].clone();
     assert_eq!(failing["diagnosis"], side["diagnosis"], "{failing}");
     assert_eq!(server.get("/jobs/by-main").await.json().get("failingTasks"), None);
+}
+
+#[tokio::test]
+async fn a_firing_by_hand_runs_with_its_own_overrides_and_moment() {
+    let root = tempfile::tempdir().unwrap();
+    let definition = json!({"family": "work", "containerDefinitions": [{"name": "main"}]});
+    std::fs::write(root.path().join("work.json"), definition.to_string()).unwrap();
+    let options = LocalOptions::new(root.path(), root.path().join("data"));
+    let server = Server::on(Arc::new(LocalLauncher::open(options).await.unwrap())).await;
+    let command = r#"[ "$ECSS_SCHEDULED_AT" = 2026-01-01T00:00:00Z ] && exit 9; exit $(($OF_JOB + $MORE))"#;
+    let document = json!({"id": "work", "taskDefinition": "work", "schedule": "0 0 0", "overrides": [
+        {"containerName": "main", "command": ["sh", "-c", command], "environment": {"OF_JOB": "3", "MORE": "0"}},
+    ]});
+    assert_eq!(server.json("POST", "/jobs", document).await.status, StatusCode::CREATED);
+    let before = server.get("/jobs/work").await.header("etag").to_owned();
+    let more = json!({"overrides": [{"containerName": "main", "environment": {"MORE": "4"}}]});
+    assert_eq!(fired_with(&server, "work", more).await["exitCode"], 7, "variables of the job stay");
+    let earlier = json!({"scheduledAt": "2026-01-01T00:00:00Z"});
+    assert_eq!(fired_with(&server, "work", earlier).await["exitCode"], 9);
+    assert_eq!(fired(&server, "work").await["exitCode"], 3, "the next firing is the job's own");
+    assert_eq!(server.get("/jobs/work").await.json()["overrides"][0]["environment"]["MORE"], "0");
+    let after = server.get("/jobs/work").await.header("etag").to_owned();
+    assert_eq!(before.split('.').next(), after.split('.').next());
+}
+
+#[tokio::test]
+async fn a_firing_by_hand_with_wrong_overrides_or_a_future_moment_is_refused_and_starts_nothing() {
+    let root = tempfile::tempdir().unwrap();
+    let definition = json!({"family": "work", "containerDefinitions": [{"name": "main", "command": ["true"]}]});
+    std::fs::write(root.path().join("work.json"), definition.to_string()).unwrap();
+    let options = LocalOptions::new(root.path(), root.path().join("data"));
+    let server = Server::on(Arc::new(LocalLauncher::open(options).await.unwrap())).await;
+    let document = json!({"id": "work", "taskDefinition": "work", "schedule": "0 0 0",
+        "overrides": [{"containerName": "main", "environment": {"A": "1"}}]});
+    assert_eq!(server.json("POST", "/jobs", document).await.status, StatusCode::CREATED);
+    let long = "x".repeat(9_000);
+    let wrong = [
+        (json!({"overrides": [{"containerName": "main"}, {"command": ["a"]}]}), "/overrides/1/containerName"),
+        (json!({"overrides": [{"containerName": "main", "enviroment": {}}]}), "/overrides/0/enviroment"),
+        (json!({"overrides": [{"containerName": "main", "environment": {"A": long}}]}), "/overrides"),
+        (json!({"overrides": {}}), "/overrides"),
+        (json!({"scheduledAt": "9999-01-01T00:00:00Z"}), "/scheduledAt"),
+        (json!({"scheduledAt": "yesterday"}), "/scheduledAt"),
+    ];
+    for (body, pointer) in wrong {
+        let refused = server.json("POST", "/jobs/work/firings", body).await;
+        assert_eq!(refused.status, StatusCode::BAD_REQUEST, "{}", refused.text());
+        assert_eq!(refused.json()["errors"][0]["pointer"], pointer, "{}", refused.text());
+    }
+    assert_eq!(server.get("/jobs/work/firings").await.json()["firings"], json!([]));
 }

@@ -8,13 +8,15 @@ use std::time::Duration;
 use ecs_scheduler_core::job::JobContext;
 use ecs_scheduler_core::schedule::{Schedule, Strictness};
 use ecs_scheduler_core::{
-    Clock, EngineOptions, FireRequest, FiringState, JobId, Launcher, MemoryStore, StoredJob, TickOutcome,
+    Clock, EngineOptions, FiringState, JobId, Launcher, MemoryStore, StoredJob, TickOutcome,
     Timestamp, TriggerRegistry,
 };
 use ecs_scheduler_testing::{ChaosLauncher, ChaosPlan, EngineRun, SimClock, Simulation, StoreFaults};
 use jiff::SignedDuration;
 use proptest::prelude::*;
 use serde_json::{Value, json};
+
+use super::support::asking_for;
 
 /// How long the engines run.
 const LENGTH: i64 = 600;
@@ -187,7 +189,7 @@ impl Scene {
         match event {
             Event::Fire { tasks } => {
                 let request =
-                    FireRequest { tasks: tasks.and_then(NonZeroU32::new), ..FireRequest::default() };
+                    asking_for(tasks.and_then(NonZeroU32::new));
                 // The store may not answer.
                 let _ = life.engine.fire_now(&self.job, request).await;
             }

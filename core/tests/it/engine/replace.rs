@@ -4,11 +4,11 @@ use std::num::NonZeroU32;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use ecs_scheduler_core::{FaultKind, FireRequest, Firing, FiringState, JobId, TickOutcome};
+use ecs_scheduler_core::{FaultKind, Firing, FiringState, JobId, TickOutcome};
 use ecs_scheduler_testing::{EngineRun, StoreFaults};
 use serde_json::{Value, json};
 
-use super::support::{Script, Stage};
+use super::support::{Script, Stage, asking_for};
 
 /// Stages a job whose tasks last until they are stopped, and take so many seconds for that.
 async fn staged(stop: u64, fields: &Value) -> Stage {
@@ -31,7 +31,7 @@ async fn boot(stage: &Stage) -> EngineRun {
 }
 
 async fn fire(life: &EngineRun, tasks: Option<u32>) {
-    let request = FireRequest { tasks: tasks.and_then(NonZeroU32::new), ..FireRequest::default() };
+    let request = asking_for(tasks.and_then(NonZeroU32::new));
     life.engine.fire_now(&JobId::new("job").unwrap(), request).await.unwrap();
 }
 

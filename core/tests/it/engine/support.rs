@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use ecs_scheduler_core::{
-    Clock, ContainerEnd, DecisionQuery, DecisionRecord, EngineOptions, FaultKind, Firing, FiringQuery,
+    Clock, ContainerEnd, DecisionQuery, DecisionRecord, EngineOptions, FaultKind, FireRequest, Firing, FiringQuery,
     FiringState, JobId, LaunchDiagnosis, LaunchError, LaunchLimits, LaunchRecovery, LaunchReport,
     LaunchRequest, LaunchToken, Launcher, MemoryStore, ObservedTasks, Population, Refusal, StartedTask,
     TaskId, TaskPhase, TaskSpec, TaskState, TaskValidation, TickOutcome, Timestamp, TriggerRegistry,
@@ -36,6 +36,13 @@ pub(crate) enum Script {
         newest: &'static str,
         known: bool,
     },
+}
+
+/// Asks for this number of tasks by hand.
+pub(crate) fn asking_for(tasks: Option<NonZeroU32>) -> FireRequest {
+    let mut request = FireRequest::default();
+    request.options.tasks = tasks;
+    request
 }
 
 /// A call to the launcher that hangs or panics.

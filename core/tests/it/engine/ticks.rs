@@ -8,14 +8,14 @@ use ecs_scheduler_core::job::JobContext;
 use ecs_scheduler_core::schedule::Strictness;
 use ecs_scheduler_core::{
     BuildContext, Clock as _, ConfigError, EvalContext, EvalOverrides, Evaluation, FaultKind, FireError,
-    FireRequest, FiringState, JobId, TickOutcome, Trigger, TriggerError, TriggerRegistry, TriggerType,
+    FireRequest, FiringState, JobId, Override, TickOutcome, Trigger, TriggerError, TriggerRegistry, TriggerType,
     async_trait,
 };
 use ecs_scheduler_testing::{EngineRun, StoreFaults};
 use serde_json::json;
 
 use super::retry::Flaky;
-use super::support::Stage;
+use super::support::{Stage, asking_for};
 
 fn every_minute() -> serde_json::Value {
     json!({"taskDefinition": "job", "schedule": "0 *", "taskCount": 1})
@@ -106,7 +106,7 @@ async fn firing_by_hand_does_not_change_the_schedule() {
     let stage = Stage::at("2026-01-01T10:00:30Z");
     stage.world.create("job", &every_minute()).await.unwrap();
     let life = stage.world.boot(StoreFaults::default(), 0).await.unwrap();
-    let request = FireRequest { tasks: NonZeroU32::new(2), ..FireRequest::default() };
+    let request = asking_for(NonZeroU32::new(2));
     let record = life.engine.fire_now(&id("job"), request).await.unwrap();
     assert_eq!((record.draft.launch, record.draft.span.count), (2, 0));
     assert!(record.firing.is_some());
@@ -114,6 +114,34 @@ async fn firing_by_hand_does_not_change_the_schedule() {
     assert_eq!(stage.states("job").await, [FiringState::Finished, FiringState::Finished]);
     let unknown = life.engine.fire_now(&id("other"), FireRequest::default()).await;
     assert_eq!(unknown.unwrap_err(), FireError::NotFound);
+}
+
+#[tokio::test(start_paused = true)]
+async fn firing_by_hand_has_its_own_overrides_and_moment_and_leaves_the_job_as_it_is() {
+    let stage = Stage::at("2026-01-01T10:00:30Z");
+    let mut job = every_minute();
+    job["overrides"] = json!([{"containerName": "main", "environment": {"DAY": "today"}}]);
+    stage.world.create("job", &job).await.unwrap();
+    let life = stage.world.boot(StoreFaults::default(), 0).await.unwrap();
+    stage.until("2026-01-01T10:01:10Z").await;
+    let last_run = async || stage.world.store.get(&[id("job")]).await.unwrap().remove(0).progress.last_run;
+    let before = last_run().await;
+    let mut main = Override::new("main");
+    main.command = Some(vec!["rebuild".to_owned()]);
+    let earlier = "2025-12-31T00:00:00Z".parse().unwrap();
+    let mut request = FireRequest::default();
+    (request.options.overrides, request.options.scheduled_at) = (Some(vec![main.clone()]), Some(earlier));
+    let record = life.engine.fire_now(&id("job"), request).await.unwrap();
+    assert_eq!(record.draft.span.first, "2026-01-01T10:01:10Z".parse().unwrap(), "it was decided now");
+    stage.until("2026-01-01T10:02:30Z").await;
+    let requests = stage.launcher.requests.lock().clone();
+    let of_hand = requests.iter().find(|request| request.scheduled_at == earlier).expect("it was launched");
+    assert_eq!(of_hand.task.overrides, [main]);
+    let next = requests.last().unwrap();
+    assert_eq!(next.scheduled_at, "2026-01-01T10:02:00Z".parse().unwrap());
+    assert_eq!(next.task.overrides[0].environment["DAY"], "today");
+    assert_eq!(before, Some("2026-01-01T10:01:00Z".parse().unwrap()));
+    assert_eq!(last_run().await, Some(next.scheduled_at), "it never goes back");
 }
 
 #[tokio::test(start_paused = true)]

@@ -23,6 +23,10 @@ named_schema!(
     JobView
 );
 named_schema!(
+    /// Overrides of one container.
+    ContainerOverride
+);
+named_schema!(
     /// A schedule: an expression or several.
     Schedule
 );

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
 
-use super::job::{JobDocument, Schedule};
+use super::job::{ContainerOverride, JobDocument, Schedule};
 use super::numbers::{count, positive, whole};
 
 /// A schedule to preview.
@@ -136,12 +136,19 @@ pub(in crate::api) struct EvaluateRequest {
 
 /// A firing by hand.
 #[derive(Debug, Default, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields, default)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub(in crate::api) struct FireBody {
     /// Number of tasks to start (default `taskCount`). Bounds and overlap apply as for a tick.
     #[serde(deserialize_with = "positive")]
     #[schema(minimum = 1, maximum = 4_294_967_295_u32, value_type = Option<u32>)]
     pub(in crate::api) tasks: Option<std::num::NonZeroU32>,
+    /// Overrides of this firing only. Environment variables are added to those of the job's overrides, other fields replace
+    /// the job's.
+    #[schema(value_type = Option<Vec<ContainerOverride>>)]
+    pub(in crate::api) overrides: Option<Vec<serde_json::Value>>,
+    /// The moment that the tasks work for, which they get as `ECSS_SCHEDULED_AT`; not later than now (default now).
+    #[schema(value_type = Option<String>, format = DateTime, example = "2026-01-01T00:00:00Z")]
+    pub(in crate::api) scheduled_at: Option<Timestamp>,
 }
 
 /// Engages the brake.

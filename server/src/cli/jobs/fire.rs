@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use clap::Args;
 use reqwest::{Method, header};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::show;
 use crate::api::{KEY_RULE, is_key};
@@ -30,6 +30,15 @@ pub struct FireArgs {
     /// Idempotency key: repeated requests fire only once
     #[arg(long, value_name = "KEY", value_parser = key)]
     idempotency_key: Option<String>,
+    /// Number of tasks to start (default: the job's `taskCount`)
+    #[arg(long, value_name = "N")]
+    tasks: Option<std::num::NonZeroU32>,
+    /// Overrides of this firing only: a JSON list as in a job's `overrides`. Environment variables are added to the job's
+    #[arg(long, value_name = "JSON", value_parser = overrides)]
+    overrides: Option<Value>,
+    /// The past moment that the tasks work for, RFC 3339: they get it as `ECSS_SCHEDULED_AT` (default: now)
+    #[arg(long, value_name = "TIME")]
+    scheduled_at: Option<String>,
     /// Wait until tasks are started or refused, at most as long as the job's `retry.launch.maxAge`
     #[arg(long)]
     wait: bool,
@@ -37,6 +46,21 @@ pub struct FireArgs {
 
 fn key(text: &str) -> Result<String, String> {
     if is_key(text) { Ok(text.to_owned()) } else { Err(KEY_RULE.to_owned()) }
+}
+
+fn overrides(text: &str) -> Result<Value, String> {
+    let parsed = crate::json::parse(text.as_bytes()).map_err(|error| format!("not JSON: {error}"))?;
+    if parsed.is_array() { Ok(parsed) } else { Err("not a list, such as [{\"containerName\": \"main\", \"command\": [\"a\"]}]".to_owned()) }
+}
+
+/// Returns the body of the request: the options that were given.
+fn body(args: &FireArgs) -> Value {
+    let given = [
+        ("tasks", args.tasks.map(|tasks| json!(tasks))),
+        ("overrides", args.overrides.clone()),
+        ("scheduledAt", args.scheduled_at.as_ref().map(|at| json!(at))),
+    ];
+    given.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect::<Map<_, _>>().into()
 }
 
 /// Fires a job and reports the result.
@@ -48,7 +72,7 @@ pub(super) async fn run(args: &FireArgs, client: &Client, as_json: bool) -> Resu
     let name = header::HeaderName::from_static("idempotency-key");
     let key: Vec<_> = args.idempotency_key.iter().map(|key| (name.clone(), key.as_str())).collect();
     let place = path(&args.id, "/firings");
-    let mut answer = client.send(Method::POST, &place, Some(&json!({})), &key).await?.body;
+    let mut answer = client.send(Method::POST, &place, Some(&body(args)), &key).await?.body;
     let mut failures = 0;
     while args.wait && is_open(&answer) {
         tokio::time::sleep(POLL_INTERVAL).await;

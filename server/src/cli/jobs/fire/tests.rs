@@ -1,6 +1,34 @@
+use clap::Parser;
 use serde_json::{Value, json};
 
-use super::describe_result;
+use super::{FireArgs, body, describe_result};
+
+/// The arguments of `jobs fire`.
+#[derive(Debug, Parser)]
+struct Line {
+    #[command(flatten)]
+    fire: FireArgs,
+}
+
+fn parsed(arguments: &[&str]) -> Result<Value, String> {
+    let line = Line::try_parse_from([&["fire", "nightly"], arguments].concat());
+    line.map(|line| body(&line.fire)).map_err(|error| error.to_string())
+}
+
+#[test]
+fn options_of_a_firing_are_its_body() {
+    assert_eq!(parsed(&[]).unwrap(), json!({}));
+    let list = r#"[{"containerName":"main","environment":{"DAY":"1"}}]"#;
+    let given = parsed(&["--tasks", "3", "--scheduled-at", "2026-01-01T00:00:00Z", "--overrides", list]).unwrap();
+    let expected = json!({
+        "tasks": 3, "scheduledAt": "2026-01-01T00:00:00Z",
+        "overrides": [{"containerName": "main", "environment": {"DAY": "1"}}],
+    });
+    assert_eq!(given, expected);
+    assert!(parsed(&["--tasks", "0"]).unwrap_err().contains("--tasks"));
+    assert!(parsed(&["--overrides", "{"]).unwrap_err().contains("not JSON"));
+    assert!(parsed(&["--overrides", "{}"]).unwrap_err().contains("not a list"));
+}
 
 fn firing(state: &str, started: u32, more: &Value) -> Value {
     let mut firing = json!({

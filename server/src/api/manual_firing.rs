@@ -1,0 +1,68 @@
+//! The body of a firing by hand: the tasks, and how they differ from those of a tick.
+
+use ecs_scheduler_core::job::prepare_update;
+use ecs_scheduler_core::schedule::Strictness;
+use ecs_scheduler_core::task::Override;
+use ecs_scheduler_core::{ManualFiring, StoredJob};
+use serde_json::{Map, Value, json};
+
+use super::dto::FireBody;
+use super::job_document::{document, refusal};
+use super::problem::Problem;
+use super::request::member;
+use super::state::AppState;
+
+#[cfg(test)]
+mod tests;
+
+/// Reads the body of a firing by hand. Its overrides are checked as those of a job are, and the job stays as it is.
+///
+/// # Errors
+///
+/// 400 with every invalid field.
+pub(super) fn read(app: &AppState, job: &StoredJob, body: Map<String, Value>) -> Result<ManualFiring, Problem> {
+    let FireBody { tasks, overrides, scheduled_at } = member("", body.into())?;
+    if scheduled_at.is_some_and(|at| at > app.clock.now()) {
+        let message = "Later than now: give the past moment that the tasks work for, or suspend the job until then.";
+        return Err(Problem::field("/scheduledAt", message));
+    }
+    let overrides = overrides.map(|wanted| check_overrides(app, job, wanted)).transpose()?;
+    let mut firing = ManualFiring::default();
+    (firing.tasks, firing.overrides, firing.scheduled_at) = (tasks, overrides, scheduled_at);
+    Ok(firing)
+}
+
+fn check_overrides(app: &AppState, job: &StoredJob, wanted: Vec<Value>) -> Result<Vec<Override>, Problem> {
+    let document = document(job);
+    let of_job = document.get("overrides").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+    let change = json!({"overrides": merge(of_job, wanted)});
+    let prepared =
+        prepare_update(&job.id, &document, change, &app.context(Strictness::Strict), app.clock.now());
+    Ok(prepared.map_err(|errors| refusal(&errors))?.job.task.overrides.clone())
+}
+
+/// Adds overrides of one firing to those of the job. The containers of the firing come first, so that an error names the index
+/// that the client sent.
+fn merge(of_job: &[Value], wanted: Vec<Value>) -> Vec<Value> {
+    let same = |one: &Value, other: &Value| one["containerName"] == other["containerName"];
+    let rest = of_job.iter().filter(|own| !wanted.iter().any(|one| same(own, one)));
+    let rest: Vec<_> = rest.cloned().collect();
+    let merged = wanted.into_iter().map(|one| match of_job.iter().find(|own| same(own, &one)) {
+        Some(own) => merge_container(own, one),
+        None => one,
+    });
+    merged.chain(rest).collect()
+}
+
+fn merge_container(own: &Value, one: Value) -> Value {
+    let (Value::Object(mut merged), Value::Object(fields)) = (own.clone(), one.clone()) else { return one };
+    for (name, value) in fields {
+        match (merged.get_mut(&name), value) {
+            (Some(Value::Object(own)), Value::Object(variables)) if name == "environment" => own.extend(variables),
+            (_, value) => {
+                merged.insert(name, value);
+            }
+        }
+    }
+    merged.into()
+}
