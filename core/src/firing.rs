@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 pub use crate::id::FiringId;
 use crate::id::{DecisionId, JobId, JobUid, LaunchToken, Revision, TaskId};
 use crate::launcher::LaunchReport;
+use crate::policy::Policy;
 use crate::task::{TaskEnd, TaskSpec, TaskState};
 
 #[cfg(test)]
@@ -202,6 +203,12 @@ pub struct Firing {
 }
 
 impl Firing {
+    /// Takes the time limits of its tasks from a job's policy.
+    pub(crate) fn set_time_limits(&mut self, policy: &Policy) {
+        self.timeout_secs = policy.timeout.map(|limit| limit.as_secs());
+        self.start_timeout_secs = policy.start_timeout.map(|limit| limit.as_secs());
+    }
+
     /// Returns how many tasks were started.
     #[must_use]
     pub fn started(&self) -> u32 {

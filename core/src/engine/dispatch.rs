@@ -271,6 +271,10 @@ impl FiringDriver {
     fn hand_off(self) {
         let Self { engine, firing, .. } = self;
         if firing.state == FiringState::Launched {
+            let cached = engine.job_cache.get(&firing.job);
+            if cached.is_none_or(|cached| cached.revision != firing.revision) {
+                engine.edited.lock().insert(firing.job.clone());
+            }
             engine.monitored.lock().insert(firing.id.clone(), firing);
             engine.monitor_wakeup.notify_one();
             return;

@@ -379,7 +379,7 @@ impl EngineInner {
             Vec::new()
         };
         let max_age = SignedDuration::try_from(job.policy.launch_max_age).unwrap_or(SignedDuration::MAX);
-        Some(Firing {
+        let mut firing = Firing {
             id,
             job: job.id.clone(),
             uid: loaded.uid,
@@ -395,13 +395,15 @@ impl EngineInner {
             deadline: tick.observed.checked_add(max_age).unwrap_or(Timestamp::MAX),
             replace: decision.replace,
             replaces,
-            timeout_secs: job.policy.timeout.map(|timeout| timeout.as_secs()),
-            start_timeout_secs: job.policy.start_timeout.map(|timeout| timeout.as_secs()),
+            timeout_secs: None,
+            start_timeout_secs: None,
             attempts: Vec::new(),
             tasks: Vec::new(),
             explanation: explanation.to_owned(),
             note: None,
-        })
+        };
+        firing.set_time_limits(&job.policy);
+        Some(firing)
     }
 }
 

@@ -68,6 +68,8 @@ pub(super) struct EngineInner {
     pub(super) future_versions: Mutex<BTreeSet<JobId>>,
     /// Requests a comparison of every job with the store.
     pub(super) rescan: AtomicBool,
+    /// Jobs whose time limits may differ from those of their launched firings.
+    pub(super) edited: Mutex<BTreeSet<JobId>>,
     /// Live tasks whose states the last poll could not read.
     pub(super) unread_tasks: Mutex<HashSet<TaskId>>,
     /// Versions of jobs whose failing ticks were read from the journal.
@@ -138,6 +140,7 @@ impl EngineInner {
             future_versions: Mutex::default(),
             rescan: AtomicBool::new(false),
             refused: RefusedJobs::default(),
+            edited: Mutex::default(),
             unread_tasks: Mutex::default(),
             loop_stats: Mutex::default(),
             span: tracing::Span::current(),

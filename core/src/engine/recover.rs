@@ -20,6 +20,7 @@ pub(super) async fn resume_open_firings(engine: &Arc<EngineInner>) -> Result<(),
         }
         engine.task_tracker.record_firing(&firing, now);
         if firing.state == FiringState::Launched {
+            engine.edited.lock().insert(firing.job.clone());
             engine.monitored.lock().insert(firing.id.clone(), firing);
             engine.monitor_wakeup.notify_one();
         } else {

@@ -18,6 +18,7 @@ use crate::diagnosis::Diagnosis;
 use crate::event::Event;
 use crate::fault;
 use crate::firing::{Firing, FiringId, FiringState};
+use crate::id::JobId;
 use crate::launcher::ObservedTasks;
 use crate::store::StoreError;
 use crate::task::{TaskEnd, TaskId, TaskPhase, TaskState};
@@ -73,6 +74,7 @@ type SeenTasks = HashMap<TaskId, Option<TaskState>>;
 impl TaskMonitor {
     /// Reads all live tasks once, records what changed, and enforces time limits.
     async fn poll(&mut self) {
+        self.apply_edits().await;
         let seen = self.observe().await;
         let now = self.engine.clock.now();
         let changed: Vec<Firing> = {
@@ -89,6 +91,33 @@ impl TaskMonitor {
             })
             .await;
         self.enforce_timeouts(&seen).await;
+    }
+
+    /// Gives launched firings the time limits of their job's newest version. A store that does not answer is asked again by the
+    /// next poll.
+    async fn apply_edits(&self) {
+        let edited: Vec<JobId> = std::mem::take(&mut *self.engine.edited.lock()).into_iter().collect();
+        if edited.is_empty() {
+            return;
+        }
+        let Ok(jobs) = self.engine.load_jobs(&edited).await else {
+            return self.engine.edited.lock().extend(edited);
+        };
+        let valid = jobs.iter().filter_map(|(_, cached)| Some((cached.uid, &cached.job.as_ref().ok()?.policy)));
+        let policies: HashMap<_, _> = valid.collect();
+        let changed: Vec<(Firing, Firing)> = {
+            let monitored = self.engine.monitored.lock();
+            let limited = monitored.values().filter_map(|firing| {
+                let mut to = firing.clone();
+                to.set_time_limits(policies.get(&firing.uid)?);
+                (to != *firing).then(|| (firing.clone(), to))
+            });
+            limited.collect()
+        };
+        for (from, to) in changed {
+            let span = firing_span(&to);
+            self.record(from, to).instrument(span).await;
+        }
     }
 
     /// Reads the states of all live tasks. A part that cannot be read does not keep the others from being read.

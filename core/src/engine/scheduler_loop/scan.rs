@@ -213,6 +213,7 @@ impl SchedulerLoop {
         }
         if entry.uid != stored.uid || entry.revision != stored.revision {
             self.engine.process.faults.forget(&entry.uid);
+            self.engine.edited.lock().insert(stored.id.clone());
         }
         if entry.uid == stored.uid && entry.settled != stored.progress.settled {
             // A settlement that seemed to fail is durable: its firing must be resumed.

@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use ecs_scheduler_core::{FaultKind, FiringState, Launcher as _, TickOutcome};
+use ecs_scheduler_core::{FaultKind, FiringState, JobId, Launcher as _, TickOutcome};
 use ecs_scheduler_testing::StoreFaults;
 use serde_json::json;
 
@@ -61,6 +61,35 @@ async fn task_that_runs_too_long_is_stopped_and_its_diagnosis_names_the_limit() 
         diagnosis(&stage).await,
         Some(("timeout".to_owned(), "the task ran for more than 30 s, and was stopped".to_owned()))
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn changed_timeout_applies_to_tasks_that_run_also_if_the_scheduler_was_down_at_the_edit() {
+    let job = |timeout: &str| json!({"taskDefinition": "job", "schedule": "0 0 *", "timeout": timeout});
+    for is_down in [false, true] {
+        let stage = Stage::at("2026-01-01T09:59:50Z");
+        *stage.launcher.run_for.lock() = None;
+        stage.world.create("job", &job("30s")).await.unwrap();
+        let life = stage.world.boot(StoreFaults::default(), 0).await.unwrap();
+        stage.until("2026-01-01T10:00:10Z").await;
+        let life = if is_down {
+            life.crash().await;
+            stage.world.edit("job", &job("120s")).await.unwrap();
+            stage.world.boot(StoreFaults::default(), 0).await.unwrap()
+        } else {
+            stage.world.edit("job", &job("120s")).await.unwrap();
+            life
+        };
+        life.engine.nudge(&JobId::new("job").unwrap());
+        stage.until("2026-01-01T10:01:50Z").await;
+        assert_eq!(stage.launcher.running(), 1, "the limit was raised, down: {is_down}");
+        stage.world.edit("job", &job("115s")).await.unwrap();
+        life.engine.nudge(&JobId::new("job").unwrap());
+        stage.until("2026-01-01T10:02:02Z").await;
+        assert_eq!((stage.launcher.running(), ends(&life)), (0, [0, 0, 1]), "down: {is_down}");
+        let text = "the task ran for more than 115 s, and was stopped".to_owned();
+        assert_eq!(diagnosis(&stage).await, Some(("timeout".to_owned(), text)));
+    }
 }
 
 /// Returns the cause of the end of the only task, and its words.
