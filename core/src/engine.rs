@@ -26,6 +26,7 @@ mod dispatch;
 mod evaluate;
 mod failing_tasks;
 mod faults;
+mod firing_moves;
 mod handle;
 mod history_pruner;
 mod in_flight;
@@ -49,6 +50,7 @@ mod status;
 mod stop_requests;
 mod store_calls;
 mod task_monitor;
+mod task_retry;
 mod task_tracker;
 mod tick_retry;
 mod time_limit;
@@ -58,10 +60,10 @@ pub use crate::clock::is_ahead;
 pub use evaluate::EvalOverrides;
 pub use failing_tasks::FailingTasks;
 pub use faults::Failing;
-pub use handle::{EngineHandle, FireRequest, ManualFiring};
+pub use handle::{EngineHandle, FireRequest};
 pub(crate) use history_pruner::HistoryPruner;
 pub(crate) use lease::Lease;
-pub use message::FireError;
+pub use message::{FireError, ManualFiring};
 pub use options::EngineOptions;
 pub use process::BRAKE_REGISTER;
 pub(crate) use process::ProcessState;
@@ -116,7 +118,7 @@ impl Engine {
         let (scheduler, commands) = scheduler_loop::SchedulerLoop::load(Arc::clone(&engine)).await?;
         engine.spawn(dispatch::run(Arc::clone(&engine), backlog));
         engine.spawn(scheduler.run());
-        engine.spawn(task_monitor::run(Arc::clone(&engine)));
+        engine.spawn(task_monitor::run(Arc::clone(&engine), commands.downgrade()));
         Ok(EngineHandle::new(engine, commands))
     }
 

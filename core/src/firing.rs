@@ -24,6 +24,42 @@ pub enum Origin {
     /// A person or program, through the API.
     #[serde(rename = "hand")]
     Manual,
+    /// Failed tasks of an earlier firing (`retry.task`).
+    Retry,
+}
+
+/// The retry of a firing's failed tasks, and the firing whose tasks it retries itself.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct FiringRetry {
+    /// The firing whose failed tasks it starts again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub of: Option<FiringId>,
+    /// Its number among the retries of one tick, from 1; 0 for a firing that is none.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub number: u32,
+    /// When its failed tasks start again. It stays `launched` until then.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub at: Option<Timestamp>,
+    /// The firing that starts its failed tasks again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub by: Option<FiringId>,
+    /// Why failed tasks do not start again although the job retries them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+const fn is_zero(number: &u32) -> bool {
+    *number == 0
+}
+
+impl FiringRetry {
+    /// Tells whether the firing neither is a retry nor has one.
+    #[must_use]
+    pub fn is_none(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// The state of a firing.
@@ -189,6 +225,9 @@ pub struct Firing {
     /// How long each task may be pending; unbounded when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub start_timeout_secs: Option<u64>,
+    /// The retry of its failed tasks.
+    #[serde(default, skip_serializing_if = "FiringRetry::is_none")]
+    pub retry: FiringRetry,
     /// Calls to the launcher, oldest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub attempts: Vec<Attempt>,
@@ -226,6 +265,12 @@ impl Firing {
             [TaskEnd::Failed, TaskEnd::Stopped, TaskEnd::Succeeded].iter().position(|of| *of == end)
         };
         self.tasks.iter().filter_map(TaskState::end).min_by_key(|end| worst(*end))
+    }
+
+    /// Returns the first of its tasks that has failed.
+    #[must_use]
+    pub(crate) fn failed_task(&self) -> Option<&TaskState> {
+        self.tasks.iter().find(|task| task.end() == Some(TaskEnd::Failed))
     }
 
     /// Tells whether it replaces all earlier firings of the job. In firings stored by older versions, a list of tasks

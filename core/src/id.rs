@@ -162,6 +162,12 @@ impl FiringId {
         Self::hashed(uid, requested_at, "hand", key)
     }
 
+    /// Makes the id of the firing that starts the failed tasks of another one again.
+    #[must_use]
+    pub fn for_retry(uid: &JobUid, nominal: Timestamp, of: &Self) -> Self {
+        Self::hashed(uid, nominal, "retry", of.as_str())
+    }
+
     /// Wraps an id read from a store or a request.
     #[must_use]
     pub fn from_text(text: &str) -> Self {

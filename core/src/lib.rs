@@ -54,7 +54,7 @@ pub use engine::{
 };
 pub use event::{EVENT_BUFFER, Event};
 pub use fault::{Failure, FaultKind};
-pub use firing::{Answer, Attempt, Firing, FiringState, Origin};
+pub use firing::{Answer, Attempt, Firing, FiringRetry, FiringState, Origin};
 pub use id::{DecisionId, FiringId, JobId, JobUid, LaunchToken, Revision, TaskId};
 pub use jiff::Timestamp;
 pub use job::{FieldError, Job, JobContext, LastRunTask, Progress, StoredJob, Suspension};

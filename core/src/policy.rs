@@ -6,6 +6,10 @@ use std::time::Duration;
 use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
 
+mod task_retry;
+
+pub use task_retry::{RetryAction, RetryCondition, RetryRule, TaskRetry};
+
 /// How the number of tasks follows from demand and running tasks (`mode`).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -138,6 +142,8 @@ pub struct Policy {
     pub timeout: Option<Duration>,
     /// How long a task may be pending before it is stopped; unbounded by default.
     pub start_timeout: Option<Duration>,
+    /// The retry of failed tasks; none by default.
+    pub task_retry: Option<TaskRetry>,
 }
 
 impl Default for Policy {
@@ -153,6 +159,7 @@ impl Default for Policy {
             launch_max_age: Duration::from_secs(600),
             timeout: None,
             start_timeout: None,
+            task_retry: None,
         }
     }
 }

@@ -2,6 +2,7 @@
 
 mod queue;
 
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,16 +10,16 @@ use futures::FutureExt as _;
 use jiff::{SignedDuration, Timestamp};
 
 use super::faults::{FailedRead, ReadSubject};
-use super::handle::ManualFiring;
 use super::inner::EngineInner;
 use super::job_cache::CachedJob;
+use super::message::{ManualFiring, RetryOrder};
 use crate::clock::is_ahead;
 use crate::decide::{Decision, DecisionDraft, DecisionInput, Rule, Step, TickOutcome, TickSpan, decide};
 use crate::fault::{self, FaultKind};
-use crate::firing::{Firing, FiringId, FiringState, Origin};
+use crate::firing::{Firing, FiringId, FiringRetry, FiringState, Origin};
 use crate::job::Job;
 use crate::launcher::LaunchError;
-use crate::policy::{Mode, OnError};
+use crate::policy::{Mode, OnError, Overlap};
 use crate::queue::QueueFacts;
 use crate::scaling::Demand;
 use crate::store::StoreError;
@@ -110,15 +111,24 @@ pub(super) enum TriggerSource {
     Tick,
     /// An order to fire now, which names the firing.
     Manual { id: FiringId, options: ManualFiring },
+    /// An order to start failed tasks again.
+    Retry(Box<RetryOrder>),
     /// A dry run: launches nothing.
     DryRun,
+}
+
+impl TriggerSource {
+    /// Tells whether somebody ordered the evaluation, so that it stands for no tick.
+    const fn is_order(&self) -> bool {
+        matches!(self, Self::Manual { .. } | Self::Retry(_))
+    }
 }
 
 impl EngineInner {
     /// Decides about one tick.
     pub(super) async fn evaluate(&self, request: &EvalRequest<'_>) -> TickEvaluation {
         let EvalRequest { job, tick, source, .. } = request;
-        let count = u64::from(!matches!(source, TriggerSource::Manual { .. }));
+        let count = u64::from(!source.is_order());
         let span = TickSpan { first: tick.nominal, last: tick.nominal, count };
         let mut draft = DecisionDraft { tries: request.tried + 1, ..DecisionDraft::new(span, tick.observed) };
         if let Some(reason) = self.suspension_reason(job, tick.nominal, source) {
@@ -152,15 +162,25 @@ impl EngineInner {
             }
         }
         draft.busy = (evaluation.demand != Demand::Idle).then_some(busy);
+        let (mut scaling, mut overlap, mut cooldown) =
+            (job.scaling, job.policy.overlap, self.cooldown_left(request));
+        if matches!(source, TriggerSource::Retry(_)) {
+            // The failed tasks are added to those that run, or run alone.
+            (scaling.floor, cooldown) = (NonZeroU32::MIN, None);
+            overlap = match overlap {
+                Overlap::TopUp | Overlap::Allow => Overlap::Allow,
+                Overlap::Skip | Overlap::Replace => Overlap::Skip,
+            };
+        }
         let decision = decide(&DecisionInput {
             demand: evaluation.demand,
             reason: &evaluation.reason,
-            scaling: job.scaling,
+            scaling,
             mode: job.policy.mode,
             queue: queue.as_ref(),
-            overlap: job.policy.overlap,
+            overlap,
             busy,
-            cooldown: self.cooldown_left(request),
+            cooldown,
         });
         let decision = self.annotate_steps(decision, request, &population, queue.as_ref());
         draft.launch = decision.launch;
@@ -246,6 +266,9 @@ impl EngineInner {
                 Some(tasks) => Evaluation::tasks(tasks.get(), "asked for by hand"),
                 None => Evaluation::floor("fired by hand, taskCount"),
             });
+        }
+        if let TriggerSource::Retry(retry) = &request.source {
+            return Ok(Evaluation::tasks(retry.tasks, retry.reason.clone()));
         }
         let Some(trigger) = job.trigger_of(request.tick.nominal) else {
             return Ok(Evaluation::floor("due, taskCount"));
@@ -354,6 +377,8 @@ impl EngineInner {
     ) -> Option<Firing> {
         let EvalRequest { job, loaded, tick, source, .. } = request;
         let mut task = Arc::clone(&job.task);
+        let mut retry = FiringRetry::default();
+        let mut definition = population.definition.unwrap_or_else(|| job.task.definition.clone());
         let (id, origin, nominal) = match source {
             TriggerSource::Tick => {
                 (FiringId::for_tick(&loaded.uid, tick.nominal), Origin::Tick, tick.nominal)
@@ -363,6 +388,11 @@ impl EngineInner {
                     Arc::make_mut(&mut task).overrides.clone_from(overrides);
                 }
                 (id.clone(), Origin::Manual, options.scheduled_at.unwrap_or(tick.nominal))
+            }
+            TriggerSource::Retry(order) => {
+                (task, definition) = (Arc::clone(&order.of.task), order.of.definition.clone());
+                (retry.of, retry.number) = (Some(order.of.id.clone()), order.of.retry.number + 1);
+                (order.id(), Origin::Retry, order.of.nominal)
             }
             TriggerSource::DryRun => return None,
         };
@@ -390,13 +420,14 @@ impl EngineInner {
             decision: crate::DecisionId::default(),
             state: FiringState::Planned,
             requested: decision.launch,
-            definition: population.definition.unwrap_or_else(|| job.task.definition.clone()),
+            definition,
             task,
             deadline: tick.observed.checked_add(max_age).unwrap_or(Timestamp::MAX),
             replace: decision.replace,
             replaces,
             timeout_secs: None,
             start_timeout_secs: None,
+            retry,
             attempts: Vec::new(),
             tasks: Vec::new(),
             explanation: explanation.to_owned(),

@@ -27,7 +27,7 @@ pub struct FailingTasks {
 impl FailingTasks {
     /// Returns the failure of one firing, if its tasks have ended and one has failed.
     pub(super) fn of(firing: &Firing) -> Option<Self> {
-        let failed = firing.tasks.iter().find(|task| task.end() == Some(TaskEnd::Failed))?;
+        let failed = firing.failed_task()?;
         let (since, diagnosis) = (firing.observed, failed.cause());
         Some(Self { since, firings: 1, firing: firing.id.clone(), diagnosis })
     }
@@ -37,6 +37,7 @@ impl FailingTasks {
         let mut found: Option<Self> = None;
         for firing in newest_first {
             match (firing.end(), &mut found) {
+                (Some(TaskEnd::Failed), _) if firing.retry.by.is_some() => {}
                 (Some(TaskEnd::Failed), Some(found)) => {
                     (found.since, found.firings) = (firing.observed, found.firings + 1);
                 }

@@ -225,6 +225,8 @@ impl Faults {
         let mut known = self.0.lock();
         let before = known.failing_tasks.get(&firing.uid).map(|(_, failing)| failing);
         match firing.end() {
+            // The firing that starts its tasks again tells.
+            Some(TaskEnd::Failed) if firing.retry.by.is_some() => {}
             Some(TaskEnd::Failed) => {
                 let Some(mut failing) = FailingTasks::of(firing) else { return };
                 let failed = firing.tasks.iter().filter(|task| task.end() == Some(TaskEnd::Failed)).count();

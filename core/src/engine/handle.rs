@@ -1,6 +1,5 @@
 //! The handle to a running engine, for the rest of the program.
 
-use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -15,7 +14,7 @@ use super::failing_tasks::FailingTasks;
 use super::faults::Failing;
 use super::inner::EngineInner;
 use super::job_cache::CachedJob;
-use super::message::{FireError, FireOrder, Message};
+use super::message::{FireError, FireKind, FireOrder, ManualFiring, Message};
 use super::status::{Brake, Counters, EngineStatus};
 use super::tick_retry::Retrying;
 use crate::decide::{DecisionDraft, DecisionRecord};
@@ -23,19 +22,7 @@ use crate::event::Event;
 use crate::job::{Job, JobId, JobUid, Revision, StoredJob};
 use crate::launcher::Launcher;
 use crate::store::StoreError;
-use crate::task::Override;
 use crate::trigger::Tick;
-
-/// The differences of one firing by hand from a tick of the job.
-#[derive(Debug, Clone, Default)]
-pub struct ManualFiring {
-    /// The number of tasks to ask for; `taskCount` when absent. Bounds and overlap apply as for a tick.
-    pub tasks: Option<NonZeroU32>,
-    /// All overrides of the task's containers, instead of those of the job; the job's when absent. The caller has checked them.
-    pub overrides: Option<Vec<Override>>,
-    /// The moment that the tasks get as their tick; the present when absent. `lastRun` of the job never goes back to it.
-    pub scheduled_at: Option<Timestamp>,
-}
 
 /// A request to fire a job now.
 #[derive(Debug, Clone, Default)]
@@ -84,8 +71,8 @@ impl EngineHandle {
         let (options, at) = (request.options, request.at.unwrap_or_else(|| self.engine.clock.now()));
         let fire = async || {
             let (answer, answered) = oneshot::channel();
-            let (key, options, span) = (key.clone(), options.clone(), tracing::Span::current());
-            let order = FireOrder { key, at, options, answer, span };
+            let kind = FireKind::Manual { key: key.clone(), at, options: options.clone() };
+            let order = FireOrder { kind, answer, span: tracing::Span::current() };
             let sent = self.commands.send(Message::Fire(id.clone(), order)).await;
             sent.map_err(|_| FireError::Stopping)?;
             answered.await.unwrap_or(Err(FireError::Stopping))

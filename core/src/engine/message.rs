@@ -6,6 +6,7 @@
 //!    └──── FireError ─────────┼────────────────── JobProgress ────────────────┘
 //! ```
 
+use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -13,13 +14,14 @@ use tokio::sync::{mpsc, oneshot};
 use tracing::Span;
 
 use super::agenda::{AgendaEntry, SlotId};
-use super::handle::ManualFiring;
 use super::job_cache::CachedJob;
 use super::spans::job_span;
 use super::tick_retry::Retrying;
 use crate::decide::DecisionRecord;
+use crate::firing::{Firing, FiringId};
 use crate::id::{JobId, JobUid, Revision};
 use crate::store::Settlement;
+use crate::task::Override;
 
 /// The reason why a job could not be fired by hand.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -53,13 +55,48 @@ pub enum FireError {
 /// An order to fire a job, on its way through the scheduler loop.
 #[derive(Debug)]
 pub(super) struct FireOrder {
-    pub(super) key: String,
-    /// The moment in the firing's id.
-    pub(super) at: Timestamp,
-    pub(super) options: ManualFiring,
+    pub(super) kind: FireKind,
     pub(super) answer: oneshot::Sender<Result<DecisionRecord, FireError>>,
     /// The span of the caller's request.
     pub(super) span: Span,
+}
+
+/// The differences of one firing by hand from a tick of the job.
+#[derive(Debug, Clone, Default)]
+pub struct ManualFiring {
+    /// The number of tasks to ask for; `taskCount` when absent. Bounds and overlap apply as for a tick.
+    pub tasks: Option<NonZeroU32>,
+    /// All overrides of the task's containers, instead of those of the job; the job's when absent. The caller has checked them.
+    pub overrides: Option<Vec<Override>>,
+    /// The moment that the tasks get as their tick; the present when absent. `lastRun` of the job never goes back to it.
+    pub scheduled_at: Option<Timestamp>,
+}
+
+/// An order to start the failed tasks of a firing again.
+#[derive(Debug, Clone)]
+pub(super) struct RetryOrder {
+    /// The firing whose tasks have failed.
+    pub(super) of: Firing,
+    /// How many of them start again.
+    pub(super) tasks: u32,
+    /// Which retry this is, and why.
+    pub(super) reason: String,
+}
+
+impl RetryOrder {
+    /// Returns the id of the firing that starts them: the same for each order about one firing.
+    pub(super) fn id(&self) -> FiringId {
+        FiringId::for_retry(&self.of.uid, self.of.nominal, &self.of.id)
+    }
+}
+
+/// The tasks that an order starts.
+#[derive(Debug, Clone)]
+pub(super) enum FireKind {
+    /// A firing by hand; key and moment make its id.
+    Manual { key: String, at: Timestamp, options: ManualFiring },
+    /// Failed tasks, again.
+    Retry(Box<RetryOrder>),
 }
 
 impl FireOrder {

@@ -13,7 +13,7 @@ use super::catch_up::{CatchUpPlan, Ticks};
 use super::evaluate::{EvalOverrides, EvalRequest, TickEvaluation, TriggerSource};
 use super::inner::EngineInner;
 use super::job_cache::CachedJob;
-use super::message::{DueJob, EvaluatedJob, FireError, FireOrder, JobProgress, ReportSender};
+use super::message::{DueJob, EvaluatedJob, FireError, FireKind, FireOrder, JobProgress, ReportSender};
 use super::spans::job_span;
 use super::tick_retry::Retrying;
 use crate::decide::{DecisionDraft, TickOutcome, TickSpan};
@@ -228,13 +228,22 @@ async fn evaluate_order(
     now: Timestamp,
 ) -> EvaluatedJob {
     let tick = Tick::at(now);
-    let source = TriggerSource::Manual {
-        id: crate::FiringId::for_manual(&due.uid, order.at, &order.key),
-        options: order.options.clone(),
+    let source = match &order.kind {
+        FireKind::Manual { key, at, options } => {
+            let id = crate::FiringId::for_manual(&due.uid, *at, key);
+            TriggerSource::Manual { id, options: options.clone() }
+        }
+        FireKind::Retry(retry) => TriggerSource::Retry(retry.clone()),
     };
+    let is_retry = matches!(source, TriggerSource::Retry(_));
     let request =
         EvalRequest { job, loaded: cached, tick, source, overrides: EvalOverrides::default(), tried: 0 };
-    let TickEvaluation { draft, firing, .. } = engine.evaluate(&request).await;
+    let TickEvaluation { draft, firing, undecided } = engine.evaluate(&request).await;
+    if undecided && is_retry {
+        // It is ordered again until it can be decided.
+        order.reply(Err(FireError::Store));
+        return EvaluatedJob::empty(due, cached);
+    }
     let settlement = Settlement {
         job: due.id.clone(),
         uid: due.uid,

@@ -6,12 +6,17 @@ use std::time::Duration;
 
 use futures::StreamExt as _;
 use jiff::Timestamp;
+use parking_lot::Mutex;
+use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tracing::{Instrument as _, Span};
 
+use super::firing_moves;
 use super::inner::EngineInner;
+use super::message::Message;
 use super::spans::firing_span;
 use super::status::Counters;
+use super::task_retry;
 use super::time_limit::{overdue, time_limits};
 use super::without_details;
 use crate::diagnosis::Diagnosis;
@@ -39,9 +44,14 @@ const LOST: Diagnosis = Diagnosis::new(
 const CONCURRENT_RECORDS: usize = 64;
 
 /// Follows the tasks of launched firings until the engine stops.
-pub(super) async fn run(engine: Arc<EngineInner>) {
-    let mut monitor =
-        TaskMonitor { engine: Arc::clone(&engine), missing: HashMap::new(), failures: BTreeSet::new() };
+pub(super) async fn run(engine: Arc<EngineInner>, commands: mpsc::WeakSender<Message>) {
+    let mut monitor = TaskMonitor {
+        engine: Arc::clone(&engine),
+        commands,
+        missing: HashMap::new(),
+        failures: BTreeSet::new(),
+        retried: Arc::default(),
+    };
     loop {
         let more = engine.monitor_wakeup.notified();
         let is_idle = engine.monitored.lock().is_empty();
@@ -62,10 +72,13 @@ pub(super) async fn run(engine: Arc<EngineInner>) {
 /// Follows the tasks of launched firings.
 struct TaskMonitor {
     engine: Arc<EngineInner>,
+    commands: mpsc::WeakSender<Message>,
     /// Since when a task is unknown to the launcher.
     missing: HashMap<TaskId, Instant>,
     /// Why tasks could not be observed by the last poll.
     failures: BTreeSet<String>,
+    /// Firings whose retry is under way.
+    retried: Arc<Mutex<BTreeSet<FiringId>>>,
 }
 
 /// The states of tasks that one poll has seen; `None` for a task that the launcher does not know.
@@ -83,14 +96,33 @@ impl TaskMonitor {
         };
         let moves: Vec<(Firing, Firing)> =
             changed.into_iter().filter_map(|firing| self.apply_states(firing, &seen, now)).collect();
-        let monitor = &*self;
+        let engine = &self.engine;
         futures::stream::iter(moves)
             .for_each_concurrent(CONCURRENT_RECORDS, async |(from, to)| {
                 let span = firing_span(&to);
-                monitor.record(from, to).instrument(span).await;
+                record_states(engine, from, to).instrument(span).await;
             })
             .await;
         self.enforce_timeouts(&seen).await;
+        self.start_due_retries();
+    }
+
+    /// Starts the retries whose moment has come, each in the background: its evaluation may take longer than a poll.
+    fn start_due_retries(&self) {
+        let now = self.engine.clock.now();
+        let monitored = self.engine.monitored.lock();
+        let due = monitored.values().filter(|firing| firing.retry.at.is_some_and(|at| at <= now));
+        for firing in due.filter(|firing| self.retried.lock().insert(firing.id.clone())) {
+            let (engine, retried) = (Arc::clone(&self.engine), Arc::clone(&self.retried));
+            let (firing, commands) = (firing.clone(), self.commands.clone());
+            let span = firing_span(&firing);
+            let retry = async move {
+                let id = firing.id.clone();
+                task_retry::run(engine, firing, commands).await;
+                retried.lock().remove(&id);
+            };
+            self.engine.spawn(retry.instrument(span));
+        }
     }
 
     /// Gives launched firings the time limits of their job's newest version. A store that does not answer is asked again by the
@@ -103,7 +135,8 @@ impl TaskMonitor {
         let Ok(jobs) = self.engine.load_jobs(&edited).await else {
             return self.engine.edited.lock().extend(edited);
         };
-        let valid = jobs.iter().filter_map(|(_, cached)| Some((cached.uid, &cached.job.as_ref().ok()?.policy)));
+        let valid =
+            jobs.iter().filter_map(|(_, cached)| Some((cached.uid, &cached.job.as_ref().ok()?.policy)));
         let policies: HashMap<_, _> = valid.collect();
         let changed: Vec<(Firing, Firing)> = {
             let monitored = self.engine.monitored.lock();
@@ -116,7 +149,7 @@ impl TaskMonitor {
         };
         for (from, to) in changed {
             let span = firing_span(&to);
-            self.record(from, to).instrument(span).await;
+            firing_moves::record(&self.engine, from, to).instrument(span).await;
         }
     }
 
@@ -174,7 +207,7 @@ impl TaskMonitor {
                 None => {}
             }
         }
-        if ended(&to) {
+        if ended(&to) && to.retry.at.is_none() {
             to.state = FiringState::Finished;
         }
         (to != firing).then_some((firing, to))
@@ -218,55 +251,15 @@ impl TaskMonitor {
             self.engine.stop_task(&task, &reason).instrument(span).await;
         }
     }
+}
 
-    async fn record(&self, from: Firing, mut to: Firing) {
-        let id = to.id.clone();
-        let mut answer = self.engine.store.advance(FiringState::Launched, &to, None).await;
-        if answer.as_ref().is_err_and(StoreError::is_lasting) {
-            to = without_details::firing(&to);
-            answer = self.engine.store.advance(FiringState::Launched, &to, None).await;
-        }
-        match answer {
-            Ok(()) => {
-                tracing::debug!(state = to.state.as_str(), started = to.started(), "a firing moved");
-                self.count_ends(&from, &to);
-                self.engine.process.faults.record_end(self.engine.number, &to);
-                self.engine.task_tracker.record_firing(&to, self.engine.clock.now());
-                self.engine.publish(|| Event::Firing(Box::new(to.clone())));
-                if to.state == FiringState::Finished {
-                    self.drop_firing(&id);
-                } else {
-                    self.engine.monitored.lock().insert(id, to);
-                }
-            }
-            // The next poll records it; or the new owner does.
-            Err(StoreError::Fault { .. } | StoreError::Fenced(_)) => {}
-            Err(error) => {
-                tracing::error!(error = %fault::chain(&error), "a firing was changed by another writer");
-                self.engine.task_tracker.record_firing(&to, self.engine.clock.now());
-                self.engine.task_tracker.release(&to);
-                self.drop_firing(&id);
-            }
-        }
+/// Records the states of tasks that a poll has seen. When all have ended, failed ones may be retried.
+async fn record_states(engine: &EngineInner, from: Firing, mut to: Firing) {
+    if to.state == FiringState::Finished && engine.plan_retry(&mut to).await.is_err() {
+        // The next poll tries again.
+        return;
     }
-
-    fn drop_firing(&self, id: &FiringId) {
-        self.engine.monitored.lock().remove(id);
-        self.engine.in_flight.end(id);
-    }
-
-    fn count_ends(&self, from: &Firing, to: &Firing) {
-        for (before, after) in from.tasks.iter().zip(&to.tasks) {
-            let counters = &self.engine.process.counters;
-            let counter = match after.end().filter(|_| before.phase != TaskPhase::Stopped) {
-                None => continue,
-                Some(TaskEnd::Succeeded) => &counters.tasks_succeeded,
-                Some(TaskEnd::Failed) => &counters.tasks_failed,
-                Some(TaskEnd::Stopped) => &counters.tasks_stopped,
-            };
-            Counters::add(counter, 1);
-        }
-    }
+    firing_moves::record(engine, from, to).await;
 }
 
 fn ended(firing: &Firing) -> bool {
@@ -276,7 +269,7 @@ fn ended(firing: &Firing) -> bool {
 /// Returns whether the observed states differ from the firing's record.
 fn has_changed(firing: &Firing, seen: &SeenTasks) -> bool {
     let mut live = firing.tasks.iter().filter(|task| task.phase != TaskPhase::Stopped).peekable();
-    live.peek().is_none()
+    (live.peek().is_none() && firing.retry.at.is_none())
         || live.any(|task| match seen.get(&task.task_id) {
             Some(Some(state)) => merge_state(firing, task, state) != *task,
             Some(None) => true,

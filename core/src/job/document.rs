@@ -18,6 +18,7 @@ mod duration;
 mod earlier;
 mod policy;
 mod reader;
+mod retry;
 mod scalar;
 mod schedule_fields;
 mod task;

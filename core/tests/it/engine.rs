@@ -15,5 +15,6 @@ mod restart;
 mod retry;
 mod spans;
 mod support;
+mod task_retry;
 mod ticks;
 mod year;

@@ -20,10 +20,15 @@ mod tests;
 /// # Errors
 ///
 /// 400 with every invalid field.
-pub(super) fn read(app: &AppState, job: &StoredJob, body: Map<String, Value>) -> Result<ManualFiring, Problem> {
+pub(super) fn read(
+    app: &AppState,
+    job: &StoredJob,
+    body: Map<String, Value>,
+) -> Result<ManualFiring, Problem> {
     let FireBody { tasks, overrides, scheduled_at } = member("", body.into())?;
     if scheduled_at.is_some_and(|at| at > app.clock.now()) {
-        let message = "Later than now: give the past moment that the tasks work for, or suspend the job until then.";
+        let message =
+            "Later than now: give the past moment that the tasks work for, or suspend the job until then.";
         return Err(Problem::field("/scheduledAt", message));
     }
     let overrides = overrides.map(|wanted| check_overrides(app, job, wanted)).transpose()?;
@@ -58,7 +63,9 @@ fn merge_container(own: &Value, one: Value) -> Value {
     let (Value::Object(mut merged), Value::Object(fields)) = (own.clone(), one.clone()) else { return one };
     for (name, value) in fields {
         match (merged.get_mut(&name), value) {
-            (Some(Value::Object(own)), Value::Object(variables)) if name == "environment" => own.extend(variables),
+            (Some(Value::Object(own)), Value::Object(variables)) if name == "environment" => {
+                own.extend(variables)
+            }
             (_, value) => {
                 merged.insert(name, value);
             }

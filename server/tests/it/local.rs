@@ -172,7 +172,8 @@ async fn a_firing_by_hand_runs_with_its_own_overrides_and_moment() {
 #[tokio::test]
 async fn a_firing_by_hand_with_wrong_overrides_or_a_future_moment_is_refused_and_starts_nothing() {
     let root = tempfile::tempdir().unwrap();
-    let definition = json!({"family": "work", "containerDefinitions": [{"name": "main", "command": ["true"]}]});
+    let definition =
+        json!({"family": "work", "containerDefinitions": [{"name": "main", "command": ["true"]}]});
     std::fs::write(root.path().join("work.json"), definition.to_string()).unwrap();
     let options = LocalOptions::new(root.path(), root.path().join("data"));
     let server = Server::on(Arc::new(LocalLauncher::open(options).await.unwrap())).await;

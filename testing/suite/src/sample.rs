@@ -8,7 +8,7 @@ use std::sync::Arc;
 use jiff::{SignedDuration, Timestamp};
 
 use ecs_scheduler_core::decide::{DecisionDraft, DecisionId, TickOutcome, TickSpan};
-use ecs_scheduler_core::firing::{Firing, FiringId, FiringState, Origin};
+use ecs_scheduler_core::firing::{Firing, FiringId, FiringRetry, FiringState, Origin};
 use ecs_scheduler_core::job::{JobId, JobUid, Revision, StoredJob};
 use ecs_scheduler_core::store::{NewJob, Settlement};
 use ecs_scheduler_core::task::TaskSpec;
@@ -104,6 +104,7 @@ pub fn firing(job: &JobId, uid: JobUid, tick: Timestamp) -> Firing {
         replaces: Vec::new(),
         timeout_secs: None,
         start_timeout_secs: None,
+        retry: FiringRetry::default(),
         attempts: Vec::new(),
         tasks: Vec::new(),
         explanation: "one is needed".to_owned(),

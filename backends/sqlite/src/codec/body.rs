@@ -4,8 +4,8 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use ecs_scheduler_core::{
-    Attempt, DecisionId, Firing, FiringId, FiringState, JobId, JobUid, Origin, Revision, TaskId, TaskSpec,
-    TaskState, Timestamp,
+    Attempt, DecisionId, Firing, FiringId, FiringRetry, FiringState, JobId, JobUid, Origin, Revision, TaskId,
+    TaskSpec, TaskState, Timestamp,
 };
 use serde::{Deserialize, Serialize};
 
@@ -42,6 +42,8 @@ pub(super) struct FiringBody<'f> {
     timeout_secs: Option<u64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     start_timeout_secs: Option<u64>,
+    #[serde(default, skip_serializing_if = "is_no_retry")]
+    retry: Cow<'f, FiringRetry>,
     #[serde(default, skip_serializing_if = "<[_]>::is_empty")]
     attempts: Cow<'f, [Attempt]>,
     #[serde(default, skip_serializing_if = "<[_]>::is_empty")]
@@ -49,6 +51,10 @@ pub(super) struct FiringBody<'f> {
     explanation: Cow<'f, str>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     note: Option<Cow<'f, str>>,
+}
+
+fn is_no_retry(retry: &FiringRetry) -> bool {
+    retry.is_none()
 }
 
 impl<'f> FiringBody<'f> {
@@ -71,6 +77,7 @@ impl<'f> FiringBody<'f> {
             replaces,
             timeout_secs,
             start_timeout_secs,
+            retry,
             attempts,
             tasks,
             explanation,
@@ -89,6 +96,7 @@ impl<'f> FiringBody<'f> {
             replaces: Cow::Borrowed(replaces),
             timeout_secs: *timeout_secs,
             start_timeout_secs: *start_timeout_secs,
+            retry: Cow::Borrowed(retry),
             attempts: Cow::Borrowed(attempts),
             tasks: Cow::Borrowed(tasks),
             explanation: Cow::Borrowed(explanation),
@@ -116,6 +124,7 @@ impl<'f> FiringBody<'f> {
             replaces: self.replaces.into_owned(),
             timeout_secs: self.timeout_secs,
             start_timeout_secs: self.start_timeout_secs,
+            retry: self.retry.into_owned(),
             attempts: self.attempts.into_owned(),
             tasks: self.tasks.into_owned(),
             explanation: self.explanation.into_owned(),

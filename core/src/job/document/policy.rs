@@ -7,9 +7,10 @@ use jiff::SignedDuration;
 use serde_json::Value;
 
 use super::duration::{Bounds, duration};
-use super::reader::{Reader, UNSUPPORTED};
+use super::reader::Reader;
+use super::retry;
 use super::scalar::{MISSING, collect_error, enum_value, integer, object};
-use crate::job::field_error::{FieldError, FieldPath};
+use crate::job::field_error::FieldPath;
 use crate::policy::{CatchUp, CatchUpPolicy, Mode, OnError, Overlap, Policy};
 use crate::scaling::Scaling;
 use crate::trigger::Trigger;
@@ -19,7 +20,6 @@ const SETTLE: Bounds = Bounds::seconds(0, 3_600);
 const COOLDOWN: Bounds = Bounds::seconds(0, 31 * DAY);
 const JITTER: Bounds = Bounds::seconds(0, DAY);
 const WINDOW: Bounds = Bounds::seconds(0, 31 * DAY);
-const LAUNCH_MAX_AGE: Bounds = Bounds::seconds(1, DAY);
 const TIMEOUT: Bounds = Bounds::seconds(1, 31 * DAY);
 const START_TIMEOUT: Bounds = Bounds::seconds(1, DAY);
 /// The maximum of `catchUp.max` and of `onError.after`.
@@ -60,6 +60,7 @@ pub(super) fn read(reader: &mut Reader<'_>, trigger: Option<&dyn Trigger>) -> Po
         }
         Ok(overlap)
     });
+    let (launch_max_age, task_retry) = retry::read(reader, mode);
     Policy {
         mode,
         overlap: overlap.unwrap_or_default(),
@@ -68,9 +69,10 @@ pub(super) fn read(reader: &mut Reader<'_>, trigger: Option<&dyn Trigger>) -> Po
         cooldown: length(reader, "cooldown", COOLDOWN).filter(|length| !length.is_zero()),
         jitter: length(reader, "jitter", JITTER).filter(|length| !length.is_zero()),
         settle: length(reader, "settle", SETTLE).unwrap_or(mode.default_settle()),
-        launch_max_age: retry(reader).unwrap_or(defaults.launch_max_age),
+        launch_max_age: launch_max_age.unwrap_or(defaults.launch_max_age),
         timeout: length(reader, "timeout", TIMEOUT),
         start_timeout: length(reader, "startTimeout", START_TIMEOUT),
+        task_retry,
     }
 }
 
@@ -156,21 +158,4 @@ fn on_error(reader: &mut Reader<'_>) -> OnError {
         (Some(tasks), Some(after)) => OnError::Assume { tasks, after },
         _ => OnError::Hold,
     }
-}
-
-fn retry(reader: &mut Reader<'_>) -> Option<Duration> {
-    const NAME: &str = "retry";
-    let value = reader.get(NAME)?;
-    let (path, strict) = (FieldPath::field(NAME), reader.is_strict(NAME));
-    let errors = &mut reader.errors;
-    let fields = object(value, &path, &["launch", "task"], strict, errors)?;
-    if strict && fields.contains_key("task") {
-        errors.push(path.key("task").error(UNSUPPORTED));
-    }
-    let path = path.key("launch");
-    let launch = object(fields.get("launch")?, &path, &["maxAge"], strict, errors)?;
-    let read = |value: &Value| -> Result<Duration, FieldError> {
-        duration(value, &path.key("maxAge"), LAUNCH_MAX_AGE)
-    };
-    collect_error(read(launch.get("maxAge")?), errors)
 }

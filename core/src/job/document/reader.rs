@@ -62,7 +62,7 @@ const FIELDS: [&str; 25] = [
 const NOT_YET: [&str; 3] = ["breaker", "history", "notify"];
 
 /// The message about a field that is not supported.
-pub(super) const UNSUPPORTED: &str = "Not supported by this build.";
+const UNSUPPORTED: &str = "Not supported by this build.";
 
 /// The maximum length of a description, in characters.
 const MAX_DESCRIPTION: usize = 1_024;

@@ -14,7 +14,7 @@ use crate::launcher::{
     LaunchDiagnosis, LaunchError, LaunchLimits, LaunchRecovery, LaunchReport, LaunchRequest, ObservedTasks,
     TaskValidation,
 };
-use crate::policy::{CatchUpPolicy, OnError, Overlap};
+use crate::policy::{CatchUpPolicy, OnError, Overlap, RetryAction, RetryCondition, RetryRule, TaskRetry};
 use crate::registry::TriggerType;
 use crate::schedule::Schedule;
 use crate::task::{Population, TaskId, TaskSpec};

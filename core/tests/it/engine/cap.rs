@@ -8,8 +8,8 @@ use std::time::Duration;
 use ecs_scheduler_core::job::JobContext;
 use ecs_scheduler_core::schedule::{Schedule, Strictness};
 use ecs_scheduler_core::{
-    Clock, EngineOptions, FiringState, JobId, Launcher, MemoryStore, StoredJob, TickOutcome,
-    Timestamp, TriggerRegistry,
+    Clock, EngineOptions, FiringState, JobId, Launcher, MemoryStore, StoredJob, TickOutcome, Timestamp,
+    TriggerRegistry,
 };
 use ecs_scheduler_testing::{ChaosLauncher, ChaosPlan, EngineRun, SimClock, Simulation, StoreFaults};
 use jiff::SignedDuration;
@@ -188,8 +188,7 @@ impl Scene {
     async fn change(&mut self, life: &EngineRun, story: &Story, event: &Event) {
         match event {
             Event::Fire { tasks } => {
-                let request =
-                    asking_for(tasks.and_then(NonZeroU32::new));
+                let request = asking_for(tasks.and_then(NonZeroU32::new));
                 // The store may not answer.
                 let _ = life.engine.fire_now(&self.job, request).await;
             }

@@ -7,11 +7,11 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use ecs_scheduler_core::{
-    Clock, ContainerEnd, DecisionQuery, DecisionRecord, EngineOptions, FaultKind, FireRequest, Firing, FiringQuery,
-    FiringState, JobId, LaunchDiagnosis, LaunchError, LaunchLimits, LaunchRecovery, LaunchReport,
-    LaunchRequest, LaunchToken, Launcher, MemoryStore, ObservedTasks, Population, Refusal, StartedTask,
-    TaskId, TaskPhase, TaskSpec, TaskState, TaskValidation, TickOutcome, Timestamp, TriggerRegistry,
-    async_trait,
+    Clock, ContainerEnd, DecisionQuery, DecisionRecord, EngineOptions, FaultKind, FireRequest, Firing,
+    FiringQuery, FiringState, JobId, LaunchDiagnosis, LaunchError, LaunchLimits, LaunchRecovery,
+    LaunchReport, LaunchRequest, LaunchToken, Launcher, MemoryStore, ObservedTasks, Population, Refusal,
+    StartedTask, TaskId, TaskPhase, TaskSpec, TaskState, TaskValidation, TickOutcome, Timestamp,
+    TriggerRegistry, async_trait,
 };
 use ecs_scheduler_testing::{SimClock, Simulation};
 use parking_lot::Mutex;

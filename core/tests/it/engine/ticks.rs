@@ -8,8 +8,8 @@ use ecs_scheduler_core::job::JobContext;
 use ecs_scheduler_core::schedule::Strictness;
 use ecs_scheduler_core::{
     BuildContext, Clock as _, ConfigError, EvalContext, EvalOverrides, Evaluation, FaultKind, FireError,
-    FireRequest, FiringState, JobId, Override, TickOutcome, Trigger, TriggerError, TriggerRegistry, TriggerType,
-    async_trait,
+    FireRequest, FiringState, JobId, Override, TickOutcome, Trigger, TriggerError, TriggerRegistry,
+    TriggerType, async_trait,
 };
 use ecs_scheduler_testing::{EngineRun, StoreFaults};
 use serde_json::json;

@@ -3,8 +3,8 @@
 use std::borrow::Cow;
 
 use ecs_scheduler_core::{
-    Answer, Attempt, ContainerEnd, Diagnosis, Firing, FiringState, Origin, Refusal, TaskEnd, TaskPhase,
-    TaskState, Timestamp,
+    Answer, Attempt, ContainerEnd, Diagnosis, Firing, FiringId, FiringRetry, FiringState, Origin, Refusal,
+    TaskEnd, TaskPhase, TaskState, Timestamp,
 };
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -27,7 +27,7 @@ pub(in crate::api) struct FiringView {
     id: String,
     /// The job's name.
     job: String,
-    /// The origin: `tick` or `hand`.
+    /// The origin: `tick`, `hand`, or `retry` for failed tasks that start again.
     origin: &'static str,
     /// The decision of this firing.
     decision: u64,
@@ -59,6 +59,39 @@ pub(in crate::api) struct FiringView {
     /// The reason, if the firing did not start all tasks.
     #[serde(skip_serializing_if = "Option::is_none")]
     note: Option<String>,
+    /// The retry of its failed tasks, if the job has `retry.task`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    retry: Option<FiringRetryView>,
+}
+
+/// The retry of a firing's failed tasks, and the firing whose tasks it retries itself.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+struct FiringRetryView {
+    /// The firing whose failed tasks it starts again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    of: Option<String>,
+    /// Its number among the retries of one tick, from 1; 0 for a firing that is none.
+    number: u32,
+    /// When its failed tasks start again. The firing is `launched` until then.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    at: Option<Timestamp>,
+    /// The firing that starts its failed tasks again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    by: Option<String>,
+    /// Why its failed tasks do not start again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    note: Option<String>,
+}
+
+impl FiringRetryView {
+    fn of(retry: FiringRetry) -> Option<Self> {
+        let is_none = retry.is_none();
+        let FiringRetry { of, number, at, by, note } = retry;
+        let text = |id: FiringId| id.to_string();
+        (!is_none).then(|| Self { of: of.map(text), number, at, by: by.map(text), note })
+    }
 }
 
 /// One call to the launcher.
@@ -203,6 +236,7 @@ impl From<Firing> for FiringView {
             origin: match firing.origin {
                 Origin::Tick => "tick",
                 Origin::Manual => "hand",
+                Origin::Retry => "retry",
             },
             decision: firing.decision.0,
             nominal: firing.nominal,
@@ -216,6 +250,7 @@ impl From<Firing> for FiringView {
             tasks: firing.tasks.into_iter().map(TaskView::from).collect(),
             explanation: firing.explanation,
             note,
+            retry: FiringRetryView::of(firing.retry),
         }
     }
 }

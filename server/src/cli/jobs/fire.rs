@@ -50,7 +50,11 @@ fn key(text: &str) -> Result<String, String> {
 
 fn overrides(text: &str) -> Result<Value, String> {
     let parsed = crate::json::parse(text.as_bytes()).map_err(|error| format!("not JSON: {error}"))?;
-    if parsed.is_array() { Ok(parsed) } else { Err("not a list, such as [{\"containerName\": \"main\", \"command\": [\"a\"]}]".to_owned()) }
+    if parsed.is_array() {
+        Ok(parsed)
+    } else {
+        Err("not a list, such as [{\"containerName\": \"main\", \"command\": [\"a\"]}]".to_owned())
+    }
 }
 
 /// Returns the body of the request: the options that were given.
@@ -60,7 +64,11 @@ fn body(args: &FireArgs) -> Value {
         ("overrides", args.overrides.clone()),
         ("scheduledAt", args.scheduled_at.as_ref().map(|at| json!(at))),
     ];
-    given.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect::<Map<_, _>>().into()
+    given
+        .into_iter()
+        .filter_map(|(name, value)| Some((name.to_owned(), value?)))
+        .collect::<Map<_, _>>()
+        .into()
 }
 
 /// Fires a job and reports the result.

@@ -8,7 +8,7 @@ use super::content::{draft, settle_all, stored};
 use super::jobs::adopted_job;
 use crate::sample::{self, at};
 use ecs_scheduler_core::decide::{DecisionDraft, DecisionId, DecisionRecord, Rule, TickOutcome, TickSpan};
-use ecs_scheduler_core::firing::{Answer, Attempt, Firing, FiringId, FiringState, Origin};
+use ecs_scheduler_core::firing::{Answer, Attempt, Firing, FiringId, FiringRetry, FiringState, Origin};
 use ecs_scheduler_core::job::StoredJob;
 use ecs_scheduler_core::launcher::{LaunchReport, LaunchToken, Refusal, StartedTask};
 use ecs_scheduler_core::store::{Advance, FiringQuery, JournalEntry, Settlement, Store};
@@ -183,6 +183,7 @@ fn firing(job: &StoredJob, tick: i64, replace: bool) -> Firing {
         replaces: if replace { vec![TaskId::new("t0")] } else { Vec::new() },
         timeout_secs: Some(5400),
         start_timeout_secs: Some(600),
+        retry: FiringRetry::default(),
         attempts: Vec::new(),
         tasks: Vec::new(),
         explanation: "1150 messages ÷ 100 per task → 12".to_owned(),

@@ -22,7 +22,11 @@ fn every_policy_reaches_the_job() {
     let job = create(plus(json!({
         "mode": "total", "overlap": "replace", "settle": "90s", "cooldown": "5m", "jitter": "1500ms",
         "timeout": "1h30m", "startTimeout": "10m", "catchUp": {"policy": "all", "window": "2h", "max": 3},
-        "onError": {"assume": 2, "after": 5}, "retry": {"launch": {"maxAge": "1m"}},
+        "onError": {"assume": 2, "after": 5}, "retry": {"launch": {"maxAge": "1m"}, "task": {
+            "attempts": 3, "backoff": "30s", "rules": [
+                {"exitCode": 3, "action": "fail"}, {"stopCode": "SpotInterruption", "action": "retry"},
+                {"reason": "cannot pull", "action": "retry"},
+            ]}},
         "succeedsBy": "main", "taskCount": "5", "maxCount": 7.0, "labels": {"team": "x"}, "description": "nightly",
     })))
     .unwrap()
@@ -39,6 +43,14 @@ fn every_policy_reaches_the_job() {
     assert_eq!((policy.catch_up.window.as_secs(), policy.catch_up.max.get()), (7_200, 3));
     assert_eq!(policy.on_error, OnError::Assume { tasks: 2, after: NonZeroU32::new(5).unwrap() });
     assert_eq!(policy.launch_max_age, Duration::from_secs(60));
+    let rule = |condition, action| RetryRule { condition, action };
+    let rules = vec![
+        rule(RetryCondition::ExitCode(3), RetryAction::Fail),
+        rule(RetryCondition::StopCode("SpotInterruption".to_owned()), RetryAction::Retry),
+        rule(RetryCondition::Reason("cannot pull".to_owned()), RetryAction::Retry),
+    ];
+    let (attempts, backoff) = (NonZeroU32::new(3).unwrap(), Duration::from_secs(30));
+    assert_eq!(policy.task_retry, Some(TaskRetry { attempts, backoff, rules }));
     assert_eq!((job.scaling.floor.get(), job.scaling.cap.unwrap().get()), (5, 7));
 }
 

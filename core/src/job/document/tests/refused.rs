@@ -245,7 +245,27 @@ fn invalid_policies_are_rejected_at_their_field() {
             plus(json!({"onError": "stop"})),
             json!({"onError": ["Must be \"hold\" or an object with `assume` and `after`."]}),
         ),
-        (plus(json!({"retry": {"task": {}}})), json!({"retry": {"task": ["Not supported by this build."]}})),
+        (
+            plus(json!({"retry": {"task": {}}})),
+            json!({"retry": {"task": {"attempts": ["Missing data for required field."]}}}),
+        ),
+        (
+            plus(json!({"retry": {"task": {"attempts": 11, "backoff": "2h", "rules": [
+                {"action": "again", "exitCode": 256}, {"action": "retry"}, {"stopCode": "", "action": "fail"},
+            ]}}})),
+            json!({"retry": {"task": {
+                "attempts": ["Must be between 1 and 10."], "backoff": ["Must be between 0s and 1h."],
+                "rules": {
+                    "0": {"action": ["Must be one of: retry, fail."], "exitCode": ["Must be between 1 and 255."]},
+                    "1": ["Needs exactly one of exitCode, stopCode, reason."],
+                    "2": {"stopCode": ["Must not be empty."]},
+                },
+            }}}),
+        ),
+        (
+            plus(json!({"trigger": {"type": "sqs"}, "mode": "drain", "retry": {"task": {"attempts": 1}}})),
+            json!({"retry": {"task": ["Must be absent with `mode` oneShot or drain: the queue delivers the message of a failed task again."]}}),
+        ),
         (
             plus(json!({"retry": {"launch": {"maxAge": "2d"}}})),
             json!({"retry": {"launch": {"maxAge": ["Must be between 1s and 1d."]}}}),

@@ -19,7 +19,8 @@ fn parsed(arguments: &[&str]) -> Result<Value, String> {
 fn options_of_a_firing_are_its_body() {
     assert_eq!(parsed(&[]).unwrap(), json!({}));
     let list = r#"[{"containerName":"main","environment":{"DAY":"1"}}]"#;
-    let given = parsed(&["--tasks", "3", "--scheduled-at", "2026-01-01T00:00:00Z", "--overrides", list]).unwrap();
+    let given =
+        parsed(&["--tasks", "3", "--scheduled-at", "2026-01-01T00:00:00Z", "--overrides", list]).unwrap();
     let expected = json!({
         "tasks": 3, "scheduledAt": "2026-01-01T00:00:00Z",
         "overrides": [{"containerName": "main", "environment": {"DAY": "1"}}],

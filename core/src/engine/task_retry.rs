@@ -1,0 +1,148 @@
+//! The retry of failed tasks: a firing whose tasks have failed stays open, until the firing that starts them again is recorded.
+//!
+//! So a crash at any moment finds the open firing in the journal, and the id of the retry follows from it: it is recorded once.
+
+use std::sync::Arc;
+
+use jiff::{SignedDuration, Timestamp};
+use tokio::sync::{mpsc, oneshot};
+
+use super::firing_moves;
+use super::inner::EngineInner;
+use super::message::{FireError, FireKind, FireOrder, Message, RetryOrder};
+use crate::firing::{Firing, FiringId, FiringState};
+use crate::job::Job;
+use crate::policy::{Overlap, TaskRetry};
+use crate::store::{FiringQuery, StoreError};
+
+/// Makes the order to start the failed tasks of a firing again.
+fn order(of: &Firing, policy: &TaskRetry) -> RetryOrder {
+    let cause = of.failed_task().map(|task| task.cause().to_string()).unwrap_or_default();
+    let (number, attempts, id) = (of.retry.number + 1, policy.attempts, &of.id);
+    RetryOrder {
+        of: of.clone(),
+        tasks: policy.count_retried(&of.tasks),
+        reason: format!("retry {number} of {attempts} for failed tasks of firing {id}: {cause}"),
+    }
+}
+
+/// What follows an end of a firing's tasks.
+enum NextRetry {
+    /// The job does not retry them.
+    None,
+    /// The job retries them, but not now, for this reason.
+    Dropped(String),
+    At(Timestamp),
+}
+
+impl EngineInner {
+    /// Decides whether the failed tasks of a firing that has just ended start again. If they do, the firing stays open.
+    ///
+    /// # Errors
+    ///
+    /// Fails when the job cannot be read: decide again later.
+    pub(super) async fn plan_retry(&self, ended: &mut Firing) -> Result<(), StoreError> {
+        if ended.failed_task().is_none() {
+            return Ok(());
+        }
+        let next = self.with_job(ended, |job| self.next_retry(ended, job)).await?;
+        match next.unwrap_or(NextRetry::None) {
+            NextRetry::None => {}
+            NextRetry::Dropped(note) => ended.retry.note = Some(note),
+            NextRetry::At(at) => {
+                tracing::info!(%at, number = ended.retry.number + 1, "failed tasks start again");
+                (ended.state, ended.retry.at) = (FiringState::Launched, Some(at));
+            }
+        }
+        Ok(())
+    }
+
+    fn next_retry(&self, ended: &Firing, job: &Job) -> NextRetry {
+        let Some(policy) = &job.policy.task_retry else { return NextRetry::None };
+        if policy.count_retried(&ended.tasks) == 0 {
+            return NextRetry::None;
+        }
+        let number = ended.retry.number + 1;
+        if number > policy.attempts.get() {
+            return NextRetry::Dropped(format!("all {} retries have failed", policy.attempts));
+        }
+        let delay = SignedDuration::try_from(policy.delay(number)).unwrap_or(SignedDuration::MAX);
+        let at = self.clock.now().checked_add(delay).unwrap_or(Timestamp::MAX);
+        match next_tick(ended, job).filter(|tick| *tick <= at) {
+            Some(tick) => NextRetry::Dropped(format!("the tick at {tick} comes before the retry")),
+            None => NextRetry::At(at),
+        }
+    }
+
+    /// Reads the job of a firing; nothing if it was removed or is invalid.
+    async fn with_job<T>(
+        &self,
+        firing: &Firing,
+        read: impl FnOnce(&Job) -> T,
+    ) -> Result<Option<T>, StoreError> {
+        let loaded = self.load_jobs(std::slice::from_ref(&firing.job)).await?;
+        let found = loaded.iter().find(|(_, cached)| cached.uid == firing.uid);
+        Ok(found.and_then(|(_, cached)| cached.job.as_ref().ok()).map(read))
+    }
+}
+
+/// Returns the next tick of the job after the firing was decided, which ends its retries; none for `overlap: allow`.
+fn next_tick(firing: &Firing, job: &Job) -> Option<Timestamp> {
+    if job.policy.overlap == Overlap::Allow {
+        return None;
+    }
+    job.ticks()?.next_after(firing.observed)
+}
+
+/// Starts the failed tasks of a firing again whose moment has come, and ends the firing. While it is not known whether they start,
+/// the firing stays open, and the next poll asks again.
+pub(super) async fn run(engine: Arc<EngineInner>, firing: Firing, commands: mpsc::WeakSender<Message>) {
+    let mut ended = firing.clone();
+    (ended.state, ended.retry.at) = (FiringState::Finished, None);
+    let now = engine.clock.now();
+    let ordered = engine.with_job(&firing, |job| {
+        let tick = next_tick(&firing, job).filter(|tick| *tick <= now);
+        let superseded = tick.map(|tick| format!("the tick at {tick} came before the retry"));
+        let policy =
+            job.policy.task_retry.as_ref().ok_or_else(|| "the job retries no tasks any more".to_owned());
+        superseded.map_or_else(|| policy.map(|policy| order(&firing, policy)), Err)
+    });
+    let started = match ordered.await {
+        Err(_) => return,
+        Ok(None) => Err("the job was removed or is invalid".to_owned()),
+        Ok(Some(Err(note))) => Err(note),
+        Ok(Some(Ok(order))) => match fire(&engine, order, commands).await {
+            None => return,
+            Some(started) => started,
+        },
+    };
+    match started {
+        Ok(id) => ended.retry.by = Some(id),
+        Err(note) => ended.retry.note = Some(note),
+    }
+    firing_moves::record(&engine, firing, ended).await;
+}
+
+/// Orders a retry. Returns its firing, or why nothing was launched; nothing while that is not known.
+async fn fire(
+    engine: &EngineInner,
+    order: RetryOrder,
+    commands: mpsc::WeakSender<Message>,
+) -> Option<Result<FiringId, String>> {
+    let (id, job) = (order.id(), order.of.job.clone());
+    let (answer, answered) = oneshot::channel();
+    let kind = FireKind::Retry(Box::new(order));
+    let order = FireOrder { kind, answer, span: tracing::Span::current() };
+    commands.upgrade()?.send(Message::Fire(job, order)).await.ok()?;
+    match answered.await.ok()? {
+        Ok(record) => Some(record.firing.ok_or(record.draft.explanation)),
+        Err(error @ (FireError::NotFound | FireError::Invalid)) => Some(Err(error.to_string())),
+        // It may have been recorded before.
+        Err(FireError::Changed | FireError::Unconfirmed) => {
+            let query = FiringQuery { id: Some(id.clone()), ..FiringQuery::default() };
+            let known = engine.store.firings(&query).await.ok()?;
+            (!known.is_empty()).then_some(Ok(id))
+        }
+        Err(FireError::Store | FireError::Elsewhere | FireError::Stopping) => None,
+    }
+}

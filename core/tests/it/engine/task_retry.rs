@@ -1,0 +1,172 @@
+//! Failed tasks start again, as often as the job says, in firings of their own.
+
+use std::time::Duration;
+
+use ecs_scheduler_core::{Firing, FiringState, Origin, TickOutcome};
+use ecs_scheduler_testing::{EngineRun, StoreFaults};
+use serde_json::{Value, json};
+
+use super::support::Stage;
+
+fn job(more: &Value) -> Value {
+    let mut job = json!({
+        "taskDefinition": "job", "schedule": "0 0 *", "taskCount": 2, "succeedsBy": "main",
+        "retry": {"task": {"attempts": 2, "backoff": "30s"}},
+    });
+    job.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    job
+}
+
+async fn boot(stage: &Stage) -> EngineRun {
+    stage.world.boot(StoreFaults::default(), 0).await.unwrap()
+}
+
+/// From now on, tasks exit with this code.
+fn exit_with(stage: &Stage, code: i32) {
+    *stage.launcher.containers.lock() = vec![("main".to_owned(), Some(code))];
+}
+
+async fn stage_with(more: &Value, code: i32) -> (Stage, EngineRun) {
+    let stage = Stage::at("2026-01-01T09:59:50Z");
+    stage.world.create("job", &job(more)).await.unwrap();
+    exit_with(&stage, code);
+    let life = boot(&stage).await;
+    (stage, life)
+}
+
+fn ends(firings: &[Firing]) -> Vec<(Origin, FiringState, u32)> {
+    firings.iter().map(|firing| (firing.origin, firing.state, firing.requested)).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn failed_tasks_start_again_after_the_backoff_and_keep_their_tick() {
+    let (stage, _life) = stage_with(&json!({}), 1).await;
+    stage.until("2026-01-01T10:00:25Z").await;
+    let waiting = stage.firings("job").await.remove(0);
+    assert_eq!((waiting.state, waiting.tasks.len()), (FiringState::Launched, 2));
+    let at = waiting.retry.at.expect("a retry is due");
+    exit_with(&stage, 0);
+    stage.until("2026-01-01T10:01:00Z").await;
+    let firings = stage.firings("job").await;
+    let finished = FiringState::Finished;
+    assert_eq!(ends(&firings), [(Origin::Tick, finished, 2), (Origin::Retry, finished, 2)]);
+    let (first, retry) = (&firings[0], &firings[1]);
+    assert_eq!((first.retry.by.as_ref(), retry.retry.of.as_ref()), (Some(&retry.id), Some(&first.id)));
+    assert_eq!((retry.retry.number, retry.nominal), (1, first.nominal));
+    assert!(retry.observed >= at, "{} before {at}", retry.observed);
+    let requests = stage.launcher.requests.lock().clone();
+    assert!(requests.iter().all(|request| request.scheduled_at == first.nominal));
+    let decisions = stage.decisions("job").await;
+    assert_eq!(decisions.iter().map(|record| record.draft.span.count).sum::<u64>(), 1, "a retry is no tick");
+    assert!(decisions[1].draft.explanation.starts_with("retry 1 of 2 for failed tasks of firing"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn retries_end_after_the_last_attempt_and_the_job_fails_once_for_all_of_them() {
+    let (stage, life) = stage_with(&json!({}), 1).await;
+    stage.until("2026-01-01T10:10:00Z").await;
+    let firings = stage.firings("job").await;
+    assert_eq!(firings.len(), 3, "{:?}", ends(&firings));
+    assert_eq!(firings[2].retry.note.as_deref(), Some("all 2 retries have failed"));
+    let first = firings[1].observed.duration_since(firings[0].observed).as_secs();
+    let second = firings[2].observed.duration_since(firings[1].observed).as_secs();
+    assert!((35..50).contains(&first) && (65..80).contains(&second), "{first} s, {second} s");
+    let failing = life.engine.failing_tasks(&firings[0].uid).unwrap();
+    assert_eq!((failing.firings, failing.firing), (1, firings[2].id.clone()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn only_tasks_that_a_rule_allows_start_again() {
+    let rules = json!([{"exitCode": 3, "action": "fail"}]);
+    let more = json!({"retry": {"task": {"attempts": 2, "backoff": "0s", "rules": rules}}});
+    let (stage, _life) = stage_with(&more, 3).await;
+    stage.until("2026-01-01T10:05:00Z").await;
+    let firings = stage.firings("job").await;
+    assert_eq!(ends(&firings), [(Origin::Tick, FiringState::Finished, 2)]);
+    assert!(firings[0].retry.is_none());
+}
+
+#[tokio::test(start_paused = true)]
+async fn next_tick_ends_the_retries_unless_tasks_may_overlap() {
+    for (overlap, retries) in [("topUp", 0), ("allow", 1)] {
+        let more =
+            json!({"schedule": "0", "overlap": overlap, "retry": {"task": {"attempts": 1, "backoff": "2m"}}});
+        let (stage, _life) = stage_with(&more, 1).await;
+        stage.until("2026-01-01T10:00:30Z").await;
+        exit_with(&stage, 0);
+        stage.until("2026-01-01T10:05:00Z").await;
+        let firings = stage.firings("job").await;
+        let of_retry = firings.iter().filter(|firing| firing.origin == Origin::Retry);
+        assert_eq!(of_retry.count(), retries, "{overlap}");
+        let note = firings[0].retry.note.clone().unwrap_or_default();
+        assert_eq!(
+            note.contains("the tick at 2026-01-01T10:01:00Z comes before the retry"),
+            retries == 0,
+            "{note}"
+        );
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn retry_is_recorded_once_by_whatever_run_of_the_scheduler_comes_next() {
+    for crash_at in ["10:00:12", "10:00:30", "10:00:42", "10:00:47", "10:00:50"] {
+        let (stage, life) = stage_with(&json!({}), 1).await;
+        stage.until(&format!("2026-01-01T{crash_at}Z")).await;
+        life.crash().await;
+        exit_with(&stage, 0);
+        let _life = boot(&stage).await;
+        stage.until("2026-01-01T10:05:00Z").await;
+        let firings = stage.firings("job").await;
+        let finished = FiringState::Finished;
+        assert_eq!(ends(&firings), [(Origin::Tick, finished, 2), (Origin::Retry, finished, 2)], "{crash_at}");
+        let requested: u32 = stage.launcher.requests.lock().iter().map(|request| request.count.get()).sum();
+        assert_eq!(requested, 4, "{crash_at}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn retry_keeps_to_max_count_and_waits_for_no_task_of_its_own() {
+    let more = json!({"taskCount": 3, "maxCount": 3});
+    let (stage, life) = stage_with(&more, 1).await;
+    stage.until("2026-01-01T10:00:20Z").await;
+    // Two tasks by hand run when the retry is due.
+    *stage.launcher.run_for.lock() = Some(Duration::from_secs(300));
+    let id = ecs_scheduler_core::JobId::new("job").unwrap();
+    let mut request = ecs_scheduler_core::FireRequest::default();
+    request.options.tasks = std::num::NonZeroU32::new(3);
+    life.engine.fire_now(&id, request).await.unwrap();
+    stage.until("2026-01-01T10:01:30Z").await;
+    let first = stage.firings("job").await.remove(0);
+    assert_eq!(first.state, FiringState::Finished);
+    assert!(first.retry.note.unwrap().contains("maxCount 3"), "no task of the cap is left");
+    assert_eq!(stage.launcher.running(), 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn retry_of_a_suspended_job_launches_nothing_and_says_so() {
+    let (stage, life) = stage_with(&json!({}), 1).await;
+    stage.until("2026-01-01T10:00:25Z").await;
+    let mut suspended = job(&json!({"suspended": true}));
+    suspended["suspension"] = json!({"reason": "maintenance"});
+    stage.world.edit("job", &suspended).await.unwrap();
+    life.engine.nudge(&ecs_scheduler_core::JobId::new("job").unwrap());
+    stage.until("2026-01-01T10:01:30Z").await;
+    let firings = stage.firings("job").await;
+    assert_eq!((firings.len(), firings[0].state), (1, FiringState::Finished));
+    assert_eq!(firings[0].retry.note.as_deref(), Some("suspended: maintenance"));
+    assert_eq!(stage.decisions("job").await[1].draft.outcome, TickOutcome::Suspended);
+}
+
+#[tokio::test(start_paused = true)]
+async fn retry_is_tried_again_while_the_running_tasks_cannot_be_read() {
+    let (stage, _life) = stage_with(&json!({}), 1).await;
+    stage.until("2026-01-01T10:00:20Z").await;
+    exit_with(&stage, 0);
+    *stage.launcher.population_fails.lock() = true;
+    stage.until("2026-01-01T10:02:00Z").await;
+    assert_eq!(stage.firings("job").await.len(), 1);
+    assert_eq!(stage.decisions("job").await.len(), 1, "it leaves no record");
+    *stage.launcher.population_fails.lock() = false;
+    stage.until("2026-01-01T10:03:00Z").await;
+    assert_eq!(stage.firings("job").await.len(), 2);
+}
