@@ -15,17 +15,13 @@ use super::firing_moves;
 use super::inner::EngineInner;
 use super::message::Message;
 use super::spans::firing_span;
-use super::status::Counters;
 use super::task_retry;
 use super::time_limit::{overdue, time_limits};
-use super::without_details;
 use crate::diagnosis::Diagnosis;
-use crate::event::Event;
 use crate::fault;
 use crate::firing::{Firing, FiringId, FiringState};
 use crate::id::JobId;
 use crate::launcher::ObservedTasks;
-use crate::store::StoreError;
 use crate::task::{TaskEnd, TaskId, TaskPhase, TaskState};
 
 /// How long a task may be unknown to the launcher before it counts as ended.

@@ -4,7 +4,6 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use jiff::SignedDuration;
-use serde_json::Value;
 
 use super::duration::{Bounds, duration};
 use super::reader::Reader;

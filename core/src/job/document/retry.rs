@@ -35,7 +35,7 @@ pub(super) fn read(reader: &mut Reader<'_>, mode: Mode) -> (Option<Duration>, Op
     let task = fields.get("task").and_then(|task| {
         let path = path.key("task");
         if strict && mode != Mode::Total {
-            errors.push(path.error_of_whole(
+            errors.push(path.error(
                 "Must be absent with `mode` oneShot or drain: the queue delivers the message of a failed task again.",
             ));
         }
@@ -95,7 +95,7 @@ fn rule(
     let action = collect_error(action, errors);
     let mut given = CONDITIONS.into_iter().filter_map(|name| Some((name, fields.get(name)?)));
     let (Some((name, value)), None) = (given.next(), given.next()) else {
-        errors.push(path.error_of_whole("Needs exactly one of exitCode, stopCode, reason."));
+        errors.push(path.error("Needs exactly one of exitCode, stopCode, reason."));
         return None;
     };
     let condition = collect_error(condition(name, value, &path.key(name)), errors);
