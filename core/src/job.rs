@@ -12,6 +12,7 @@ pub use document::{
 pub use field_error::{FieldError, messages};
 pub use schedule_view::{ScheduleView, ScheduleViewError};
 
+use std::fmt;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -136,6 +137,15 @@ pub struct Suspension {
     /// When the suspension ends automatically.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub until: Option<Timestamp>,
+}
+
+impl fmt::Display for Suspension {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.reason {
+            Some(reason) => write!(f, "suspended: {reason}"),
+            None => f.write_str("suspended"),
+        }
+    }
 }
 
 impl Suspension {

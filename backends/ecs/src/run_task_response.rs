@@ -39,8 +39,8 @@ pub(crate) enum RunTaskResult {
     Failed(LaunchError),
 }
 
-/// Converts a response to a call for `count` tasks. ECS may name each instance that has no room for a task: one reason for each task is
-/// kept.
+/// Converts a response to a call for `count` tasks. ECS may name each instance that cannot run a task: one reason for each task is
+/// kept. Those that may pass come first: a task that no instance can run now may fit on one of them later.
 pub(crate) fn report_from_output(output: &RunTaskOutput, count: u32) -> LaunchReport {
     let missing = (count as usize).saturating_sub(output.tasks().len());
     let started = output.tasks().iter().filter_map(|task| {
@@ -56,7 +56,10 @@ pub(crate) fn report_from_output(output: &RunTaskOutput, count: u32) -> LaunchRe
         let refusal = Refusal::new(reason, is_retryable(reason)).with_diagnosis(diagnosis);
         if detail.is_empty() { refusal } else { refusal.with_detail(detail) }
     });
-    LaunchReport::new(started.collect(), refused.take(missing).collect())
+    let mut refused: Vec<_> = refused.collect();
+    refused.sort_by_key(|refusal| !refusal.retryable);
+    refused.truncate(missing);
+    LaunchReport::new(started.collect(), refused)
 }
 
 /// Classifies an error.

@@ -252,8 +252,7 @@ impl EngineInner {
         if matches!(source, TriggerSource::Manual { .. }) {
             return None;
         }
-        let reason = job.suspension_of(nominal)?.reason.as_deref();
-        Some(reason.map_or_else(|| "suspended".to_owned(), |reason| format!("suspended: {reason}")))
+        job.suspension_of(nominal).map(ToString::to_string)
     }
 
     async fn evaluate_trigger(&self, request: &EvalRequest<'_>) -> Result<Evaluation, ReadFailure> {

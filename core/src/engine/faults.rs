@@ -6,8 +6,10 @@
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::num::NonZeroUsize;
 
 use jiff::{SignedDuration, Timestamp};
+use lru::LruCache;
 use parking_lot::Mutex;
 use serde::Serialize;
 
@@ -16,6 +18,9 @@ use crate::decide::TickOutcome;
 use crate::firing::Firing;
 use crate::job::{JobId, JobUid};
 use crate::task::TaskEnd;
+
+/// How many removed jobs are remembered.
+const MAX_REMOVED: NonZeroUsize = NonZeroUsize::new(10_000).expect("it is not zero");
 
 /// A job whose newest ticks fail.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -84,6 +89,18 @@ struct FaultState {
     /// The source that each job cannot read.
     unreadable: HashMap<(JobUid, ReadSubject), (u64, String)>,
     sources: HashMap<(ReadSubject, String), SourceFault>,
+    /// Jobs that were removed. Their last launches and tasks may still fail, and concern nobody.
+    removed: RemovedJobs,
+}
+
+/// The jobs that were removed last.
+#[derive(Debug)]
+struct RemovedJobs(LruCache<JobUid, ()>);
+
+impl Default for RemovedJobs {
+    fn default() -> Self {
+        Self(LruCache::new(MAX_REMOVED))
+    }
 }
 
 #[derive(Debug)]
@@ -147,6 +164,9 @@ impl Faults {
     /// Records failed ticks of a job.
     pub(crate) fn record_failed_ticks(&self, engine: u64, uid: JobUid, failed: FailedTicks) {
         let mut known = self.0.lock();
+        if known.removed.0.contains(&uid) {
+            return;
+        }
         let row = known.jobs.remove(&uid).filter(|(_, row)| row.failing.outcome == failed.failing.outcome);
         let failed = match row {
             Some((_, FailedTicks { failing: Failing { since, ticks, .. }, .. })) => FailedTicks {
@@ -186,7 +206,18 @@ impl Faults {
         self.0.lock().jobs.get(uid).is_some_and(|(_, row)| row.failing.reason.ends_with(reason))
     }
 
-    /// Forgets a job that was removed or edited.
+    /// Forgets a job that was removed, and what is still recorded about it.
+    pub(crate) fn remove(&self, uid: &JobUid) {
+        self.forget(uid);
+        self.0.lock().removed.0.put(*uid, ());
+    }
+
+    /// Takes back a removal: the job is there.
+    pub(crate) fn restore(&self, uid: &JobUid) {
+        self.0.lock().removed.0.pop(uid);
+    }
+
+    /// Forgets a job that was edited.
     pub(crate) fn forget(&self, uid: &JobUid) {
         let mut known = self.0.lock();
         known.jobs.remove(uid);
@@ -223,6 +254,9 @@ impl Faults {
     /// again.
     pub(crate) fn record_end(&self, engine: u64, firing: &Firing) {
         let mut known = self.0.lock();
+        if known.removed.0.contains(&firing.uid) {
+            return;
+        }
         let before = known.failing_tasks.get(&firing.uid).map(|(_, failing)| failing);
         match firing.end() {
             // The firing that starts its tasks again tells.

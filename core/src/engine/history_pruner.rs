@@ -22,6 +22,8 @@ use crate::store::{DecisionQuery, Retention, Store, StoreError, answer_within};
 const START_DELAY: Duration = Duration::from_secs(60);
 /// How far the clock may be ahead of the newest history at the start.
 const MAX_GAP: SignedDuration = SignedDuration::from_hours(24);
+/// How many of the newest rows are read to compare them.
+const CHECKED_ROWS: NonZeroUsize = NonZeroUsize::new(1_000).expect("it is not zero");
 /// How long nothing is removed if it is further ahead: a wrong clock is noticed and set meanwhile.
 const DOUBT_DELAY: Duration = Duration::from_hours(24);
 /// How often history is pruned.
@@ -61,10 +63,11 @@ impl HistoryPruner {
 
     /// Compares the clock with the newest history, before this process adds to it.
     pub(crate) async fn check_newest(mut self) -> Self {
-        let query = DecisionQuery { limit: NonZeroUsize::MIN, ..DecisionQuery::default() };
+        // A row into which ticks are folded keeps its place, so that the newest moment need not be in the newest row.
+        let query = DecisionQuery { limit: CHECKED_ROWS, ..DecisionQuery::default() };
         let newest = answer_within(BATCH_TIMEOUT, self.store.decisions(&query)).await;
         let Ok(Some(newest)) =
-            newest.map(|rows| rows.first().map(|row| row.draft.observed.max(row.draft.span.last)))
+            newest.map(|rows| rows.iter().map(|row| row.draft.observed.max(row.draft.span.last)).max())
         else {
             return self;
         };

@@ -21,7 +21,7 @@ use crate::diagnosis::Diagnosis;
 use crate::fault;
 use crate::firing::{Firing, FiringId, FiringState};
 use crate::id::JobId;
-use crate::launcher::ObservedTasks;
+use crate::launcher::{LaunchError, ObservedTasks};
 use crate::task::{TaskEnd, TaskId, TaskPhase, TaskState};
 
 /// How long a task may be unknown to the launcher before it counts as ended.
@@ -34,6 +34,9 @@ const LOST: Diagnosis = Diagnosis::new(
     "look for its end in the platform's own records; it is not started again",
     None,
 );
+
+/// How many calls to the launcher a poll makes concurrently: a part that hangs delays the others by one deadline at most.
+const CONCURRENT_OBSERVATIONS: usize = 8;
 
 /// How many ends of tasks are made durable concurrently: a store that groups its writes commits them together, and a
 /// distant store does not delay each task.
@@ -77,8 +80,8 @@ struct TaskMonitor {
     retried: Arc<Mutex<BTreeSet<FiringId>>>,
 }
 
-/// The states of tasks that one poll has seen; `None` for a task that the launcher does not know.
-type SeenTasks = HashMap<TaskId, Option<TaskState>>;
+/// The states of tasks that one poll has seen, and the moments at which it asked; `None` for a task that the launcher does not know.
+type SeenTasks = HashMap<TaskId, (Timestamp, Option<TaskState>)>;
 
 impl TaskMonitor {
     /// Reads all live tasks once, records what changed, and enforces time limits.
@@ -99,7 +102,7 @@ impl TaskMonitor {
                 record_states(engine, from, to).instrument(span).await;
             })
             .await;
-        self.enforce_timeouts(&seen).await;
+        self.enforce_timeouts(&seen);
         self.start_due_retries();
     }
 
@@ -155,23 +158,28 @@ impl TaskMonitor {
         let mut seen = SeenTasks::with_capacity(live.len());
         let mut failures = BTreeSet::new();
         let chunk = self.engine.launcher.limits().per_observation.max(1);
-        for tasks in live.chunks(chunk).take_while(|_| !self.engine.stop.is_cancelled()) {
-            match self.engine.observe_tasks(tasks).await {
+        let engine = &self.engine;
+        let chunks = live.chunks(chunk).take_while(|_| !engine.stop.is_cancelled());
+        let calls: Vec<_> = chunks.map(|tasks| observe_chunk(engine, tasks)).collect();
+        let mut answers = futures::stream::iter(calls).buffer_unordered(CONCURRENT_OBSERVATIONS);
+        while let Some((tasks, at, answer)) = answers.next().await {
+            match answer {
                 Ok(ObservedTasks { states, unread }) => {
-                    seen.extend(tasks.iter().map(|task| (task.clone(), None)));
+                    seen.extend(tasks.iter().map(|task| (task.clone(), (at, None))));
                     for unread in unread {
                         failures.insert(fault::chain(&unread.error));
                         for task in &unread.tasks {
                             seen.remove(task);
                         }
                     }
-                    seen.extend(states.into_iter().map(|state| (state.task_id.clone(), Some(state))));
+                    seen.extend(states.into_iter().map(|state| (state.task_id.clone(), (at, Some(state)))));
                 }
                 Err(error) => {
                     failures.insert(fault::chain(&error));
                 }
             }
         }
+        drop(answers);
         for error in failures.difference(&self.failures) {
             tracing::warn!(error, "tasks cannot be observed");
         }
@@ -195,11 +203,11 @@ impl TaskMonitor {
         let mut to = firing.clone();
         for task in to.tasks.iter_mut().filter(|task| task.phase != TaskPhase::Stopped) {
             match seen.get(&task.task_id) {
-                Some(Some(state)) => {
+                Some((_, Some(state))) => {
                     self.missing.remove(&task.task_id);
                     *task = merge_state(&firing, task, state);
                 }
-                Some(None) => self.mark_missing(task, now),
+                Some((_, None)) => self.mark_missing(task, now),
                 None => {}
             }
         }
@@ -222,7 +230,7 @@ impl TaskMonitor {
     }
 
     /// Requests tasks to stop that exceed a time limit.
-    async fn enforce_timeouts(&self, seen: &SeenTasks) {
+    fn enforce_timeouts(&self, seen: &SeenTasks) {
         // Recording takes time: an older moment would look like a step of the clock.
         let now = self.engine.clock.now();
         // While the clock may be ahead, the run time of a task is unknown.
@@ -235,7 +243,7 @@ impl TaskMonitor {
             let limited = monitored
                 .values()
                 .filter(|firing| firing.timeout_secs.or(firing.start_timeout_secs).is_some());
-            let state = |task: &TaskId| seen.get(task).and_then(Option::as_ref);
+            let state = |task: &TaskId| seen.get(task).and_then(|(at, state)| Some((*at, state.as_ref()?)));
             let tasks = limited.flat_map(|firing| {
                 overdue(firing, state, now)
                     .into_iter()
@@ -243,10 +251,21 @@ impl TaskMonitor {
             });
             tasks.collect()
         };
+        // A request that hangs delays neither the other requests nor the next poll, which repeats none that is under way.
         for (span, task, reason) in overdue {
-            self.engine.stop_task(&task, &reason).instrument(span).await;
+            let engine = Arc::clone(&self.engine);
+            self.engine.spawn(async move { engine.stop_task(&task, &reason).await }.instrument(span));
         }
     }
+}
+
+/// Asks for the states of tasks. Returns the moment of the question, too.
+async fn observe_chunk<'t>(
+    engine: &EngineInner,
+    tasks: &'t [TaskId],
+) -> (&'t [TaskId], Timestamp, Result<ObservedTasks, LaunchError>) {
+    let at = engine.clock.now();
+    (tasks, at, engine.observe_tasks(tasks).await)
 }
 
 /// Records the states of tasks that a poll has seen. When all have ended, failed ones may be retried.
@@ -267,8 +286,8 @@ fn has_changed(firing: &Firing, seen: &SeenTasks) -> bool {
     let mut live = firing.tasks.iter().filter(|task| task.phase != TaskPhase::Stopped).peekable();
     (live.peek().is_none() && firing.retry.at.is_none())
         || live.any(|task| match seen.get(&task.task_id) {
-            Some(Some(state)) => merge_state(firing, task, state) != *task,
-            Some(None) => true,
+            Some((_, Some(state))) => merge_state(firing, task, state) != *task,
+            Some((_, None)) => true,
             None => false,
         })
 }

@@ -53,10 +53,11 @@ pub(super) fn time_limits(firing: &Firing) -> impl Iterator<Item = TimeLimit> {
 }
 
 /// Returns the firing's tasks that exceed a time limit, each with the reason. A task has exceeded `startTimeout` only if it was
-/// `seen` as pending now: the record of a task may be old, while ECS or the store cannot be reached.
+/// `seen` as pending at a moment after the limit: a record may be old while ECS or the store cannot be reached, and so may an
+/// answer while other calls hang.
 pub(super) fn overdue<'s>(
     firing: &Firing,
-    seen: impl Fn(&TaskId) -> Option<&'s TaskState>,
+    seen: impl Fn(&TaskId) -> Option<(Timestamp, &'s TaskState)>,
     now: Timestamp,
 ) -> Vec<(TaskId, String)> {
     let mut tasks = Vec::new();
@@ -65,17 +66,25 @@ pub(super) fn overdue<'s>(
             SignedDuration::try_from(Duration::from_secs(limit.secs)).unwrap_or(SignedDuration::MAX);
         for recorded in &firing.tasks {
             let seen = seen(&recorded.task_id);
-            let task = seen.unwrap_or(recorded);
-            if task.phase != limit.phase || (limit.phase == TaskPhase::Pending && seen.is_none()) {
+            let task = seen.map_or(recorded, |(_, state)| state);
+            let at = match (limit.phase, seen) {
+                (TaskPhase::Pending, None) => continue,
+                (TaskPhase::Pending, Some((at, _))) => at,
+                (TaskPhase::Running | TaskPhase::Stopped, _) => now,
+            };
+            if task.phase != limit.phase {
                 continue;
             }
             // Firings that an earlier version stored have no `accepted_at`.
             let accepted = recorded.accepted_at.unwrap_or_else(|| firing.last_sent());
             let since = task.started_at.filter(|_| task.phase == TaskPhase::Running).unwrap_or(accepted);
-            if now.duration_since(since) > allowed {
+            if at.duration_since(since) > allowed {
                 tasks.push((recorded.task_id.clone(), limit.reason()));
             }
         }
     }
     tasks
 }
+
+#[cfg(test)]
+mod tests;

@@ -24,6 +24,12 @@ impl Job {
         }
         let jitter = self.policy.jitter.zip(self.ticks.as_ref());
         warnings.extend(jitter.and_then(|(jitter, ticks)| jitter_warning(jitter, ticks, from)));
+        if let Some(until) = self.suspension.as_ref().and_then(|suspension| suspension.until)
+            && until <= from
+        {
+            warnings
+                .push(format!("the suspension ended at {until}, which is past: the job is not suspended"));
+        }
         if self.policy.mode != Mode::Total {
             warnings.extend(self.remarks.against_queue_modes.iter().cloned());
         }

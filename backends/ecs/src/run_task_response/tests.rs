@@ -40,3 +40,15 @@ fn one_refusal_is_kept_for_each_task_that_was_not_started() {
     let report = report_from_output(&output, 2);
     assert_eq!(report.refused.len(), 2, "a cluster of 300 instances");
 }
+
+#[test]
+fn a_reason_that_may_pass_is_kept_wherever_ecs_names_it() {
+    let named = |reason: &str| Failure::builder().reason(reason).arn("arn:host").build();
+    let mut output = RunTaskOutput::builder();
+    for _ in 0..300 {
+        output = output.failures(named("ATTRIBUTE"));
+    }
+    let report = report_from_output(&output.failures(named("RESOURCE:CPU")).build(), 1);
+    let refused: Vec<_> = report.refused.iter().map(|one| (one.reason.as_str(), one.retryable)).collect();
+    assert_eq!(refused, [("RESOURCE:CPU", true)]);
+}

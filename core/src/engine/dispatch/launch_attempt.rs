@@ -6,7 +6,7 @@ use std::ops::ControlFlow::{self, Break, Continue};
 use super::{Counters, FiringDriver, MIN_BACKOFF};
 use crate::decide::TickOutcome;
 use crate::fault;
-use crate::firing::{Answer, Attempt, Firing, FiringState};
+use crate::firing::{Answer, Attempt, Firing, FiringState, Origin};
 use crate::launcher::{
     LaunchError, LaunchReport, LaunchRequest, LaunchToken, LostCall, Refusal, StartedTask,
 };
@@ -120,16 +120,21 @@ impl FiringDriver {
     }
 
     /// Returns how many of the wanted tasks the job's cap allows now. The cap may be lower than at the decision, or unknown tasks
-    /// may have appeared. Ends the firing when there is no room.
+    /// may have appeared. Ends the firing when there is no room, and when the job was removed or suspended meanwhile.
     async fn available_room(&mut self, wanted: u32) -> AttemptFlow<u32> {
         let jobs = self.engine.load_jobs(std::slice::from_ref(&self.firing.job)).await;
         let Ok(jobs) = jobs else { return Break(Interruption::Retry) };
-        let job = jobs.first().filter(|(_, loaded)| loaded.uid == self.firing.uid);
-        // A job that was removed, or is not valid any more, keeps the cap of the decision.
-        let Some(scaling) = job.and_then(|(_, loaded)| loaded.job.as_ref().ok()).map(|job| job.scaling)
-        else {
-            return Continue(wanted);
+        let Some((_, loaded)) = jobs.first().filter(|(_, loaded)| loaded.uid == self.firing.uid) else {
+            return Break(self.withdraw("the job was removed".to_owned()).await);
         };
+        // A job that is not valid any more keeps the cap of the decision.
+        let Ok(job) = &loaded.job else { return Continue(wanted) };
+        if self.firing.origin != Origin::Manual
+            && let Some(suspension) = job.suspension_of(self.engine.clock.now())
+        {
+            return Break(self.withdraw(suspension.to_string()).await);
+        }
+        let scaling = job.scaling;
         let beside = self.engine.task_tracker.reserve(&self.firing, scaling.limit());
         let room = scaling.limit().saturating_sub(beside).min(wanted);
         if room > 0 {
@@ -138,6 +143,14 @@ impl FiringDriver {
         let (name, limit) = (scaling.limit_name(), scaling.limit());
         let note = format!("at most {name} {limit}, and {beside} are pending, running or being started");
         Break(self.abandon(TickOutcome::Capped, note).await)
+    }
+
+    /// Ends the firing because nobody wants its tasks any more.
+    async fn withdraw(&mut self, note: String) -> Interruption {
+        if self.firing.attempts.is_empty() {
+            return self.end(FiringState::Cancelled, TickOutcome::Suspended, note).await;
+        }
+        self.abandon(TickOutcome::Suspended, note).await
     }
 
     /// Returns why the firing must make no further call, if so: state and outcome for a firing without calls, and a note.
@@ -153,9 +166,14 @@ impl FiringDriver {
             let note = format!("the brake is on: {}", brake.reason);
             return Some((FiringState::Cancelled, TickOutcome::Suspended, note));
         }
-        let note = || match &self.failure {
-            Some(failure) => format!("nothing could be sent in time: {failure}"),
-            None => "nothing could be sent in time".to_owned(),
+        let refused = |attempt: &Attempt| match &attempt.answer {
+            Some(Answer::Report(report)) => report.refused.first().map(ToString::to_string),
+            Some(Answer::Failed(_) | Answer::Lost(_)) | None => None,
+        };
+        let note = || match (self.firing.attempts.iter().rev().find_map(refused), &self.failure) {
+            (Some(reason), _) => format!("refused for all of retry.launch.maxAge: {reason}"),
+            (None, Some(failure)) => format!("nothing could be sent in time: {failure}"),
+            (None, None) => "nothing could be sent in time".to_owned(),
         };
         self.expired().then(|| (FiringState::Expired, TickOutcome::LaunchFailed, note()))
     }

@@ -194,6 +194,7 @@ impl SchedulerLoop {
     /// Updates one job.
     fn update(&mut self, stored: &StoredJob) {
         let Some(slot) = self.agenda.find_slot(&stored.id) else {
+            self.engine.process.faults.restore(&stored.uid);
             let slot = self.insert(stored);
             let revision = self.agenda.get(slot).map(|entry| entry.revision);
             self.engine.publish(|| Event::Job { id: stored.id.clone(), revision });
@@ -230,7 +231,7 @@ impl SchedulerLoop {
             self.engine.job_cache.evict(&entry.id);
             self.engine.failures.lock().remove(&entry.uid);
             self.engine.retries.end(&entry.uid, &entry.id);
-            self.engine.process.faults.forget(&entry.uid);
+            self.engine.process.faults.remove(&entry.uid);
             self.engine.already_launched.lock().remove(&entry.uid);
             self.engine.publish(|| Event::Job { id: entry.id.clone(), revision: None });
         }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use ecs_scheduler_core::{Advance, FaultKind, Firing, FiringState, TickOutcome};
+use ecs_scheduler_core::{Advance, FaultKind, Firing, FiringState, JobId, TickOutcome};
 use ecs_scheduler_testing::{ChaosStore, StoreFaults};
 use serde_json::json;
 
@@ -439,4 +439,68 @@ async fn request_to_stop_that_hangs_or_panics_is_repeated() {
         assert_eq!(stage.states("job").await, [FiringState::Finished], "{fault:?}");
         assert_eq!(stage.launcher.stops.lock().len(), 2, "{fault:?}");
     }
+}
+
+/// A world whose launcher refuses everything for a reason that may pass.
+async fn refusing(job: &serde_json::Value) -> (Stage, ecs_scheduler_testing::EngineRun) {
+    let stage = Stage::at("2026-01-01T09:59:50Z");
+    stage.world.create("job", job).await.unwrap();
+    let refuse = Script::Refuse { all_but: 0, retryable: true };
+    stage.launcher.script.lock().extend(std::iter::repeat_n(refuse, 100));
+    let life = stage.world.boot(StoreFaults::default(), 0).await.unwrap();
+    stage.until("2026-01-01T10:00:05Z").await;
+    assert!(!stage.launcher.requests.lock().is_empty(), "it was tried");
+    (stage, life)
+}
+
+#[tokio::test(start_paused = true)]
+async fn refused_launch_of_a_removed_job_is_not_tried_again_and_counts_as_no_fault() {
+    let (stage, life) = refusing(&json!({"taskDefinition": "job", "schedule": "0 0 *"})).await;
+    let job = JobId::new("job").unwrap();
+    stage.world.store.remove(&job, None).await.unwrap();
+    life.engine.nudge(&job);
+    stage.launcher.script.lock().clear();
+    stage.until("2026-01-01T10:20:00Z").await;
+    assert_eq!(stage.launcher.running(), 0);
+    let firing = stage.firings("job").await.remove(0);
+    assert_eq!((firing.state, firing.note.as_deref()), (FiringState::Refused, Some("the job was removed")));
+    let status = life.engine.status();
+    assert_eq!((status.failing, status.failing_tasks, status.launcher_fault), (0, 0, None));
+}
+
+#[tokio::test(start_paused = true)]
+async fn refused_launch_of_a_suspended_job_is_not_tried_again_unless_it_was_fired_by_hand() {
+    for by_hand in [false, true] {
+        let schedule = if by_hand { "0 0 0" } else { "0 0 *" };
+        let document = json!({"taskDefinition": "job", "schedule": schedule});
+        let stage = Stage::at("2026-01-01T09:59:50Z");
+        stage.world.create("job", &document).await.unwrap();
+        let refuse = Script::Refuse { all_but: 0, retryable: true };
+        stage.launcher.script.lock().extend(std::iter::repeat_n(refuse, 100));
+        let life = stage.world.boot(StoreFaults::default(), 0).await.unwrap();
+        let job = JobId::new("job").unwrap();
+        if by_hand {
+            life.engine.fire_now(&job, ecs_scheduler_core::FireRequest::default()).await.unwrap();
+        }
+        stage.until("2026-01-01T10:00:05Z").await;
+        let mut suspended = document;
+        suspended["suspended"] = json!(true);
+        stage.world.edit("job", &suspended).await.unwrap();
+        life.engine.nudge(&job);
+        stage.launcher.script.lock().clear();
+        stage.until("2026-01-01T10:20:00Z").await;
+        let firing = stage.firings("job").await.remove(0);
+        assert_eq!(firing.started(), u32::from(by_hand), "{by_hand}");
+        assert_eq!(firing.note.as_deref(), (!by_hand).then_some("suspended"));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn launch_that_is_refused_until_its_deadline_says_why() {
+    let job = json!({"taskDefinition": "job", "schedule": "0 0 *", "retry": {"launch": {"maxAge": "20s"}}});
+    let (stage, _life) = refusing(&job).await;
+    stage.until("2026-01-01T10:02:00Z").await;
+    let firing = stage.firings("job").await.remove(0);
+    let reason = "refused for all of retry.launch.maxAge: RESOURCE:MEMORY";
+    assert_eq!((firing.state, firing.note.as_deref()), (FiringState::Refused, Some(reason)));
 }

@@ -9,7 +9,7 @@ use ecs_scheduler_testing::StoreFaults;
 use jiff::SignedDuration;
 use serde_json::json;
 
-use super::support::Stage;
+use super::support::{CallFault, Stage};
 use crate::hanging_store::{Call, Effect, HangingStore};
 
 /// The deadline of a call to the store, and of one that the scheduler loop waits for.
@@ -277,4 +277,23 @@ async fn outdated_settlements_of_many_jobs_are_looked_up_sixteen_at_a_time() {
     assert_eq!(store.hung.lock().len(), JOBS);
     let launched = stage.launcher.requests.lock().len();
     assert_eq!(launched, JOBS, "the lookups delay a tick by two seconds, not by one for each job");
+}
+
+#[tokio::test(start_paused = true)]
+async fn stop_that_hangs_does_not_delay_the_ends_of_other_tasks() {
+    let stage = Stage::at("2026-01-01T09:59:50Z");
+    let slow = json!({"taskDefinition": "slow", "schedule": "0 0 *", "taskCount": 3, "timeout": "20s"});
+    stage.world.create("slow", &slow).await.unwrap();
+    *stage.launcher.run_for.lock() = None;
+    let life = stage.world.boot(StoreFaults::default(), 0).await.unwrap();
+    stage.until("2026-01-01T10:00:10Z").await;
+    *stage.launcher.run_for.lock() = Some(Duration::from_secs(1));
+    let quick = json!({"taskDefinition": "quick", "schedule": "0/5 *", "overlap": "skip"});
+    stage.world.create("quick", &quick).await.unwrap();
+    life.engine.nudge(&id("quick"));
+    *stage.launcher.stop_fault.lock() = Some(CallFault::Hang);
+    stage.until("2026-01-01T10:01:02Z").await;
+    let skipped = stage.outcomes("quick").await;
+    assert!(skipped.iter().all(|(outcome, _)| *outcome == TickOutcome::Launched), "{skipped:?}");
+    assert!(skipped.len() >= 9, "{skipped:?}");
 }
