@@ -64,7 +64,7 @@ pub use launcher::{
 };
 pub use memory::MemoryStore;
 pub use permission::Permission;
-pub use policy::{CatchUp, CatchUpPolicy, Mode, OnError, Overlap, Policy};
+pub use policy::{CatchUp, CatchUpPolicy, HistoryRule, Mode, OnError, Overlap, Policy};
 pub use provider::{
     LauncherProvider, LauncherSetup, MemoryProvider, OpenMode, ProviderDescriptor, Setting, SettingDefault,
     SettingError, SettingValues, StoreProvider, StoreSetup,
@@ -74,8 +74,8 @@ pub use registry::{BuildContext, TriggerFactory, TriggerRegistry, TriggerType, r
 pub use scaling::{DEFAULT_MAX_TASKS, Demand, Scaling, per_task};
 pub use store::{
     Advance, ChangeCursor, ChangedJobs, DecisionQuery, Fence, FiringQuery, ImportBatch, JobList, JobStore,
-    Journal, JournalEntry, ListFrom, NewJob, Register, Registers, Retention, Settled, Settlement, Shard,
-    ShardChanges, ShardView, Shards, SharedStore, Store, StoreError, Subject,
+    Journal, JournalEntry, ListFrom, NewJob, PrunedJobs, Register, Registers, Retention, Settled, Settlement,
+    Shard, ShardChanges, ShardView, Shards, SharedStore, Store, StoreError, Subject,
 };
 pub use task::{ContainerEnd, Override, Population, TaskEnd, TaskPhase, TaskSpec, TaskState};
 pub use trigger::{EvalContext, Evaluation, Observation, QueueReading, Tick, Trigger, TriggerError};

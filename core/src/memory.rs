@@ -23,7 +23,8 @@ use crate::firing::Firing;
 use crate::job::{JobId, Revision, StoredJob};
 use crate::store::{
     Advance, DecisionQuery, FiringQuery, ImportBatch, JobHead, JobList, JobStore, Journal, ListFrom, NewJob,
-    Register, Registers, Retention, Settled, Settlement, SharedStore, Store, StoreError, Subject, write_set,
+    PrunedJobs, Register, Registers, Retention, Settled, Settlement, SharedStore, Store, StoreError, Subject,
+    write_set,
 };
 
 pub use snapshot::{MemorySnapshot, NamedRegister};
@@ -202,7 +203,10 @@ impl Store for MemoryStore {
     async fn prune(&self, retention: Retention) -> Result<usize, StoreError> {
         let mut state = self.lock()?;
         let State { jobs, journal, registers, .. } = &mut *state;
-        let removed = journal.prune(retention, |job| jobs.get(job).is_some());
+        let removed = journal.prune(&retention, |job| jobs.get(job).is_some());
+        if let PrunedJobs::Only(_) = retention.jobs {
+            return Ok(removed);
+        }
         let expired = registers.values().filter(|entry| entry.is_expired(retention.now));
         let expired: Vec<String> =
             expired.map(|entry| entry.name.clone()).take(retention.batch - removed).collect();

@@ -117,6 +117,45 @@ pub enum OnError {
     },
 }
 
+/// How much history of a job is kept (`history`); the installation's rule where a part is absent.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct HistoryRule {
+    /// The number of newest decisions that are kept whatever their age, each with its firing; 1…[`Self::MAX_KEEP`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub keep: Option<u32>,
+    /// The age in days up to which decisions and their firings are kept; 1…[`Self::MAX_DAYS`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub days: Option<u32>,
+}
+
+impl HistoryRule {
+    /// The greatest `keep`: a store reads so many rows of the job whenever it prunes.
+    pub const MAX_KEEP: u32 = 10_000;
+    /// The greatest `days`: a hundred years.
+    pub const MAX_DAYS: u32 = 36_500;
+
+    /// Reads the rule of a stored document, without the other fields. `None` if the document has none, or an invalid one.
+    #[must_use]
+    pub fn of_document(text: &str) -> Option<Self> {
+        #[derive(Deserialize)]
+        struct Document {
+            history: Option<HistoryRule>,
+        }
+        if !text.contains("\"history\"") {
+            return None;
+        }
+        let document: Document = serde_json::from_str(text).ok()?;
+        document.history.filter(|rule| !rule.is_default())
+    }
+
+    /// Tells whether the installation's rule applies.
+    #[must_use]
+    pub fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
 /// All policies of a job.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -144,6 +183,9 @@ pub struct Policy {
     pub start_timeout: Option<Duration>,
     /// The retry of failed tasks; none by default.
     pub task_retry: Option<TaskRetry>,
+    /// How much history is kept.
+    #[serde(default, skip_serializing_if = "HistoryRule::is_default")]
+    pub history: HistoryRule,
 }
 
 impl Default for Policy {
@@ -160,6 +202,7 @@ impl Default for Policy {
             timeout: None,
             start_timeout: None,
             task_retry: None,
+            history: HistoryRule::default(),
         }
     }
 }

@@ -5,6 +5,7 @@ pub mod encoding;
 mod error;
 pub mod group_commit;
 mod import;
+mod retention;
 mod shard_view;
 mod shared_store;
 mod write_set;
@@ -26,6 +27,7 @@ use crate::job::{JobId, JobUid, Progress, Revision, StoredJob};
 pub(crate) use deadline::answer_within;
 pub use error::{StoreError, Subject};
 pub use import::{ImportBatch, JournalEntry};
+pub use retention::{PrunedJobs, Retention};
 pub use shard_view::ShardView;
 pub use shared_store::{
     ChangeCursor, ChangedJobs, Fence, MIN_CHANGELOG, Shard, ShardChanges, Shards, SharedStore,
@@ -296,28 +298,6 @@ pub trait Registers {
     ) -> Result<u64, StoreError>;
 }
 
-/// How much history is kept.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Retention {
-    /// Decisions last observed before this moment are removed, each with its firing unless that is open.
-    pub before: Timestamp,
-    /// The number of decisions that each job keeps, whatever their age; a removed job keeps none.
-    pub keep: usize,
-    /// The present moment: registers that expired before it are removed. A decision observed after it was made while
-    /// the clock was wrong, and says nothing about the age of later ones.
-    pub now: Timestamp,
-    /// The maximum number of rows that one call removes, so that writers do not wait long.
-    pub batch: usize,
-}
-
-impl Retention {
-    /// Tells whether a decision observed at this moment is kept, and with it all that were settled later.
-    #[must_use]
-    pub fn is_recent(&self, moment: Timestamp) -> bool {
-        (self.before..=self.now).contains(&moment)
-    }
-}
-
 /// A store: jobs, journal, registers, and their maintenance.
 #[async_trait]
 pub trait Store: JobStore + Journal + Registers + fmt::Debug + Send + Sync + 'static {
@@ -331,8 +311,8 @@ pub trait Store: JobStore + Journal + Registers + fmt::Debug + Send + Sync + 'st
     /// Fails with the problem and its remedy; `readyz` shows both.
     async fn health_check(&self) -> Result<(), StoreError>;
 
-    /// Removes old finished history and expired registers, and returns how many rows it removed; 0 when nothing is left
-    /// to remove. A store may rely on decisions having been observed in the order in which they were settled.
+    /// Removes old finished history of [some jobs](PrunedJobs) and, unless only one job is pruned, expired registers. Returns how
+    /// many rows it removed; 0 when nothing is left to remove. A store may rely on decisions having been observed in the order in which they were settled.
     ///
     /// # Errors
     ///

@@ -6,10 +6,10 @@
 
 use std::collections::HashMap;
 
-use ecs_scheduler_core::{JobId, Retention, StoreError, Timestamp};
+use ecs_scheduler_core::{JobId, PrunedJobs, Retention, StoreError, Timestamp};
 use jiff::SignedDuration;
 
-use crate::codec::{Attributes, number};
+use crate::codec::{Attributes, number, text};
 use crate::context::StoreContext;
 use crate::db::{BY_AGE, Committed, PartitionQuery};
 use crate::expression::Condition;
@@ -50,6 +50,9 @@ pub(crate) async fn prune(
     retention: Retention,
 ) -> Result<usize, StoreError> {
     context.db.ensure_open()?;
+    if let PrunedJobs::Only(job) = &retention.jobs {
+        return prune_job(context, job, &retention).await;
+    }
     let mut removed = 0;
     // A longer pause was set while the clock was ahead.
     let latest_pause = retention.now.saturating_add(PAUSE).unwrap_or(Timestamp::MAX);
@@ -60,12 +63,12 @@ pub(crate) async fn prune(
             else {
                 return Ok(removed);
             };
-            removed += sweep.prune_page(context, retention, remaining).await?;
+            removed += sweep.prune_page(context, &retention, remaining).await?;
         }
         let pause_until = (sweep.kept_rows > MANY_KEPT_ROWS).then_some(latest_pause);
         *sweep = Sweep { pause_until, ..Sweep::default() };
     }
-    prune_registers(context, retention, removed).await
+    prune_registers(context, &retention, removed).await
 }
 
 impl Sweep {
@@ -73,7 +76,7 @@ impl Sweep {
     async fn prune_page(
         &mut self,
         context: &StoreContext,
-        retention: Retention,
+        retention: &Retention,
         remaining: usize,
     ) -> Result<usize, StoreError> {
         let old = Condition::Below(BY_AGE.range, number(retention.before.as_millisecond()));
@@ -83,7 +86,7 @@ impl Sweep {
         let page = context.db.query_page(ACTION, &query, self.from.clone()).await?;
         let mut prunable = Vec::with_capacity(page.items.len());
         for key in page.items.iter().filter_map(|item| ItemKey::from_item(StoreTable::Journal, item)) {
-            if self.is_prunable(context, retention.keep, &key).await? {
+            if self.is_prunable(context, retention, &key).await? {
                 prunable.push(key);
             } else {
                 self.kept_rows += 1;
@@ -98,14 +101,19 @@ impl Sweep {
         Ok(removed)
     }
 
-    /// Returns whether a row is not one of the newest decisions of an existing job.
+    /// Returns whether a row is not one of the newest decisions of an existing job, and not of a job with a rule of its own.
     async fn is_prunable(
         &mut self,
         context: &StoreContext,
-        keep: usize,
+        retention: &Retention,
         key: &ItemKey,
     ) -> Result<bool, StoreError> {
-        let Some(job) = keys::job_of(&key.hash).filter(|_| keep > 0) else { return Ok(true) };
+        let job = keys::job_of(&key.hash);
+        if job.as_ref().is_some_and(|job| !retention.jobs.contains(job)) {
+            return Ok(false);
+        }
+        let keep = retention.keep;
+        let Some(job) = job.filter(|_| keep > 0) else { return Ok(true) };
         if key.range == META_KEY {
             return Ok(false);
         }
@@ -121,6 +129,44 @@ impl Sweep {
         };
         Ok(key.range.parse::<u64>().is_ok_and(|id| id < oldest_kept))
     }
+}
+
+/// Removes old rows of a job that exists, oldest first; returns how many were removed.
+async fn prune_job(context: &StoreContext, job: &JobId, retention: &Retention) -> Result<usize, StoreError> {
+    if context.meta(job).await?.is_none() {
+        return Ok(0);
+    }
+    let oldest_kept = match retention.keep {
+        0 => u64::MAX,
+        keep => read_oldest_kept(context, job, keep).await?,
+    };
+    let query = PartitionQuery::of_table(keys::history(job))
+        .key_condition(Condition::Below("sk", text(keys::padded(oldest_kept))))
+        .limit(retention.batch.min(1_000));
+    let mut from = None;
+    loop {
+        let page = context.db.query_page(ACTION, &query, from).await?;
+        let mut old = Vec::new();
+        let mut is_past_old = false;
+        for item in page.items.iter().filter(|item| is_row(item)) {
+            let row = DecisionRow::read(context.db.reader(item))?;
+            let is_old = row.record.draft.observed < retention.before;
+            if is_old && !row.is_open() {
+                old.push(row.key());
+            }
+            is_past_old |= retention.is_recent(row.record.draft.observed);
+        }
+        let removed = if old.is_empty() { 0 } else { remove_items(context, old, retention).await? };
+        if removed > 0 || is_past_old || page.next.is_none() {
+            return Ok(removed);
+        }
+        from = page.next;
+    }
+}
+
+/// Tells whether an item of a job's history is a row.
+fn is_row(item: &Attributes) -> bool {
+    ItemKey::from_item(StoreTable::Journal, item).is_some_and(|key| key.range != META_KEY)
 }
 
 /// Reads the id of the oldest decision of a job that is kept; `u64::MAX` when no row of the job is kept.
@@ -150,7 +196,7 @@ async fn read_oldest_kept(context: &StoreContext, job: &JobId, keep: usize) -> R
 /// Removes expired registers up to the batch size; returns the total with the items that were removed before.
 async fn prune_registers(
     context: &StoreContext,
-    retention: Retention,
+    retention: &Retention,
     mut removed: usize,
 ) -> Result<usize, StoreError> {
     for part in 0..PARTS {
@@ -181,7 +227,7 @@ async fn prune_registers(
 async fn remove_items(
     context: &StoreContext,
     keys: Vec<ItemKey>,
-    retention: Retention,
+    retention: &Retention,
 ) -> Result<usize, StoreError> {
     let db = &context.db;
     let items = db.get_all(ACTION, keys).await?;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use ecs_scheduler_core::{Retention, StoreError, Timestamp, fault};
+use ecs_scheduler_core::{PrunedJobs, Retention, StoreError, Timestamp, fault};
 use tokio_util::task::AbortOnDropHandle;
 use uuid::Uuid;
 
@@ -50,7 +50,8 @@ impl Compactor {
         let finished = state.memory.finished_decisions().ok()?;
         let excess = finished.checked_sub(self.max_rows).filter(|excess| *excess > self.max_rows / 8)?;
         // The batch has as many finished rows as it may remove, so it reaches no register.
-        let all = Retention { before: Timestamp::MAX, keep: 0, now: Timestamp::MAX, batch: excess };
+        let jobs = PrunedJobs::All;
+        let all = Retention { before: Timestamp::MAX, keep: 0, now: Timestamp::MAX, batch: excess, jobs };
         Some(LogOp::Prune(all.into()))
     }
 

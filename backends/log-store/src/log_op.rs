@@ -5,9 +5,12 @@
 //! an operation must therefore never change within one format. Only the folding of outcomes into rows may change, because rows
 //! get their ids when they are replayed, and no operation names one.
 
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
 use ecs_scheduler_core::{
-    Advance, DecisionDraft, FaultKind, Firing, JobId, JobUid, JournalEntry, NewJob, Retention, Revision,
-    Settled, Settlement, StoreError, StoredJob, Timestamp,
+    Advance, DecisionDraft, FaultKind, Firing, JobId, JobUid, JournalEntry, NewJob, PrunedJobs, Retention,
+    Revision, Settled, Settlement, StoreError, StoredJob, Timestamp,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -134,7 +137,10 @@ impl From<Settlement> for LoggedSettlement {
 }
 
 /// A retention as it is in a segment.
-#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+///
+/// A version that does not know `ruled` or `only` skips them. So `before` of a retention of one job alone is a moment before which
+/// nothing is.
+#[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct LoggedRetention {
     before: Timestamp,
@@ -144,19 +150,54 @@ pub(crate) struct LoggedRetention {
     /// Absent before format 3, in which registers expired by `before`.
     now: Option<Timestamp>,
     batch: usize,
+    /// Whether jobs with a rule of their own are left out.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    ruled: bool,
+    /// The job that is pruned alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    only: Option<LoggedJobRetention>,
+}
+
+/// The part of a retention that concerns one job, as it is in a segment.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct LoggedJobRetention {
+    job: JobId,
+    before: Timestamp,
 }
 
 impl From<Retention> for LoggedRetention {
     fn from(retention: Retention) -> Self {
-        let Retention { before, keep, now, batch } = retention;
-        Self { before, keep, now: Some(now), batch }
+        let Retention { before, keep, now, batch, jobs } = retention;
+        let logged = Self { before, keep, now: Some(now), batch, ruled: false, only: None };
+        match jobs {
+            PrunedJobs::All => logged,
+            PrunedJobs::AllBut(others) => Self { ruled: !others.is_empty(), ..logged },
+            PrunedJobs::Only(job) => Self {
+                before: Timestamp::UNIX_EPOCH,
+                only: Some(LoggedJobRetention { job, before }),
+                ..logged
+            },
+        }
     }
 }
 
-impl From<LoggedRetention> for Retention {
-    fn from(logged: LoggedRetention) -> Self {
-        let LoggedRetention { before, keep, now, batch } = logged;
-        Self { before, keep, now: now.unwrap_or(before), batch }
+impl LoggedRetention {
+    /// Returns the retention for the present state, in which these jobs have rules of their own.
+    pub(crate) fn with_rules(
+        self,
+        ruled_jobs: impl FnOnce() -> Result<BTreeSet<JobId>, StoreError>,
+    ) -> Result<Retention, StoreError> {
+        let Self { before, keep, now, batch, ruled, only } = self;
+        let retention =
+            Retention { before, keep, now: now.unwrap_or(before), batch, jobs: PrunedJobs::default() };
+        Ok(match only {
+            Some(LoggedJobRetention { job, before }) => {
+                Retention { before, jobs: PrunedJobs::Only(job), ..retention }
+            }
+            None if ruled => Retention { jobs: PrunedJobs::AllBut(Arc::new(ruled_jobs()?)), ..retention },
+            None => retention,
+        })
     }
 }
 

@@ -97,7 +97,10 @@ impl MaterializedState {
             LogOp::Register { name, value, expected, expires } => {
                 self.memory.put_register(&name, &value, expected, expires).await.map(OpResult::Version)
             }
-            LogOp::Prune(retention) => self.memory.prune(retention.into()).await.map(OpResult::Pruned),
+            LogOp::Prune(retention) => {
+                let retention = retention.with_rules(|| self.memory.jobs_with_history_rules())?;
+                self.memory.prune(retention).await.map(OpResult::Pruned)
+            }
             LogOp::ImportJobs(jobs) => {
                 for (job, version) in jobs {
                     let id = job.id.clone();

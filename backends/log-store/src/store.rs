@@ -155,7 +155,7 @@ impl Store for LogStore {
     }
 
     async fn prune(&self, retention: Retention) -> Result<usize, StoreError> {
-        if !self.memory()?.has_prunable(retention)? {
+        if !self.memory()?.has_prunable(&retention)? {
             return Ok(0);
         }
         Ok(self.editor.writer.commit(LogOp::Prune(retention.into())).await?.into_count())

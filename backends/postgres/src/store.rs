@@ -8,8 +8,8 @@ use ecs_scheduler_core::store::encoding::{SettlementRow, to_json};
 use ecs_scheduler_core::store::group_commit::GroupCommit;
 use ecs_scheduler_core::store::{Fence, Shard, SharedStore};
 use ecs_scheduler_core::{
-    Advance, DecisionQuery, DecisionRecord, FaultKind, Firing, FiringQuery, ImportBatch, Journal, Retention,
-    Settled, Settlement, Store, StoreError, async_trait,
+    Advance, DecisionQuery, DecisionRecord, FaultKind, Firing, FiringQuery, ImportBatch, Journal, PrunedJobs,
+    Retention, Settled, Settlement, Store, StoreError, async_trait,
 };
 
 use crate::advance::{AdvanceWriter, FiringUpdate};
@@ -122,8 +122,11 @@ impl Store for PostgresStore {
     }
 
     async fn prune(&self, retention: Retention) -> Result<usize, StoreError> {
+        if let PrunedJobs::Only(job) = &retention.jobs {
+            return self.pool.prune_job(job, &retention).await;
+        }
         let cursor = self.prune_cursor.load(Ordering::Relaxed);
-        let (removed, next) = self.pool.prune(cursor, retention).await?;
+        let (removed, next) = self.pool.prune(cursor, &retention).await?;
         self.prune_cursor.store(next, Ordering::Relaxed);
         Ok(removed)
     }

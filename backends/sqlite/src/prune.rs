@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use ecs_scheduler_core::store::encoding::to_nanos_saturating;
-use ecs_scheduler_core::{Retention, StoreError};
+use ecs_scheduler_core::{JobId, Retention, StoreError};
 use rusqlite::{Connection, OptionalExtension, params};
 
 use crate::error::TxError;
@@ -36,7 +36,16 @@ pub(crate) struct Candidates {
 impl WriterConn {
     /// Removes the candidates that may still go, which are in ascending order, and expired registers; returns the number
     /// of removed rows.
-    pub(crate) fn prune(&mut self, candidates: &[u64], retention: Retention) -> Result<usize, TxError> {
+    pub(crate) fn prune(&mut self, candidates: &[u64], retention: &Retention) -> Result<usize, TxError> {
+        let removed = self.prune_rows(candidates, retention)?;
+        let sql =
+            "DELETE FROM registers WHERE name IN (SELECT name FROM registers WHERE expires < ?1 LIMIT ?2)";
+        let (now, rest) = (to_nanos_saturating(retention.now), retention.batch.saturating_sub(removed));
+        Ok(removed + self.connection.prepare_cached(sql)?.execute(params![now, rest])?)
+    }
+
+    /// Removes the candidates that may still go, which are in ascending order; returns their number.
+    pub(crate) fn prune_rows(&mut self, candidates: &[u64], retention: &Retention) -> Result<usize, TxError> {
         let (before, now) = (to_nanos_saturating(retention.before), to_nanos_saturating(retention.now));
         let connection = &self.connection;
         let mut removed = 0;
@@ -51,10 +60,7 @@ impl WriterConn {
             let sql = "DELETE FROM departed WHERE NOT EXISTS (SELECT 1 FROM journal WHERE seq = head)";
             connection.prepare_cached(sql)?.execute([])?;
         }
-        let sql =
-            "DELETE FROM registers WHERE name IN (SELECT name FROM registers WHERE expires < ?1 LIMIT ?2)";
-        let rest = retention.batch.saturating_sub(removed);
-        Ok(removed + connection.prepare_cached(sql)?.execute(params![now, rest])?)
+        Ok(removed)
     }
 }
 
@@ -68,14 +74,23 @@ impl ReadPool {
         cursor: u64,
         retention: Retention,
     ) -> Result<Candidates, StoreError> {
-        self.run(move |connection| find_candidates(connection, cursor, retention)).await
+        self.run(move |connection| find_candidates(connection, cursor, &retention)).await
+    }
+
+    /// Searches the decisions of an existing job for those that may be pruned, oldest first.
+    pub(crate) async fn prune_candidates_of(
+        &self,
+        job: JobId,
+        retention: Retention,
+    ) -> Result<Vec<u64>, StoreError> {
+        self.run(move |connection| find_candidates_of(connection, &job, &retention)).await
     }
 }
 
 fn find_candidates(
     connection: &Connection,
     cursor: u64,
-    retention: Retention,
+    retention: &Retention,
 ) -> rusqlite::Result<Candidates> {
     let (before, now) = (to_nanos_saturating(retention.before), to_nanos_saturating(retention.now));
     let sql =
@@ -111,6 +126,9 @@ fn find_candidates(
             continue;
         }
         let job: String = row.get(4)?;
+        if !JobId::new(&job).is_ok_and(|job| retention.jobs.contains(&job)) {
+            continue;
+        }
         let oldest = match oldest_by_job.get(&job) {
             Some(oldest) => *oldest,
             None => {
@@ -126,6 +144,37 @@ fn find_candidates(
     Ok(found)
 }
 
+/// Follows a job's rows from the newest one. An open firing, and a decision that is not old, keep all later rows.
+fn find_candidates_of(
+    connection: &Connection,
+    job: &JobId,
+    retention: &Retention,
+) -> rusqlite::Result<Vec<u64>> {
+    let (before, now) = (to_nanos_saturating(retention.before), to_nanos_saturating(retention.now));
+    let mut next = head_of(connection, job.as_str())?.unwrap_or(0);
+    let mut select = connection.prepare_cached("SELECT prev, observed, state FROM journal WHERE seq = ?1")?;
+    // The rows, newest first: whether each is old, and whether it may be removed before an old one.
+    let mut rows: Vec<(u64, bool, bool)> = Vec::new();
+    for index in 0.. {
+        let step = select.query_row([next], |row| {
+            let open = open_states().any(|state| has_text(row, 2, state.as_str()));
+            let observed: i64 = row.get(1)?;
+            Ok((row.get(0)?, observed < before && !open, observed > now.saturating_add(DAY) && !open))
+        });
+        // A missing row was pruned, and so were all older rows of the job.
+        let Some((prev, old, of_future)) = step.optional()? else { break };
+        if index >= retention.keep {
+            rows.push((next, old, old || of_future));
+        }
+        next = prev;
+    }
+    let removable = rows.iter().rev().take_while(|(.., removable)| *removable).take(retention.batch);
+    let mut removable: Vec<_> = removable.collect();
+    // A decision dated into the future was made by a wrong clock only if a later decision is old.
+    while removable.pop_if(|(_, old, _)| !*old).is_some() {}
+    Ok(removable.into_iter().map(|(seq, ..)| *seq).collect())
+}
+
 /// Returns the newest decision that was recorded before a time; 0 when there is none.
 fn newest_before(connection: &Connection, before: i64) -> rusqlite::Result<u64> {
     let sql = "SELECT coalesce(max(seq), 0) FROM journal WHERE born < ?1";
@@ -134,8 +183,7 @@ fn newest_before(connection: &Connection, before: i64) -> rusqlite::Result<u64> 
 
 /// Returns the oldest of the newest `keep` decisions of a job; no decision of a removed job is kept.
 fn oldest_kept(connection: &Connection, job: &str, keep: usize) -> rusqlite::Result<u64> {
-    let sql = "SELECT m.head FROM jobs j JOIN marks m ON m.no = j.rowid WHERE j.id = ?1";
-    let head: Option<u64> = connection.prepare_cached(sql)?.query_row([job], |row| row.get(0)).optional()?;
+    let head = head_of(connection, job)?;
     let Some(mut seq) = head.filter(|_| keep > 0) else { return Ok(u64::MAX) };
     let mut select = connection.prepare_cached("SELECT prev FROM journal WHERE seq = ?1")?;
     for _ in 1..keep {
@@ -144,4 +192,10 @@ fn oldest_kept(connection: &Connection, job: &str, keep: usize) -> rusqlite::Res
         seq = prev;
     }
     Ok(seq)
+}
+
+/// Returns the newest decision of an existing job; 0 when it has none.
+fn head_of(connection: &Connection, job: &str) -> rusqlite::Result<Option<u64>> {
+    let sql = "SELECT m.head FROM jobs j JOIN marks m ON m.no = j.rowid WHERE j.id = ?1";
+    connection.prepare_cached(sql)?.query_row([job], |row| row.get(0)).optional()
 }

@@ -10,8 +10,8 @@ use ecs_scheduler_core::store::encoding::SettlementRow;
 use ecs_scheduler_core::store::group_commit::Priority;
 use ecs_scheduler_core::{
     Advance, DecisionQuery, DecisionRecord, FaultKind, Firing, FiringQuery, ImportBatch, JobId, JobList,
-    JobStore, Journal, ListFrom, NewJob, Register, Registers, Retention, Revision, Settled, Settlement,
-    Store, StoreError, StoredJob, Timestamp, async_trait,
+    JobStore, Journal, ListFrom, NewJob, PrunedJobs, Register, Registers, Retention, Revision, Settled,
+    Settlement, Store, StoreError, StoredJob, Timestamp, async_trait,
 };
 use serde_json::value::RawValue;
 
@@ -199,14 +199,19 @@ impl Store for SqliteStore {
 
     async fn prune(&self, retention: Retention) -> Result<usize, StoreError> {
         let writer = self.writer()?;
+        if let PrunedJobs::Only(job) = &retention.jobs {
+            let seqs = self.pool.prune_candidates_of(job.clone(), retention.clone()).await?;
+            return writer.submit(move |conn| conn.prune_rows(&seqs, &retention)).await;
+        }
         loop {
             let cursor = self.prune_cursor.load(Ordering::Relaxed);
-            let Candidates { seqs, next } = self.pool.prune_candidates(cursor, retention).await?;
+            let Candidates { seqs, next } = self.pool.prune_candidates(cursor, retention.clone()).await?;
             self.prune_cursor.store(next.unwrap_or(0), Ordering::Relaxed);
             if seqs.is_empty() && next.is_some() {
                 continue;
             }
-            let removed = writer.submit(move |conn| conn.prune(&seqs, retention)).await?;
+            let retention = retention.clone();
+            let removed = writer.submit(move |conn| conn.prune(&seqs, &retention)).await?;
             if removed > 0 || next.is_none() {
                 return Ok(removed);
             }

@@ -4,6 +4,7 @@
 //! the last pruning: a clock that is years ahead for a moment would make all history old. If the clock is far ahead of the
 //! newest history at the start, it may be wrong, or the scheduler stood still: nothing is removed for a day.
 
+use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -16,7 +17,9 @@ use tokio_util::sync::CancellationToken;
 use super::{EngineOptions, ProcessState};
 use crate::clock::{Clock, TOLERANCE};
 use crate::fault;
-use crate::store::{DecisionQuery, Retention, Store, StoreError, answer_within};
+use crate::job::JobId;
+use crate::policy::HistoryRule;
+use crate::store::{DecisionQuery, ListFrom, PrunedJobs, Retention, Store, StoreError, answer_within};
 
 /// How long after the start history is first pruned: not while open firings are resumed.
 const START_DELAY: Duration = Duration::from_secs(60);
@@ -30,6 +33,8 @@ const DOUBT_DELAY: Duration = Duration::from_hours(24);
 const INTERVAL: Duration = Duration::from_secs(3_600);
 /// The maximum number of rows that one step removes.
 const BATCH_ROWS: usize = 500;
+/// The number of jobs that are read at once: documents may be long.
+const PAGE_JOBS: NonZeroUsize = NonZeroUsize::new(100).expect("100 is not zero");
 /// How long to wait between two steps.
 const BATCH_PAUSE: Duration = Duration::from_millis(100);
 /// How long one step may take.
@@ -107,14 +112,7 @@ impl HistoryPruner {
     /// Removes all rows that are old at this moment, and logs the result.
     async fn prune(&self, now: Timestamp) {
         let mut removed: u64 = 0;
-        let outcome = loop {
-            match self.prune_batch(now).await {
-                Ok(0) => break Ok(()),
-                Ok(rows) => removed += rows,
-                Err(error) => break Err(error),
-            }
-            tokio::time::sleep(BATCH_PAUSE).await;
-        };
+        let outcome = self.prune_all(now, &mut removed).await;
         if removed > 0 {
             tracing::info!(rows = removed, "removed old history");
         }
@@ -124,12 +122,45 @@ impl HistoryPruner {
         }
     }
 
-    async fn prune_batch(&self, now: Timestamp) -> Result<u64, StoreError> {
+    /// Prunes the jobs without a rule of their own, then the others one by one.
+    async fn prune_all(&self, now: Timestamp, removed: &mut u64) -> Result<(), StoreError> {
+        let rules = self.read_rules().await?;
         let before = now.saturating_sub(signed(self.age)).unwrap_or(Timestamp::MIN);
-        let retention = Retention { before, keep: self.keep, now, batch: BATCH_ROWS };
-        let rows = answer_within(BATCH_TIMEOUT, self.store.prune(retention)).await? as u64;
-        self.process.counters.rows_pruned.fetch_add(rows, Ordering::Relaxed);
-        Ok(rows)
+        let jobs = PrunedJobs::AllBut(Arc::new(rules.keys().cloned().collect()));
+        let retention = Retention { before, keep: self.keep, now, batch: BATCH_ROWS, jobs };
+        self.prune_steps(&retention, removed).await?;
+        for (job, rule) in rules {
+            self.prune_steps(&retention.of_job(job, rule), removed).await?;
+        }
+        Ok(())
+    }
+
+    /// Reads the rules of the jobs that have some. The engine reads all jobs more often than history is pruned.
+    async fn read_rules(&self) -> Result<BTreeMap<JobId, HistoryRule>, StoreError> {
+        let (mut rules, mut from) = (BTreeMap::new(), ListFrom::Skip(0));
+        loop {
+            let page = answer_within(BATCH_TIMEOUT, self.store.list(from, PAGE_JOBS)).await?;
+            for job in &page.jobs {
+                let rule = HistoryRule::of_document(job.document.get());
+                rules.extend(rule.map(|rule| (job.id.clone(), rule)));
+            }
+            let Some(last) = page.jobs.last().filter(|_| page.jobs.len() == PAGE_JOBS.get()) else {
+                return Ok(rules);
+            };
+            from = ListFrom::After(last.id.clone());
+        }
+    }
+
+    async fn prune_steps(&self, retention: &Retention, removed: &mut u64) -> Result<(), StoreError> {
+        loop {
+            let rows = answer_within(BATCH_TIMEOUT, self.store.prune(retention.clone())).await? as u64;
+            self.process.counters.rows_pruned.fetch_add(rows, Ordering::Relaxed);
+            *removed += rows;
+            if rows == 0 {
+                return Ok(());
+            }
+            tokio::time::sleep(BATCH_PAUSE).await;
+        }
     }
 }
 

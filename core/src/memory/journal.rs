@@ -6,7 +6,8 @@ use crate::decide::{DecisionDraft, DecisionId, DecisionRecord, FoldKey};
 use crate::firing::{Firing, FiringId};
 use crate::job::{JobId, JobUid, StoredJob};
 use crate::store::{
-    Advance, DecisionQuery, FiringQuery, JournalEntry, JournalOp, Retention, Settlement, StoreError, WriteSet,
+    Advance, DecisionQuery, FiringQuery, JournalEntry, JournalOp, PrunedJobs, Retention, Settlement,
+    StoreError, WriteSet,
 };
 
 /// Decisions by id, with their firings, and the indexes over them.
@@ -186,7 +187,7 @@ impl MemoryJournal {
     }
 
     /// Removes old rows, oldest first; `lives` tells which jobs still exist.
-    pub(super) fn prune(&mut self, retention: Retention, lives: impl Fn(&JobId) -> bool) -> usize {
+    pub(super) fn prune(&mut self, retention: &Retention, lives: impl Fn(&JobId) -> bool) -> usize {
         let ids = self.prunable(retention, lives);
         for id in &ids {
             let row = self.rows.remove(id).expect("it was just seen");
@@ -203,23 +204,38 @@ impl MemoryJournal {
     }
 
     /// Finds the rows that may be pruned, oldest first.
-    pub(super) fn prunable(&self, retention: Retention, lives: impl Fn(&JobId) -> bool) -> Vec<DecisionId> {
-        let Retention { before, keep, batch, .. } = retention;
+    pub(super) fn prunable(&self, retention: &Retention, lives: impl Fn(&JobId) -> bool) -> Vec<DecisionId> {
+        let batch = retention.batch;
+        if let PrunedJobs::Only(job) = &retention.jobs {
+            let rows = self.jobs.get(job).filter(|_| lives(job));
+            return rows.map_or_else(Vec::new, |rows| self.prunable_of(rows, retention.keep, retention));
+        }
         // The first row was settled after the first of its ticks, and all others after the first row.
         let young = |row: &JournalEntry| retention.is_recent(row.record.draft.span.first);
         if self.rows.values().next().is_none_or(young) {
             return Vec::new();
         }
         let mut ids = Vec::new();
-        for (job, rows) in &self.jobs {
-            let keep = if lives(job) { keep } else { 0 };
-            let above = rows.iter().take(rows.len().saturating_sub(keep)).map(|id| (id, &self.rows[id]));
-            let candidates = above.take_while(|(_, row)| !retention.is_recent(row.record.draft.observed));
-            let old = candidates.filter(|(_, row)| row.record.draft.observed < before && !row.is_open());
-            ids.extend(old.map(|(id, _)| *id).take(batch));
+        for (job, rows) in self.jobs.iter().filter(|(job, _)| retention.jobs.contains(job)) {
+            let keep = if lives(job) { retention.keep } else { 0 };
+            ids.extend(self.prunable_of(rows, keep, retention));
         }
         ids.sort_unstable();
         ids.truncate(batch);
         ids
+    }
+
+    /// Finds the rows of a job that may be pruned, oldest first.
+    fn prunable_of(
+        &self,
+        rows: &BTreeSet<DecisionId>,
+        keep: usize,
+        retention: &Retention,
+    ) -> Vec<DecisionId> {
+        let above = rows.iter().take(rows.len().saturating_sub(keep)).map(|id| (id, &self.rows[id]));
+        let candidates = above.take_while(|(_, row)| !retention.is_recent(row.record.draft.observed));
+        let old =
+            candidates.filter(|(_, row)| row.record.draft.observed < retention.before && !row.is_open());
+        old.map(|(id, _)| *id).take(retention.batch).collect()
     }
 }

@@ -2,6 +2,8 @@
 //!
 //! The same operations in the same order make the same state, in this and in any other process.
 
+use std::collections::BTreeSet;
+
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 
@@ -9,8 +11,9 @@ use super::job_table::JobTable;
 use super::journal::MemoryJournal;
 use super::{MemoryStore, State};
 use crate::decide::DecisionId;
-use crate::job::StoredJob;
-use crate::store::{JournalEntry, Register, Retention, StoreError};
+use crate::job::{JobId, StoredJob};
+use crate::policy::HistoryRule;
+use crate::store::{JournalEntry, PrunedJobs, Register, Retention, StoreError};
 
 use jiff::Timestamp;
 
@@ -62,6 +65,17 @@ impl MemoryStore {
         })
     }
 
+    /// Returns the names of the jobs whose documents have a rule of their own for their history.
+    ///
+    /// # Errors
+    ///
+    /// Fails when the store is closed.
+    pub fn jobs_with_history_rules(&self) -> Result<BTreeSet<JobId>, StoreError> {
+        let state = self.lock()?;
+        let has_rule = |job: &&StoredJob| HistoryRule::of_document(job.document.get()).is_some();
+        Ok(state.jobs.all().filter(has_rule).map(|job| job.id.clone()).collect())
+    }
+
     /// Counts the decisions that could be pruned by their age: all but those with an open firing.
     ///
     /// # Errors
@@ -76,10 +90,11 @@ impl MemoryStore {
     /// # Errors
     ///
     /// Fails when the store is closed.
-    pub fn has_prunable(&self, retention: Retention) -> Result<bool, StoreError> {
+    pub fn has_prunable(&self, retention: &Retention) -> Result<bool, StoreError> {
         let state = self.lock()?;
-        Ok(state.registers.values().any(|entry| entry.is_expired(retention.now))
-            || !state.journal.prunable(retention, |job| state.jobs.get(job).is_some()).is_empty())
+        let of_registers = !matches!(retention.jobs, PrunedJobs::Only(_))
+            && state.registers.values().any(|entry| entry.is_expired(retention.now));
+        Ok(of_registers || !state.journal.prunable(retention, |job| state.jobs.get(job).is_some()).is_empty())
     }
 }
 

@@ -124,6 +124,8 @@ macro_rules! store_suite {
             pruning_removes_at_most_a_batch
             pruning_continues_past_decisions_of_the_future
             pruning_keeps_the_newest_decisions_of_each_job
+            pruning_follows_the_rule_of_each_job
+            pruning_one_job_keeps_open_firings_and_registers
             pruning_removes_expired_registers
             after_pruning_outcomes_are_recorded_as_before
             imported_data_is_read_back_unchanged

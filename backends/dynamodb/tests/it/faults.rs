@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use ecs_scheduler_backend_dynamodb::{DynamoDbOptions, DynamoDbStore};
 use ecs_scheduler_core::{
-    DecisionQuery, FiringQuery, FiringState, JobStore as _, Journal as _, ListFrom, Registers as _,
-    Retention, Revision, Settled, Store, StoredJob, TickOutcome, async_trait,
+    DecisionQuery, FiringQuery, FiringState, JobStore as _, Journal as _, ListFrom, PrunedJobs,
+    Registers as _, Retention, Revision, Settled, Store, StoredJob, TickOutcome, async_trait,
 };
 use ecs_scheduler_fake_aws::{Fake, FakeOptions, FaultRule, InjectedFault, Service};
 use ecs_scheduler_testing::store_suite::{FaultyConnection, StoreFixture};
@@ -117,7 +117,10 @@ async fn run_with_faults_on(kind: EmulatorKind, jobs: usize) {
     proxy.set_rates(ALL_FAULTS);
     let mut pruned = 0;
     loop {
-        match again.prune(Retention { before: at(1_000), keep: 0, now: at(1_000), batch: 25 }).await.unwrap()
+        match again
+            .prune(Retention { before: at(1_000), keep: 0, now: at(1_000), batch: 25, jobs: PrunedJobs::All })
+            .await
+            .unwrap()
         {
             0 => break,
             count => pruned += count,

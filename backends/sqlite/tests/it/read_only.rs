@@ -6,8 +6,8 @@ use std::sync::Arc;
 use ecs_scheduler_backend_sqlite::{SqliteProvider, backup, lock};
 use ecs_scheduler_core::{
     DecisionQuery, FaultKind, FiringQuery, ImportBatch, JobStore as _, Journal as _, ListFrom, OpenMode,
-    Registers as _, Retention, Revision, SettingValues, Store, StoreError, StoreProvider as _, StoreSetup,
-    TickOutcome,
+    PrunedJobs, Registers as _, Retention, Revision, SettingValues, Store, StoreError, StoreProvider as _,
+    StoreSetup, TickOutcome,
 };
 use ecs_scheduler_testing::ManualClock;
 use ecs_scheduler_testing::sample::{at, count, document, draft, name, new_job, settlement};
@@ -87,7 +87,9 @@ async fn read_only_store_refuses_each_write() {
         seen.remove(&job.id, None).await,
         settled.map(drop),
         seen.put_register("brake", "on", None, None).await.map(drop),
-        seen.prune(Retention { before: at(1), keep: 0, now: at(1), batch: 1 }).await.map(drop),
+        seen.prune(Retention { before: at(1), keep: 0, now: at(1), batch: 1, jobs: PrunedJobs::All })
+            .await
+            .map(drop),
         seen.import(ImportBatch::Jobs(Vec::new())).await,
     ] {
         let error = written.unwrap_err();

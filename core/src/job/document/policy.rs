@@ -10,7 +10,7 @@ use super::reader::Reader;
 use super::retry;
 use super::scalar::{MISSING, collect_error, enum_value, integer, object};
 use crate::job::field_error::FieldPath;
-use crate::policy::{CatchUp, CatchUpPolicy, Mode, OnError, Overlap, Policy};
+use crate::policy::{CatchUp, CatchUpPolicy, HistoryRule, Mode, OnError, Overlap, Policy};
 use crate::scaling::Scaling;
 use crate::trigger::Trigger;
 
@@ -72,6 +72,7 @@ pub(super) fn read(reader: &mut Reader<'_>, trigger: Option<&dyn Trigger>) -> Po
         timeout: length(reader, "timeout", TIMEOUT),
         start_timeout: length(reader, "startTimeout", START_TIMEOUT),
         task_retry,
+        history: history(reader),
     }
 }
 
@@ -157,4 +158,26 @@ fn on_error(reader: &mut Reader<'_>) -> OnError {
         (Some(tasks), Some(after)) => OnError::Assume { tasks, after },
         _ => OnError::Hold,
     }
+}
+
+fn history(reader: &mut Reader<'_>) -> HistoryRule {
+    const NAME: &str = "history";
+    let Some(value) = reader.get(NAME) else { return HistoryRule::default() };
+    let (path, strict) = (FieldPath::field(NAME), reader.is_strict(NAME));
+    let errors = &mut reader.errors;
+    let Some(fields) = object(value, &path, &["keep", "days"], strict, errors) else {
+        return HistoryRule::default();
+    };
+    let mut number = |name: &str, most: u32| {
+        let most = if strict { most } else { u32::MAX };
+        collect_error(integer(fields.get(name)?, &path.key(name), 1, most), errors)
+    };
+    let keep = number("keep", HistoryRule::MAX_KEEP);
+    let days = number("days", HistoryRule::MAX_DAYS);
+    for (name, number) in [("keep", keep), ("days", days)] {
+        if let Some(number) = number {
+            reader.rewrite(NAME, |value| value[name] = number.into());
+        }
+    }
+    HistoryRule { keep, days }
 }

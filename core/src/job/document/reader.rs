@@ -12,7 +12,7 @@ use crate::schedule::Strictness;
 
 /// Read-only fields that the API adds to a job; accepted and ignored, so that a job from `GET` can be sent in a `PUT`.
 /// `parsedSchedule` comes from the Python version.
-pub(super) const READ_ONLY: [&str; 14] = [
+pub(super) const READ_ONLY: [&str; 15] = [
     EARLIER_SCHEDULES,
     "lastRun",
     "lastRunTasks",
@@ -25,15 +25,17 @@ pub(super) const READ_ONLY: [&str; 14] = [
     "retrying",
     "failing",
     "failingTasks",
+    "state",
     "settledUntil",
     "parsedSchedule",
 ];
 
 /// All fields of a job document.
-const FIELDS: [&str; 25] = [
+const FIELDS: [&str; 26] = [
     "catchUp",
     "cooldown",
     "description",
+    "history",
     "jitter",
     "labels",
     "launch",
@@ -59,7 +61,7 @@ const FIELDS: [&str; 25] = [
 ];
 
 /// Planned fields that this build does not support.
-const NOT_YET: [&str; 3] = ["breaker", "history", "notify"];
+const NOT_YET: [&str; 2] = ["breaker", "notify"];
 
 /// The message about a field that is not supported.
 const UNSUPPORTED: &str = "Not supported by this build.";

@@ -6,7 +6,7 @@ use std::time::Duration;
 use ecs_scheduler_core::Clock as _;
 use ecs_scheduler_testing::StoreFaults;
 use jiff::SignedDuration;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::support::Stage;
 use crate::log::Log;
@@ -38,6 +38,34 @@ async fn history_older_than_thirty_days_is_pruned_except_the_newest_hundred_deci
     let (written, pruned) =
         (counters.rows_written.load(Ordering::Relaxed), counters.rows_pruned.load(Ordering::Relaxed));
     assert_eq!((written, written - pruned), (25 * 40, kept as u64));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_job_keeps_its_history_by_its_own_rule_and_after_an_edit_as_the_others() {
+    let stage = stage();
+    let job = |history: Value| json!({"taskDefinition": "job", "schedule": "0 0 12", "history": history});
+    for (id, history) in [
+        ("longer", json!({"days": 50, "keep": 1})),
+        ("shorter", json!({"days": 2, "keep": 5})),
+        ("more", json!({"keep": 7})),
+    ] {
+        stage.world.create(id, &job(history)).await.unwrap();
+    }
+    let hourly = json!({"taskDefinition": "job", "schedule": "0 0", "history": {"keep": 1, "days": 3}});
+    stage.world.create("hourly", &hourly).await.unwrap();
+    let _life = stage.world.boot(StoreFaults::default(), 0).await.unwrap();
+    stage.until("2026-03-01T00:30:00Z").await;
+    let (mut kept, ids) = (Vec::new(), ["longer", "shorter", "more"]);
+    for id in ids {
+        kept.push(stage.decisions(id).await.len());
+    }
+    assert_eq!(kept, [50, 5, 30], "one a day");
+    let hourly = stage.decisions("hourly").await.len();
+    assert!((3 * 24..=3 * 24 + 2).contains(&hourly), "one an hour, for 3 days: {hourly}");
+    let plain = json!({"taskDefinition": "job", "schedule": "0 0 12"});
+    stage.world.edit("shorter", &plain).await.unwrap();
+    stage.until("2026-03-11T00:30:00Z").await;
+    assert_eq!(stage.decisions("shorter").await.len(), 15, "nothing is removed any more");
 }
 
 #[tokio::test(start_paused = true)]

@@ -6,7 +6,7 @@ use crate::sample::{self, at, name};
 use ecs_scheduler_core::decide::{DecisionDraft, Rule, Step, TickOutcome, TickSpan};
 use ecs_scheduler_core::job::StoredJob;
 use ecs_scheduler_core::scaling::Demand;
-use ecs_scheduler_core::store::{ImportBatch, Retention, Settled, Settlement, Store};
+use ecs_scheduler_core::store::{ImportBatch, PrunedJobs, Retention, Settled, Settlement, Store};
 use ecs_scheduler_core::trigger::Observation;
 
 /// The jobs with a history, some of which are gone.
@@ -134,7 +134,7 @@ async fn write_registers(store: &dyn Store) {
 }
 
 async fn prune(store: &dyn Store) {
-    let retention = Retention { before: at(-400), keep: 2, now: at(1000), batch: 100 };
+    let retention = Retention { before: at(-400), keep: 2, now: at(1000), batch: 100, jobs: PrunedJobs::All };
     let pruned = store.prune(retention).await.expect("the store prunes");
     assert_eq!(pruned, 2, "a decision of a removed job, and a register");
 }

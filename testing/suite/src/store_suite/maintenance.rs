@@ -1,14 +1,17 @@
 //! Pruning, health checks, closing.
 
+use std::sync::Arc;
+
 use super::StoreFixture;
 use super::calls::{
-    advance, all_decisions, all_firings, at, count, create, decisions, draft, fire, moved, name, new_job,
-    read, record,
+    advance, all_decisions, all_firings, at, count, create, decisions, document, draft, fire, moved, name,
+    new_job, read, record,
 };
-use ecs_scheduler_core::decide::TickOutcome;
+use ecs_scheduler_core::HistoryRule;
+use ecs_scheduler_core::decide::{DecisionRecord, TickOutcome};
 use ecs_scheduler_core::firing::FiringState;
 use ecs_scheduler_core::job::Revision;
-use ecs_scheduler_core::store::{Advance, ListFrom, Retention, Store, StoreError};
+use ecs_scheduler_core::store::{Advance, ListFrom, NewJob, PrunedJobs, Retention, Store, StoreError};
 
 async fn prune(store: &dyn Store, before: i64, batch: usize) -> usize {
     store.prune(by_age(before, batch)).await.expect("the store prunes")
@@ -16,7 +19,7 @@ async fn prune(store: &dyn Store, before: i64, batch: usize) -> usize {
 
 /// Retention by age alone, with the present moment as the limit.
 pub(super) fn by_age(before: i64, batch: usize) -> Retention {
-    Retention { before: at(before), keep: 0, now: at(before), batch }
+    Retention { before: at(before), keep: 0, now: at(before), batch, jobs: PrunedJobs::All }
 }
 
 /// Pruning removes old history, and keeps recent rows and those of open firings.
@@ -81,7 +84,7 @@ pub async fn pruning_keeps_the_newest_decisions_of_each_job(subject: &dyn StoreF
     let retention = Retention { keep: 3, ..by_age(1000, 4) };
     let mut removed = Vec::new();
     while removed.last() != Some(&0) {
-        removed.push(store.prune(retention).await.expect("the store prunes"));
+        removed.push(store.prune(retention.clone()).await.expect("the store prunes"));
     }
     assert_eq!(removed.iter().sum::<usize>(), 5 + 2, "{removed:?}");
     let mut kept = Vec::new();
@@ -91,6 +94,90 @@ pub async fn pruning_keeps_the_newest_decisions_of_each_job(subject: &dyn StoreF
     assert_eq!(kept, [vec![at(7), at(6), at(5)], vec![at(2), at(1)], vec![]]);
     record(&*store, "often", vec![draft(TickOutcome::Launched, 9)]).await;
     assert_eq!(store.prune(retention).await.expect("the store prunes"), 1, "a newer one takes its place");
+}
+
+/// Prunes until nothing is left to remove, and returns the number of removed rows.
+async fn prune_all(store: &dyn Store, retention: &Retention) -> usize {
+    let mut removed = 0;
+    loop {
+        match store.prune(retention.clone()).await.expect("the store prunes") {
+            0 => return removed,
+            rows => removed += rows,
+        }
+    }
+}
+
+/// The ticks of a job's rows, newest first.
+async fn ticks(store: &dyn Store, job: &str) -> Vec<i64> {
+    let since_epoch = |row: &DecisionRecord| row.draft.span.last.duration_since(at(0)).as_secs();
+    decisions(store, job).await.iter().map(since_epoch).collect()
+}
+
+/// A job with a rule of its own is left out when the others are pruned, and is pruned alone by its rule: a job may keep more
+/// than the others, or less.
+pub async fn pruning_follows_the_rule_of_each_job(subject: &dyn StoreFixture) {
+    const DAY: i64 = 86_400;
+    let store = subject.open().await;
+    let rules = [
+        ("longer", r#"{"taskDefinition": "job", "history": {"days": 9}}"#),
+        ("shorter", r#"{"taskDefinition": "job", "history": {"days": 2, "keep": 1}}"#),
+        ("plain", r#"{"taskDefinition": "job"}"#),
+        ("gone", r#"{"taskDefinition": "job"}"#),
+    ];
+    for (job, text) in rules {
+        let new = NewJob { document: document(text), ..new_job(job, 0) };
+        store.create(new).await.expect("the name is free");
+    }
+    for day in 0..10 {
+        for (job, _) in rules {
+            record(&*store, job, vec![draft(TickOutcome::Launched, day * DAY)]).await;
+        }
+    }
+    store.remove(&name("gone"), None).await.expect("it is removed");
+    let ruled = ["longer", "shorter"].map(name);
+    let jobs = PrunedJobs::AllBut(Arc::new(ruled.into_iter().collect()));
+    let now = 10 * DAY - 1;
+    let retention = Retention { before: at(now - 5 * DAY), keep: 2, now: at(now), batch: 3, jobs };
+    assert_eq!(prune_all(&*store, &retention).await, 5 + 5, "of plain and gone");
+    let days = |ticks: Vec<i64>| ticks.iter().map(|tick| tick / DAY).collect::<Vec<_>>();
+    assert_eq!(days(ticks(&*store, "plain").await), [9, 8, 7, 6, 5]);
+    assert_eq!(days(ticks(&*store, "gone").await), [9, 8, 7, 6, 5]);
+    assert_eq!(ticks(&*store, "longer").await.len() + ticks(&*store, "shorter").await.len(), 20);
+    for (job, text) in rules {
+        let Some(rule) = HistoryRule::of_document(text) else { continue };
+        prune_all(&*store, &retention.of_job(name(job), rule)).await;
+    }
+    assert_eq!(days(ticks(&*store, "longer").await), [9, 8, 7, 6, 5, 4, 3, 2, 1]);
+    assert_eq!(days(ticks(&*store, "shorter").await), [9, 8]);
+    let later = Retention { before: at(100 * DAY), now: at(100 * DAY), ..retention };
+    let newest = HistoryRule { keep: Some(4), days: Some(2) };
+    assert_eq!(prune_all(&*store, &later.of_job(name("longer"), newest)).await, 5);
+    assert_eq!(days(ticks(&*store, "longer").await), [9, 8, 7, 6], "the newest stay whatever their age");
+    let missing = later.of_job(name("nobody"), newest);
+    assert_eq!(prune_all(&*store, &missing).await, 0);
+}
+
+/// Pruning one job keeps its open firing, and removes no register.
+pub async fn pruning_one_job_keeps_open_firings_and_registers(subject: &dyn StoreFixture) {
+    let store = subject.open().await;
+    create(&*store, "busy").await;
+    record(&*store, "busy", vec![draft(TickOutcome::Launched, 1)]).await;
+    let open = fire(&*store, "busy", 2).await;
+    for tick in 3..6 {
+        record(&*store, "busy", vec![draft(TickOutcome::Launched, tick)]).await;
+    }
+    store.put_register("past", "value", None, Some(at(10))).await.expect("it is new");
+    let rule = HistoryRule { keep: Some(1), days: Some(1) };
+    let retention = by_age(10 * 86_400, 100).of_job(name("busy"), rule);
+    prune_all(&*store, &retention).await;
+    let left = decisions(&*store, "busy").await;
+    assert_eq!(store.open_firings().await.expect("firings are read"), std::slice::from_ref(&open));
+    assert_eq!(left[0].draft.span.last, at(5), "the newest stays");
+    assert!(left.iter().all(|row| row.draft.span.last != at(1)), "the oldest is removed");
+    assert!(store.get_register("past").await.expect("it is read").is_some());
+    advance(&*store, &open, FiringState::Expired, &[]).await;
+    prune_all(&*store, &retention).await;
+    assert_eq!(decisions(&*store, "busy").await.len(), 1, "the firing is finished now");
 }
 
 /// Decisions made while the clock was ahead do not protect later ones.

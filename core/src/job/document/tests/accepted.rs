@@ -139,7 +139,7 @@ fn the_text_of_a_schedule_is_unchanged() {
 fn read_only_fields_are_accepted_and_ignored() {
     let prepared = create(plus(json!({
         "lastRun": "x", "lastRunTasks": [], "estimatedNextRun": 5, "link": {}, "revision": 3,
-        "parsedSchedule": {"hour": "1"}, "retrying": {}, "failing": {"ticks": 2}, "failingTasks": {"firings": 2}, "settledUntil": "2036-01-01T00:00:00Z",
+        "parsedSchedule": {"hour": "1"}, "retrying": {}, "failing": {"ticks": 2}, "failingTasks": {"firings": 2}, "state": "failing", "settledUntil": "2036-01-01T00:00:00Z",
     })));
     assert_eq!(prepared.unwrap().document.len(), 3);
 }
@@ -239,4 +239,23 @@ fn every_mode_is_accepted_with_a_queue_trigger() {
             plus(json!({"trigger": {"type": "sqs"}, "mode": word, "overlap": "topUp", "settle": "60s"}));
         assert_eq!(create(body).unwrap().job.policy.mode, mode);
     }
+}
+
+#[test]
+fn a_rule_for_the_history_is_read_with_and_without_the_other_fields() {
+    use crate::policy::HistoryRule;
+    let of_text =
+        |document: &Map<String, Value>| HistoryRule::of_document(&serde_json::to_string(document).unwrap());
+    let prepared = create(plus(json!({"history": {"keep": "5", "days": 400}}))).unwrap();
+    assert_eq!(prepared.document["history"], json!({"keep": 5, "days": 400}), "numbers become numbers");
+    let rule = HistoryRule { keep: Some(5), days: Some(400) };
+    assert_eq!((prepared.job.policy.history, of_text(&prepared.document)), (rule, Some(rule)));
+    for fields in [json!({}), json!({"history": {}}), json!({"description": "the \"history\" stays"})] {
+        let prepared = create(plus(fields)).unwrap();
+        assert_eq!(
+            (prepared.job.policy.history, of_text(&prepared.document)),
+            (HistoryRule::default(), None)
+        );
+    }
+    assert_eq!(HistoryRule::of_document(r#"{"history": "long"}"#), None, "another program wrote it");
 }

@@ -65,6 +65,8 @@ fn name() -> impl Strategy<Value = String> {
         "labels",
         "suspension",
         "retry",
+        "history",
+        "keep",
         "launch",
         "a/b~c",
     ];

@@ -89,6 +89,7 @@ fn every_field_rejects_every_wrong_type() {
         ("catchUp", whole("catchUp")),
         ("onError", whole("onError")),
         ("retry", whole("retry")),
+        ("history", whole("history")),
         ("launch", whole("launch")),
         ("overrides", of("overrides", "Not a valid list.")),
     ];
@@ -96,7 +97,7 @@ fn every_field_rejects_every_wrong_type() {
         for wrong in [json!(5.5), json!([]), json!([1]), json!({"x": 1})] {
             let fitting = match field {
                 "overrides" => wrong.is_array(),
-                "labels" | "catchUp" | "onError" | "retry" | "launch" => wrong.is_object(),
+                "labels" | "catchUp" | "onError" | "retry" | "history" | "launch" => wrong.is_object(),
                 "schedule" => wrong == json!([1]),
                 _ => false,
             };
@@ -246,6 +247,15 @@ fn invalid_policies_are_rejected_at_their_field() {
             json!({"onError": ["Must be \"hold\" or an object with `assume` and `after`."]}),
         ),
         (
+            plus(json!({"history": {"keep": 0, "days": 36_501, "years": 1}})),
+            json!({"history": {
+                "keep": ["Must be between 1 and 10000."],
+                "days": ["Must be between 1 and 36500."],
+                "years": ["Unknown field. Known are keep, days."],
+            }}),
+        ),
+        (plus(json!({"history": 30})), json!({"history": {"_schema": ["Invalid input type."]}})),
+        (
             plus(json!({"retry": {"task": {}}})),
             json!({"retry": {"task": {"attempts": ["Missing data for required field."]}}}),
         ),
@@ -279,7 +289,6 @@ fn unsupported_settings_are_rejected_with_the_reason() {
     assert_refused(&[
         (plus(json!({"breaker": {"failures": 3}})), json!({"breaker": [unsupported]})),
         (plus(json!({"notify": []})), json!({"notify": [unsupported]})),
-        (plus(json!({"history": {}})), json!({"history": [unsupported]})),
         (
             plus(json!({"launch": {"cluster": "x"}})),
             json!({"launch": {"_schema": ["The launcher in use takes no options."]}}),
