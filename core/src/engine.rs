@@ -24,6 +24,7 @@ mod catch_up;
 mod clock_check;
 mod dispatch;
 mod evaluate;
+mod failing_jobs;
 mod failing_tasks;
 mod faults;
 mod firing_moves;
@@ -58,6 +59,7 @@ mod without_details;
 
 pub use crate::clock::is_ahead;
 pub use evaluate::EvalOverrides;
+pub(crate) use failing_jobs::{FAILING_JOBS, names_of_register};
 pub use failing_tasks::FailingTasks;
 pub use faults::Failing;
 pub use handle::{EngineHandle, FireRequest};
@@ -75,7 +77,7 @@ use std::sync::Arc;
 use crate::clock::Clock;
 use crate::launcher::Launcher;
 use crate::registry::TriggerRegistry;
-use crate::store::{Store, StoreError};
+use crate::store::{Shard, Store, StoreError};
 
 /// The engine's parts, as [`Engine::start`] takes them.
 #[derive(Debug, Clone)]
@@ -106,19 +108,24 @@ impl Engine {
         let (store, clock) = (Arc::clone(&self.store), Arc::clone(&self.clock));
         let pruner =
             HistoryPruner::new(store, clock, Arc::clone(&process), &self.options).check_newest().await;
-        let engine = self.start_with(process).await?;
+        let engine = self.start_with(process, Shard::all().collect()).await?;
         engine.spawn_tracked(pruner.run(engine.stop_token(), || true));
         Ok(engine)
     }
 
-    /// Does the same for one of several engines of this process.
-    pub(crate) async fn start_with(self, process: Arc<ProcessState>) -> Result<EngineHandle, StoreError> {
+    /// Does the same for one of several engines of this process. `shards` are those whose jobs the store lists.
+    pub(crate) async fn start_with(
+        self,
+        process: Arc<ProcessState>,
+        shards: Vec<Shard>,
+    ) -> Result<EngineHandle, StoreError> {
         let (engine, backlog) = inner::EngineInner::new(self, process);
         recover::resume_open_firings(&engine).await?;
         let (scheduler, commands) = scheduler_loop::SchedulerLoop::load(Arc::clone(&engine)).await?;
         engine.spawn(dispatch::run(Arc::clone(&engine), backlog));
         engine.spawn(scheduler.run());
         engine.spawn(task_monitor::run(Arc::clone(&engine), commands.downgrade()));
+        engine.spawn(failing_jobs::run(Arc::clone(&engine), shards));
         Ok(EngineHandle::new(engine, commands))
     }
 

@@ -21,6 +21,7 @@
 
 mod assignment;
 mod change_feed;
+mod failing_names;
 mod handle;
 mod heartbeat;
 mod node;
@@ -47,6 +48,7 @@ use tokio_util::task::TaskTracker;
 use crate::engine::{Engine, EngineHandle, HistoryPruner, Lease, ProcessState};
 use crate::job::JobUid;
 use crate::store::{Shard, SharedStore, Store, StoreError};
+use failing_names::FailingNames;
 use heartbeat::Heartbeat;
 use peers::Peers;
 use shard_owner::OwnedShard;
@@ -101,6 +103,7 @@ struct ReplicaInner {
     /// The shards that this replica owns or is releasing.
     owned: Mutex<BTreeMap<Shard, Arc<OwnedShard>>>,
     peers: Mutex<Peers>,
+    failing_names: FailingNames,
     /// The fault that stops this replica from working, if there is one.
     fault: RwLock<Option<String>>,
     heartbeat_now: Notify,
@@ -133,6 +136,7 @@ impl ReplicaInner {
             idle_engine,
             owned: Mutex::default(),
             peers: Mutex::default(),
+            failing_names: FailingNames::default(),
             fault: RwLock::default(),
             heartbeat_now: Notify::new(),
             reconcile_now: Notify::new(),

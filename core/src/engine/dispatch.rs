@@ -256,7 +256,8 @@ impl FiringDriver {
         } else if of_tick && matches!(outcome, TickOutcome::LaunchFailed | TickOutcome::Unknown) {
             let (reason, since) = (firing.note.clone().unwrap_or_default(), engine.clock.now());
             let failing = Failing { outcome, reason, since, ticks: 1 };
-            let failed = FailedTicks::new(failing, since, engine.is_last_tick(firing).await);
+            let is_last = engine.is_last_tick(firing).await;
+            let failed = FailedTicks::new(firing.job.clone(), failing, since, is_last);
             engine.process.faults.record_failed_ticks(engine.number, firing.uid, failed);
         }
     }

@@ -4,14 +4,15 @@
 //! the last of them can read it again. It has one line when the launches of a job begin to fail for a reason, and one when the
 //! job launches again.
 
-use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::num::NonZeroUsize;
 
 use jiff::{SignedDuration, Timestamp};
 use lru::LruCache;
 use parking_lot::Mutex;
 use serde::Serialize;
+use tokio::sync::watch;
 
 use super::failing_tasks::FailingTasks;
 use crate::decide::TickOutcome;
@@ -40,6 +41,7 @@ pub struct Failing {
 /// One or several failed ticks of a job in a row.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct FailedTicks {
+    pub(crate) job: JobId,
     pub(crate) failing: Failing,
     /// Until when they count as a fault of the launcher; set when the job has no later tick that could end it.
     pub(crate) counts_until: Option<Timestamp>,
@@ -50,9 +52,9 @@ const LAST_TICK_FAULT_TTL: SignedDuration = SignedDuration::from_hours(1);
 
 impl FailedTicks {
     /// `at` is when the newest of the ticks was decided. `is_last`: the job has no later tick.
-    pub(crate) fn new(failing: Failing, at: Timestamp, is_last: bool) -> Self {
+    pub(crate) fn new(job: JobId, failing: Failing, at: Timestamp, is_last: bool) -> Self {
         let until = at.saturating_add(LAST_TICK_FAULT_TTL).unwrap_or(Timestamp::MAX);
-        Self { failing, counts_until: is_last.then_some(until) }
+        Self { job, failing, counts_until: is_last.then_some(until) }
     }
 }
 
@@ -78,14 +80,20 @@ pub(crate) struct FailedRead<'a> {
 
 /// The failing jobs and sources of a process.
 #[derive(Debug, Default)]
-pub(crate) struct Faults(Mutex<FaultState>);
+pub(crate) struct Faults {
+    state: Mutex<FaultState>,
+    /// Counts the changes of the set of failing jobs.
+    changes: watch::Sender<u64>,
+}
 
 #[derive(Debug, Default)]
 struct FaultState {
     /// The failing ticks of each job, and the number of its engine.
     jobs: HashMap<JobUid, (u64, FailedTicks)>,
-    /// The failing tasks of each job, and the number of its engine.
-    failing_tasks: HashMap<JobUid, (u64, FailingTasks)>,
+    /// The failing tasks of each job, its name, and the number of its engine.
+    failing_tasks: HashMap<JobUid, (u64, JobId, FailingTasks)>,
+    /// Jobs whose failures are being read from the journal, and nothing newer is known.
+    recalling: HashSet<JobUid>,
     /// The source that each job cannot read.
     unreadable: HashMap<(JobUid, ReadSubject), (u64, String)>,
     sources: HashMap<(ReadSubject, String), SourceFault>,
@@ -122,7 +130,7 @@ impl Faults {
         subject: ReadSubject,
         failure: FailedRead<'_>,
     ) {
-        let mut known = self.0.lock();
+        let mut known = self.state.lock();
         let before = known.unreadable.insert((uid, subject), (engine, failure.source.to_owned()));
         let is_new = before.as_ref().is_none_or(|(_, source)| source != failure.source);
         if let Some((_, source)) = before.filter(|_| is_new) {
@@ -152,7 +160,7 @@ impl Faults {
 
     /// Records that it could be read for a job.
     pub(crate) fn record_readable(&self, uid: JobUid, subject: ReadSubject) {
-        let mut known = self.0.lock();
+        let mut known = self.state.lock();
         if known.unreadable.is_empty() {
             return;
         }
@@ -163,10 +171,12 @@ impl Faults {
 
     /// Records failed ticks of a job.
     pub(crate) fn record_failed_ticks(&self, engine: u64, uid: JobUid, failed: FailedTicks) {
-        let mut known = self.0.lock();
+        let mut known = self.state.lock();
         if known.removed.0.contains(&uid) {
             return;
         }
+        known.recalling.remove(&uid);
+        self.record_change(!known.jobs.contains_key(&uid));
         let row = known.jobs.remove(&uid).filter(|(_, row)| row.failing.outcome == failed.failing.outcome);
         let failed = match row {
             Some((_, FailedTicks { failing: Failing { since, ticks, .. }, .. })) => FailedTicks {
@@ -178,15 +188,43 @@ impl Faults {
         known.jobs.insert(uid, (engine, failed));
     }
 
-    /// Records failed ticks from the journal, unless some of the job are known.
-    pub(crate) fn recall_failed_ticks(&self, engine: u64, uid: JobUid, failed: FailedTicks) {
-        self.0.lock().jobs.entry(uid).or_insert((engine, failed));
+    /// Begins to read the failures of a job from the journal.
+    pub(crate) fn begin_recall(&self, uid: JobUid) {
+        self.state.lock().recalling.insert(uid);
+    }
+
+    /// Records the failures of a job from the journal, unless this process knows of earlier ones in the same row. Returns whether
+    /// nothing newer has happened since [`Self::begin_recall`].
+    pub(crate) fn end_recall(
+        &self,
+        engine: u64,
+        uid: JobUid,
+        ticks: Option<FailedTicks>,
+        tasks: Option<(JobId, FailingTasks)>,
+    ) -> bool {
+        let mut known = self.state.lock();
+        if !known.recalling.remove(&uid) {
+            return false;
+        }
+        self.record_change(ticks.is_some() || tasks.is_some());
+        if let Some(failed) = ticks
+            && known.jobs.get(&uid).is_none_or(|(_, row)| failed.failing.since < row.failing.since)
+        {
+            known.jobs.insert(uid, (engine, failed));
+        }
+        if let Some((job, failing)) = tasks
+            && known.failing_tasks.get(&uid).is_none_or(|(.., row)| failing.since < row.since)
+        {
+            known.failing_tasks.insert(uid, (engine, job, failing));
+        }
+        true
     }
 
     /// Records a decided tick of a job, and whether it launched tasks. A tick that launches nothing does not show that
     /// launches work again.
     pub(crate) fn record_decided(&self, uid: &JobUid, launched: bool) {
-        let mut known = self.0.lock();
+        let mut known = self.state.lock();
+        known.recalling.remove(uid);
         let Some((_, FailedTicks { failing: Failing { outcome, since, ticks, .. }, .. })) =
             known.jobs.get(uid)
         else {
@@ -198,37 +236,39 @@ impl Faults {
         }
         if launched || !of_launch {
             known.jobs.remove(uid);
+            self.record_change(true);
         }
     }
 
     /// Tells whether the newest tick of a job failed for a reason, or for one that ends with it.
     pub(crate) fn is_repeated(&self, uid: &JobUid, reason: &str) -> bool {
-        self.0.lock().jobs.get(uid).is_some_and(|(_, row)| row.failing.reason.ends_with(reason))
+        self.state.lock().jobs.get(uid).is_some_and(|(_, row)| row.failing.reason.ends_with(reason))
     }
 
     /// Forgets a job that was removed, and what is still recorded about it.
     pub(crate) fn remove(&self, uid: &JobUid) {
         self.forget(uid);
-        self.0.lock().removed.0.put(*uid, ());
+        self.state.lock().removed.0.put(*uid, ());
     }
 
     /// Takes back a removal: the job is there.
     pub(crate) fn restore(&self, uid: &JobUid) {
-        self.0.lock().removed.0.pop(uid);
+        self.state.lock().removed.0.pop(uid);
     }
 
     /// Forgets a job that was edited.
     pub(crate) fn forget(&self, uid: &JobUid) {
-        let mut known = self.0.lock();
-        known.jobs.remove(uid);
-        known.failing_tasks.remove(uid);
+        let mut known = self.state.lock();
+        known.recalling.remove(uid);
+        let failed = (known.jobs.remove(uid).is_some(), known.failing_tasks.remove(uid).is_some());
+        self.record_change(failed.0 || failed.1);
         drop(known);
         self.forget_reads(uid);
     }
 
     /// Forgets the failed reads of a job that has no further ticks.
     pub(crate) fn forget_reads(&self, uid: &JobUid) {
-        let mut known = self.0.lock();
+        let mut known = self.state.lock();
         for subject in [ReadSubject::Trigger, ReadSubject::Tasks] {
             if let Some((_, source)) = known.unreadable.remove(&(*uid, subject)) {
                 known.release_source(subject, &source, false);
@@ -238,9 +278,9 @@ impl Faults {
 
     /// Forgets every job of an engine that has stopped.
     pub(crate) fn forget_engine(&self, engine: u64) {
-        let mut known = self.0.lock();
+        let mut known = self.state.lock();
         known.jobs.retain(|_, (of, _)| *of != engine);
-        known.failing_tasks.retain(|_, (of, _)| *of != engine);
+        known.failing_tasks.retain(|_, (of, ..)| *of != engine);
         let gone: Vec<_> =
             known.unreadable.iter().filter(|(_, (of, _))| *of == engine).map(|(key, _)| *key).collect();
         for key in gone {
@@ -253,11 +293,14 @@ impl Faults {
     /// Records the end of a firing's tasks. The log has one line when the tasks of a job begin to fail, and one when they succeed
     /// again.
     pub(crate) fn record_end(&self, engine: u64, firing: &Firing) {
-        let mut known = self.0.lock();
+        let mut known = self.state.lock();
         if known.removed.0.contains(&firing.uid) {
             return;
         }
-        let before = known.failing_tasks.get(&firing.uid).map(|(_, failing)| failing);
+        if matches!(firing.end(), Some(TaskEnd::Failed | TaskEnd::Succeeded)) {
+            known.recalling.remove(&firing.uid);
+        }
+        let before = known.failing_tasks.get(&firing.uid).map(|(.., failing)| failing);
         match firing.end() {
             // The firing that starts its tasks again tells.
             Some(TaskEnd::Failed) if firing.retry.by.is_some() => {}
@@ -273,12 +316,14 @@ impl Faults {
                         (failing.since, failing.firings) = (earlier.since, earlier.firings + 1);
                     }
                 }
-                known.failing_tasks.insert(firing.uid, (engine, failing));
+                self.record_change(before.is_none());
+                known.failing_tasks.insert(firing.uid, (engine, firing.job.clone(), failing));
             }
             Some(TaskEnd::Succeeded) => {
-                if let Some((_, FailingTasks { since, firings, .. })) =
+                if let Some((.., FailingTasks { since, firings, .. })) =
                     known.failing_tasks.remove(&firing.uid)
                 {
+                    self.record_change(true);
                     tracing::warn!(job = %firing.job, firing = %firing.id, %since, failed_firings = firings, "the tasks of a job succeed again");
                 }
             }
@@ -286,37 +331,51 @@ impl Faults {
         }
     }
 
-    /// Records failures from the journal, unless some of the job are known.
-    pub(crate) fn recall_failing_tasks(&self, engine: u64, uid: JobUid, failing: FailingTasks) {
-        self.0.lock().failing_tasks.entry(uid).or_insert((engine, failing));
+    /// Subscribes to changes of the set of failing jobs.
+    pub(crate) fn subscribe(&self) -> watch::Receiver<u64> {
+        self.changes.subscribe()
+    }
+
+    fn record_change(&self, is_change: bool) {
+        if is_change {
+            self.changes.send_modify(|count| *count = count.wrapping_add(1));
+        }
+    }
+
+    /// Returns the names of an engine's failing jobs.
+    pub(crate) fn names_of(&self, engine: u64) -> BTreeSet<JobId> {
+        let known = self.state.lock();
+        let ticks = known.jobs.values().filter(|(of, _)| *of == engine).map(|(_, row)| &row.job);
+        let tasks = known.failing_tasks.values().filter(|(of, ..)| *of == engine).map(|(_, job, _)| job);
+        ticks.chain(tasks).cloned().collect()
     }
 
     /// Returns the number of jobs whose tasks fail.
     pub(crate) fn jobs_with_failing_tasks(&self) -> usize {
-        self.0.lock().failing_tasks.len()
+        self.state.lock().failing_tasks.len()
     }
 
     pub(crate) fn failing_tasks(&self, uid: &JobUid) -> Option<FailingTasks> {
-        self.0.lock().failing_tasks.get(uid).map(|(_, failing)| failing.clone())
+        self.state.lock().failing_tasks.get(uid).map(|(.., failing)| failing.clone())
     }
 
     pub(crate) fn get(&self, uid: &JobUid) -> Option<Failing> {
-        self.0.lock().jobs.get(uid).map(|(_, row)| row.failing.clone())
+        self.state.lock().jobs.get(uid).map(|(_, row)| row.failing.clone())
     }
 
     /// Returns the number of jobs whose newest ticks failed.
     pub(crate) fn failing_jobs(&self) -> usize {
-        self.0.lock().jobs.len()
+        self.state.lock().jobs.len()
     }
 
     /// Describes the source that fails for most jobs.
     pub(crate) fn source_fault(&self) -> Option<String> {
-        self.0.lock().worst_source(ReadSubject::Trigger)
+        self.state.lock().worst_source(ReadSubject::Trigger)
     }
 
     /// Describes why tasks cannot be counted or launched.
     pub(crate) fn launcher_fault(&self, now: Timestamp) -> Option<String> {
-        let known = self.0.lock();
+        let known = self.state.lock();
         if let Some(text) = known.worst_source(ReadSubject::Tasks) {
             return Some(text);
         }

@@ -1,4 +1,5 @@
-//! Reads from the journal how the newest ticks and tasks of one job failed before the start, when the job is shown.
+//! Reads from the journal how the newest ticks and tasks of one job failed before the start: of a job that failed when the engine
+//! stopped, and of a job that is shown.
 //!
 //! No journal is read for a million jobs at the start, and that of one job once for each version.
 
@@ -18,30 +19,40 @@ use crate::store::{DecisionQuery, FiringQuery, StoreError};
 /// The number of rows of a job's history that are read.
 const MAX_ROWS: NonZeroUsize = NonZeroUsize::new(100).expect("100 is not zero");
 
+/// How often the journal of a job is read, if the engine works on the job meanwhile.
+const MAX_RECALLS: usize = 3;
+
 impl EngineInner {
-    /// Reads how the newest ticks and tasks of a job failed, unless this process has read them.
+    /// Reads how the newest ticks and tasks of a job failed, unless this process has read them. If the engine decides or ends
+    /// something of the job meanwhile, it reads again.
     pub(super) async fn recall_failing(&self, job: &StoredJob) {
         let key = (job.uid, job.revision);
-        if self.recalled.lock().contains(&key) {
+        for _ in 0..MAX_RECALLS {
+            if self.recalled.lock().contains(&key) {
+                return;
+            }
+            let faults = &self.process.faults;
+            faults.begin_recall(job.uid);
+            // A call that ends early, or that cannot read, leaves the job to the next one.
+            let Ok(ticks) = self.read_failing(job).await else { return };
+            let Ok(tasks) = self.read_failing_tasks(job).await else { return };
+            let has_failed = ticks.is_some() || tasks.is_some();
+            let tasks = tasks.map(|tasks| (job.id.clone(), tasks));
+            if !faults.end_recall(self.number, job.uid, ticks, tasks) {
+                continue;
+            }
+            self.recalled.lock().put(key, ());
+            if has_failed {
+                self.forget_if_changed(job).await;
+            }
             return;
         }
-        // A call that ends early, or that cannot read, leaves the job to the next one.
-        let Ok(ticks) = self.read_failing(job).await else { return };
-        let Ok(tasks) = self.read_failing_tasks(job).await else { return };
-        self.recalled.lock().put(key, ());
-        if ticks.is_none() && tasks.is_none() {
-            return;
-        }
-        let faults = &self.process.faults;
-        if let Some(failed) = ticks {
-            faults.recall_failed_ticks(self.number, job.uid, failed);
-        }
-        if let Some(failing) = tasks {
-            faults.recall_failing_tasks(self.number, job.uid, failing);
-        }
-        // An edit or removal while the journal was read forgets what failed, perhaps before this was recorded.
+    }
+
+    /// Forgets how a job failed if it was edited or removed while the journal was read, perhaps before the failures were recorded.
+    async fn forget_if_changed(&self, job: &StoredJob) {
         let stored = self.store.get(std::slice::from_ref(&job.id)).await;
-        let is_same = |now: &StoredJob| (now.uid, now.revision) == key;
+        let is_same = |now: &StoredJob| (now.uid, now.revision) == (job.uid, job.revision);
         if stored.is_ok_and(|stored| !stored.iter().any(is_same)) {
             self.process.faults.forget(&job.uid);
         }
@@ -61,7 +72,7 @@ impl EngineInner {
         }
         let later = |job: &Job| job.ticks().and_then(|ticks| ticks.next_after(newest.draft.span.last));
         let is_last = self.parse(job).is_ok_and(|job| later(&job).is_none());
-        Ok(Some(FailedTicks::new(failing, newest.draft.observed, is_last)))
+        Ok(Some(FailedTicks::new(job.id.clone(), failing, newest.draft.observed, is_last)))
     }
 
     async fn read_failing_tasks(&self, job: &StoredJob) -> Result<Option<FailingTasks>, StoreError> {

@@ -204,7 +204,8 @@ impl EngineInner {
             (Some((outcome, ticks @ 1..)), Some(reason)) => {
                 let now = self.clock.now();
                 let failing = Failing { outcome: *outcome, reason, since: now, ticks: *ticks };
-                faults.record_failed_ticks(self.number, due.uid, FailedTicks::new(failing, now, false));
+                let failed = FailedTicks::new(due.id.clone(), failing, now, false);
+                faults.record_failed_ticks(self.number, due.uid, failed);
             }
             (Some((outcome, 1..)), None) if outcome.is_decided() => faults.record_decided(&due.uid, false),
             _ => {}

@@ -22,7 +22,7 @@ use crate::fault::FaultKind;
 use crate::firing::{Firing, FiringState};
 use crate::job::{JobId, StoredJob};
 use crate::store::{
-    Advance, DecisionQuery, FiringQuery, JobList, ListFrom, Settled, Settlement, Store, StoreError,
+    Advance, DecisionQuery, FiringQuery, JobList, ListFrom, Register, Settled, Settlement, Store, StoreError,
     answer_within,
 };
 
@@ -140,6 +140,21 @@ impl StoreCalls {
 
     pub(super) async fn set_brake(&self, brake: Option<Brake>) -> Result<(), StoreError> {
         self.in_time(self.process.set_brake(&*self.store, brake)).await
+    }
+
+    /// Reads a register. A failure is not recorded: nothing but what is shown depends on it.
+    pub(super) async fn get_register(&self, name: &str) -> Result<Option<Register>, StoreError> {
+        self.in_time(self.store.get_register(name)).await
+    }
+
+    /// Writes a register that does not expire. A failure is not recorded.
+    pub(super) async fn put_register(
+        &self,
+        name: &str,
+        value: &str,
+        expected: Option<u64>,
+    ) -> Result<u64, StoreError> {
+        self.in_time(self.store.put_register(name, value, expected, None)).await
     }
 
     /// Records a failed read of the store. A successful read does not show that the store can be written.

@@ -170,6 +170,19 @@ impl ReplicaHandle {
         self.engine_of(&job.id)?.failing_tasks(&job.uid)
     }
 
+    /// Tells whether a job of another replica is among the failing jobs whose names
+    /// [`Self::refresh_failing_names`] read.
+    #[must_use]
+    pub fn fails_elsewhere(&self, job: &JobId) -> bool {
+        self.inner.failing_names.contains(job) && self.engine_of(job).is_none()
+    }
+
+    /// Reads the names of failing jobs, which their owners keep in the store, unless they were read within five seconds. A failed
+    /// read leaves the names as they are.
+    pub async fn refresh_failing_names(&self) {
+        self.inner.refresh_failing_names().await;
+    }
+
     /// Reads failed ticks and tasks as [`EngineHandle::recall_failing`] does, if this replica owns the job.
     pub async fn recall_failing(&self, job: &StoredJob) {
         if let Some(engine) = self.engine_of(&job.id) {

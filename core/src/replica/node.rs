@@ -109,6 +109,19 @@ impl SchedulerNode {
         }
     }
 
+    /// Tells whether a job fails, if another process owns it; see [`Self::refresh_failing_names`].
+    #[must_use]
+    pub fn fails_elsewhere(&self, job: &JobId) -> bool {
+        self.replica().is_some_and(|replica| replica.fails_elsewhere(job))
+    }
+
+    /// Reads the names of failing jobs that other processes own, unless they were read within five seconds.
+    pub async fn refresh_failing_names(&self) {
+        if let Some(replica) = self.replica() {
+            replica.refresh_failing_names().await;
+        }
+    }
+
     /// Reads from the journal how the newest ticks and tasks of a job failed, if this process owns it and has not settled one since
     /// its start.
     pub async fn recall_failing(&self, job: &StoredJob) {

@@ -1,6 +1,6 @@
 //! Permanent faults: where they are shown, and how often they are logged.
 
-use ecs_scheduler_core::{FaultKind, TickOutcome};
+use ecs_scheduler_core::{FaultKind, Shard, TickOutcome};
 use ecs_scheduler_testing::StoreFaults;
 use serde_json::{Value, json};
 
@@ -45,7 +45,7 @@ async fn denied_launch_shows_in_the_status_and_at_the_job_until_a_launch_succeed
 }
 
 #[tokio::test(start_paused = true)]
-async fn after_a_restart_a_job_that_is_shown_fails_as_before() {
+async fn after_a_restart_jobs_fail_as_before() {
     let flaky = Flaky::default();
     let stage = flaky.stage("2026-01-01T10:00:30Z");
     let launches = stage.world.create("launches", &every_minute()).await.unwrap();
@@ -60,13 +60,7 @@ async fn after_a_restart_a_job_that_is_shown_fails_as_before() {
     stage.world.edit("recovers", &suspended).await.unwrap();
     life.crash().await;
     let life = stage.world.boot(StoreFaults::default(), 0).await.unwrap();
-    assert_eq!((life.engine.failing(&launches.uid), life.engine.status().failing), (None, 0));
-    for job in [&launches, &reads, &recovers] {
-        let stored = stage.world.store.get(std::slice::from_ref(&job.id)).await.unwrap();
-        for _ in 0..2 {
-            life.engine.recall_failing(&stored[0]).await;
-        }
-    }
+    stage.until("2026-01-01T10:02:31Z").await;
     let failing = life.engine.failing(&launches.uid).unwrap();
     assert_eq!((failing.outcome, failing.ticks), (TickOutcome::LaunchFailed, 2));
     assert_eq!(failing.reason, "could not run task");
@@ -84,6 +78,29 @@ async fn after_a_restart_a_job_that_is_shown_fails_as_before() {
     }
     let status = life.engine.status();
     assert_eq!((status.failing, status.launcher_fault), (0, None), "both launched");
+    stage.until("2026-01-01T10:03:40Z").await;
+    for job in [&launches, &reads, &recovers] {
+        let register = format!("failing-jobs/{}", Shard::from_job(&job.id));
+        let names = stage.world.store.get_register(&register).await.unwrap().map(|register| register.value);
+        assert_eq!(names.as_deref(), Some("[]"), "{register}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn after_a_restart_a_failing_job_whose_name_was_not_written_fails_when_it_is_shown() {
+    let stage = Stage::at("2026-01-01T10:00:30Z");
+    let stored = stage.world.create("job", &every_minute()).await.unwrap();
+    let life = stage.world.boot(StoreFaults::default(), 0).await.unwrap();
+    deny(&stage, 1);
+    stage.until("2026-01-01T10:01:02Z").await;
+    life.crash().await;
+    let life = stage.world.boot(StoreFaults::default(), 0).await.unwrap();
+    stage.until("2026-01-01T10:01:10Z").await;
+    assert_eq!((life.engine.failing(&stored.uid), life.engine.status().failing), (None, 0));
+    for _ in 0..2 {
+        life.engine.recall_failing(&stored).await;
+        assert_eq!(life.engine.failing(&stored.uid).map(|failing| failing.ticks), Some(1));
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -340,7 +357,7 @@ async fn failed_tasks_show_at_the_job_and_once_in_the_log_until_tasks_succeed() 
 }
 
 #[tokio::test(start_paused = true)]
-async fn after_a_restart_a_job_that_is_shown_has_its_failed_tasks_until_an_edit() {
+async fn after_a_restart_a_job_has_its_failed_tasks_until_an_edit() {
     let stage = Stage::at("2026-01-01T10:00:30Z");
     let mut job = exits_with(&stage, 137);
     let stored = stage.world.create("job", &job).await.unwrap();
@@ -349,8 +366,7 @@ async fn after_a_restart_a_job_that_is_shown_has_its_failed_tasks_until_an_edit(
     let before = life.engine.failing_tasks(&stored.uid).unwrap();
     life.crash().await;
     let life = stage.world.boot(StoreFaults::default(), 0).await.unwrap();
-    assert_eq!(life.engine.failing_tasks(&stored.uid), None, "no journal is read at the start");
-    life.engine.recall_failing(&stored).await;
+    stage.until("2026-01-01T10:03:31Z").await;
     assert_eq!(life.engine.failing_tasks(&stored.uid), Some(before));
     job["suspended"] = json!(true);
     stage.world.edit("job", &job).await.unwrap();

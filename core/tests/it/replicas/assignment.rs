@@ -75,6 +75,28 @@ async fn any_remaining_replica_prunes_old_history() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_replica_knows_the_failing_jobs_of_the_others_within_seconds() {
+    let cluster = Cluster::open(0).await;
+    let (a, b) = (cluster.join("a").await, cluster.join("b").await);
+    cluster.until_owned(&[(&a, 8), (&b, 8)]).await;
+    let job = job_of(owned(&a.replica)[0]);
+    let register = format!("failing-jobs/{}", Shard::from_job(&job));
+    let names = |jobs: &[&str]| serde_json::to_string(jobs).unwrap();
+    cluster.shared.put_register(&register, &names(&[job.as_str()]), None, None).await.unwrap();
+    for member in [&a, &b] {
+        member.replica.refresh_failing_names().await;
+    }
+    assert!(b.replica.fails_elsewhere(&job) && !a.replica.fails_elsewhere(&job), "a owns it");
+    cluster.shared.put_register(&register, &names(&[]), Some(1), None).await.unwrap();
+    b.replica.refresh_failing_names().await;
+    assert!(b.replica.fails_elsewhere(&job), "the names are read every five seconds");
+    cluster.pass(5.0).await;
+    b.replica.refresh_failing_names().await;
+    assert!(!b.replica.fails_elsewhere(&job));
+    cluster.close(vec![a, b]).await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn seventeen_replicas_leave_one_without_a_shard() {
     let cluster = Cluster::open(10).await;
     let mut members = Vec::new();
