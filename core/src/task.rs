@@ -1,6 +1,7 @@
 //! Tasks: their definitions with overrides, their states and ends.
 
 use std::collections::BTreeMap;
+use std::str::FromStr;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -92,6 +93,9 @@ pub enum TaskEnd {
 }
 
 impl TaskEnd {
+    /// Every end.
+    pub const ALL: [Self; 3] = [Self::Succeeded, Self::Failed, Self::Stopped];
+
     /// Returns the name used in the API.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -100,6 +104,16 @@ impl TaskEnd {
             Self::Failed => "failed",
             Self::Stopped => "stopped",
         }
+    }
+}
+
+impl FromStr for TaskEnd {
+    type Err = String;
+
+    fn from_str(name: &str) -> Result<Self, Self::Err> {
+        Self::ALL.into_iter().find(|end| end.as_str() == name).ok_or_else(|| {
+            format!("unknown outcome \"{name}\"; one of {}", Self::ALL.map(Self::as_str).join(", "))
+        })
     }
 }
 

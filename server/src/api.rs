@@ -35,6 +35,7 @@ mod home;
 mod idempotency;
 mod if_match;
 mod job_document;
+mod job_status;
 mod job_summary;
 mod job_summary_cache;
 mod jobs;

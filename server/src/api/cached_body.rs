@@ -6,7 +6,9 @@ use axum::body::Bytes;
 use axum::http::HeaderValue;
 use ecs_scheduler_core::engine::is_ahead;
 use ecs_scheduler_core::replica::SchedulerNode;
-use ecs_scheduler_core::{Failing, FailingTasks, Progress, Retrying, StoredJob, Timestamp};
+use ecs_scheduler_core::{Progress, StoredJob, Timestamp};
+
+use super::job_status::{JobFaults, JobStatus};
 
 /// The last response for one version of a job, and the facts that it shows.
 #[derive(Debug, Clone)]
@@ -15,6 +17,7 @@ pub(super) struct CachedBody {
     pub(super) tag: HeaderValue,
     progress: Progress,
     faults: JobFaults,
+    status: JobStatus,
     /// Whether ticks were settled in the future.
     ahead: bool,
     /// The response is valid while its next tick is still the next tick.
@@ -22,40 +25,31 @@ pub(super) struct CachedBody {
 }
 
 impl CachedBody {
-    /// Caches a response. It is valid in a range of time, until the job's progress or its faults change.
+    /// Caches a response. It is valid in a range of time, until the job's progress, its faults or its state change.
     pub(super) fn new(
         body: Bytes,
         tag: HeaderValue,
         job: &StoredJob,
         faults: JobFaults,
+        status: JobStatus,
         valid: Range<Timestamp>,
     ) -> Self {
         let ahead = settled_ahead(job, valid.start).is_some();
-        Self { body, tag, progress: job.progress.clone(), faults, ahead, valid }
+        Self { body, tag, progress: job.progress.clone(), faults, status, ahead, valid }
     }
 
     /// Tells whether the response is still current.
-    pub(super) fn is_current(&self, engine: &SchedulerNode, job: &StoredJob, now: Timestamp) -> bool {
-        let same = self.progress == job.progress && self.ahead == settled_ahead(job, now).is_some();
+    pub(super) fn is_current(
+        &self,
+        engine: &SchedulerNode,
+        job: &StoredJob,
+        status: JobStatus,
+        now: Timestamp,
+    ) -> bool {
+        let same = self.progress == job.progress
+            && self.status == status
+            && self.ahead == settled_ahead(job, now).is_some();
         self.valid.contains(&now) && same && self.faults == JobFaults::read(engine, job)
-    }
-}
-
-/// The faults of a job: a tick that is retried, ticks that failed, and tasks that failed.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) struct JobFaults {
-    pub(super) retrying: Option<Retrying>,
-    pub(super) failing: Option<Failing>,
-    pub(super) failing_tasks: Option<FailingTasks>,
-}
-
-impl JobFaults {
-    pub(super) fn read(engine: &SchedulerNode, job: &StoredJob) -> Self {
-        Self {
-            retrying: engine.retrying(job),
-            failing: engine.failing(job),
-            failing_tasks: engine.failing_tasks(job),
-        }
     }
 }
 

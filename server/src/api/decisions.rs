@@ -8,7 +8,7 @@ use ecs_scheduler_core::{DecisionId, DecisionQuery, DecisionRecord, JobId, Store
 
 use super::dto::{DecisionPage, DecisionView, OutcomeName};
 use super::firings;
-use super::paged::{self, PageOf, Paged};
+use super::paged::{self, PageOf, Paged, Part};
 use super::problem::Problem;
 use super::request::{Name, Query};
 use super::state::{App, AppState};
@@ -65,13 +65,13 @@ impl Paged for Decisions {
         job: Option<&JobId>,
         before: Option<DecisionId>,
         limit: NonZeroUsize,
-    ) -> Result<Vec<(DecisionId, DecisionView)>, StoreError> {
+    ) -> Result<Part<Self>, StoreError> {
         let asked = DecisionQuery { job: job.cloned(), outcome: self.outcome, before, limit };
         let mut views = Vec::new();
         for record in app.store.decisions(&asked).await? {
             views.push((record.id, with_note(app, record).await?));
         }
-        Ok(views)
+        Ok(Part::of_all(views, limit))
     }
 }
 

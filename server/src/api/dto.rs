@@ -11,7 +11,7 @@ mod requests;
 
 pub(super) use aws_stats::AwsStats;
 pub(super) use decision::{DecisionPage, DecisionView, EvaluationView};
-pub(super) use enums::{FiringStateName, OutcomeName};
+pub(super) use enums::{FiringStateName, JobStateName, OutcomeName, TaskOutcomeName};
 pub(super) use firing::{FiringPage, FiringView};
 pub(super) use job::{ContainerOverride, JobChange, JobDocument, JobPage, JobView, Link, Reference, Removed};
 pub(super) use requests::{

@@ -9,13 +9,13 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::Response;
 use ecs_scheduler_core::engine::{FireError, FireRequest, ManualFiring};
 use ecs_scheduler_core::{
-    Firing, FiringId, FiringQuery, FiringState, JobId, StoreError, StoredJob, TickOutcome,
+    Firing, FiringId, FiringQuery, FiringState, JobId, StoreError, StoredJob, TaskEnd, TickOutcome,
 };
 
-use super::dto::{DecisionView, FireBody, FiringPage, FiringStateName, FiringView};
+use super::dto::{DecisionView, FireBody, FiringPage, FiringStateName, FiringView, TaskOutcomeName};
 use super::idempotency::{Claim, ClaimedKey};
 use super::manual_firing;
-use super::paged::{self, PageOf, Paged};
+use super::paged::{self, PageOf, Paged, Part};
 use super::problem::{Problem, ProblemType};
 use super::request::{JsonBody, Name, Query};
 use super::respond::{self, MayChange};
@@ -26,6 +26,8 @@ use super::state::{App, AppState};
     get, path = "/firings", tag = "firings", operation_id = "listFirings",
     params(
         ("state" = Option<FiringStateName>, Query, description = "Filter by state"),
+        ("outcome" = Option<TaskOutcomeName>, Query, description = "Filter by outcome. A page reads at most 1,000 firings: it \
+            may show few or none, and `next` links to the rest"),
         ("after" = Option<String>, Query, description = "Cursor: list firings older than this one"),
         ("limit" = Option<u64>, Query, description = "Page size (default 100)", minimum = 1, maximum = 1000),
     ),
@@ -41,6 +43,8 @@ pub(super) async fn all(State(app): State<App>, query: Query) -> Result<Response
     params(
         ("id" = String, Path, description = "The job's name"),
         ("state" = Option<FiringStateName>, Query, description = "Filter by state"),
+        ("outcome" = Option<TaskOutcomeName>, Query, description = "Filter by outcome. A page reads at most 1,000 firings: it \
+            may show few or none, and `next` links to the rest"),
         ("after" = Option<String>, Query, description = "Cursor: list firings older than this one"),
         ("limit" = Option<u64>, Query, description = "Page size (default 100)", minimum = 1, maximum = 1000),
     ),
@@ -165,7 +169,7 @@ pub(super) async fn find(app: &AppState, id: &FiringId) -> Result<Option<Firing>
 }
 
 async fn list(app: &AppState, job: Option<JobId>, mut query: Query) -> Result<Response, Problem> {
-    let firings = Firings { state: query.choice("state") };
+    let firings = Firings { state: query.choice("state"), outcome: query.choice("outcome") };
     let after = cursor(&mut query);
     let limit = query.limit();
     paged::respond(app, &firings, PageOf { job, after, limit, query: query.finish()? }).await
@@ -181,10 +185,14 @@ fn cursor(query: &mut Query) -> Option<FiringId> {
     None
 }
 
-/// The firings in a state, or all.
+/// The firings in a state and with an outcome, or all.
 struct Firings {
     state: Option<FiringState>,
+    outcome: Option<TaskEnd>,
 }
+
+/// The least number of firings that one read of a list filtered by outcome asks for: most of them may have another outcome.
+const MIN_FILTERED_READ: usize = 50;
 
 impl Paged for Firings {
     const NAME: &'static str = "firings";
@@ -197,9 +205,37 @@ impl Paged for Firings {
         job: Option<&JobId>,
         before: Option<FiringId>,
         limit: NonZeroUsize,
-    ) -> Result<Vec<(FiringId, FiringView)>, StoreError> {
-        let asked = FiringQuery { id: None, job: job.cloned(), state: self.state, before, limit };
-        let firings = app.store.firings(&asked).await?;
-        Ok(firings.into_iter().map(|firing| (firing.id.clone(), FiringView::from(firing))).collect())
+    ) -> Result<Part<Self>, StoreError> {
+        let query = FiringQuery { id: None, job: job.cloned(), state: self.state, before, limit };
+        if self.outcome.is_some() {
+            return self.read_filtered(app, query).await;
+        }
+        let firings = app.store.firings(&query).await?.into_iter();
+        Ok(Part::of_all(firings.map(|firing| (firing.id.clone(), FiringView::from(firing))).collect(), limit))
+    }
+}
+
+impl Firings {
+    /// Reads finished firings, and returns those with the outcome. No store has an index of outcomes, which follow from the tasks.
+    async fn read_filtered(&self, app: &AppState, query: FiringQuery) -> Result<Part<Self>, StoreError> {
+        if self.state.is_some_and(|state| state != FiringState::Finished) {
+            return Ok(Part::of_all(Vec::new(), query.limit));
+        }
+        let (wanted, size) = (query.limit.get(), query.limit.get().max(MIN_FILTERED_READ));
+        let limit = NonZeroUsize::new(size).unwrap_or(query.limit);
+        let query = FiringQuery { state: Some(FiringState::Finished), limit, ..query };
+        let firings = app.store.firings(&query).await?;
+        let mut part = Part { entries: Vec::new(), read_to: None, read: 0, is_last: firings.len() < size };
+        for firing in firings {
+            if part.entries.len() == wanted {
+                part.is_last = false;
+                break;
+            }
+            (part.read, part.read_to) = (part.read + 1, Some(firing.id.clone()));
+            if firing.end() == self.outcome {
+                part.entries.push((firing.id.clone(), FiringView::from(firing)));
+            }
+        }
+        Ok(part)
     }
 }

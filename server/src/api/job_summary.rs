@@ -1,6 +1,9 @@
 //! Summary of a job: its ticks, its zone, its suspension. With a cached one, a read parses nothing.
 
+use std::time::Duration;
+
 use ecs_scheduler_core::job::{FieldError, JobContext, ScheduleView};
+use ecs_scheduler_core::replica::SchedulerNode;
 use ecs_scheduler_core::schedule::{Schedule, ScheduleCache, parse_time_zone};
 use ecs_scheduler_core::{StoredJob, Suspension, Timestamp};
 use jiff::SignedDuration;
@@ -10,10 +13,14 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 
 use super::cached_body::CachedBody;
+use super::job_status::{JobFaults, JobStatus};
 use super::problem::WrongField;
 
 #[cfg(test)]
 mod tests;
+
+/// How long after its moment a tick without an outcome makes its job late, besides the job's `jitter`.
+const LATE_AFTER: SignedDuration = SignedDuration::from_mins(1);
 
 /// The parts of a job that a response needs.
 #[derive(Debug)]
@@ -27,6 +34,8 @@ pub(super) struct JobSummary {
     /// The reason why the stored document is not a valid job. The job is never evaluated.
     pub(super) invalid: Vec<WrongField>,
     suspension: Option<Suspension>,
+    /// The maximum delay of a tick.
+    jitter: SignedDuration,
     /// The last response.
     pub(super) cached: Mutex<Option<CachedBody>>,
 }
@@ -44,12 +53,12 @@ impl JobSummary {
         let lacks_count = present.task_count.is_none();
         let light = ScheduleView::read(text).ok().and_then(|view| {
             let ticks = view.schedule(&stored.id, schedules).ok()??;
-            Some((ticks, view.suspension))
+            Some((ticks, view.suspension, signed(view.jitter)))
         });
-        if let Some((ticks, suspension)) = light {
+        if let Some((ticks, suspension, jitter)) = light {
             let zone = ticks.time_zone().clone();
-            let cached = Mutex::default();
-            return Self { zone, ticks: Some(ticks), lacks_count, invalid: Vec::new(), suspension, cached };
+            let (invalid, cached) = (Vec::new(), Mutex::default());
+            return Self { zone, ticks: Some(ticks), lacks_count, invalid, suspension, jitter, cached };
         }
         match stored.parse_at(cx, now) {
             Ok(job) => Self {
@@ -58,6 +67,7 @@ impl JobSummary {
                 lacks_count,
                 invalid: Vec::new(),
                 suspension: job.suspension,
+                jitter: signed(job.policy.jitter),
                 cached: Mutex::default(),
             },
             Err(errors) => Self::invalid(lacks_count, &errors),
@@ -72,6 +82,7 @@ impl JobSummary {
             lacks_count,
             invalid,
             suspension: None,
+            jitter: SignedDuration::ZERO,
             cached: Mutex::default(),
         }
     }
@@ -86,6 +97,38 @@ impl JobSummary {
         self.ticks.as_ref()?.next_after(after)
     }
 
+    /// Returns the state of the job at a moment. Whether a job of another replica is retrying is not known here.
+    pub(super) fn status(&self, engine: &SchedulerNode, job: &StoredJob, now: Timestamp) -> JobStatus {
+        match self.status_with(&JobFaults::read(engine, job), job, now) {
+            JobStatus::Late | JobStatus::Ok if engine.fails_elsewhere(&job.id) => JobStatus::Failing,
+            status => status,
+        }
+    }
+
+    /// Returns the state of the job with these faults.
+    fn status_with(&self, faults: &JobFaults, job: &StoredJob, now: Timestamp) -> JobStatus {
+        if !self.invalid.is_empty() {
+            JobStatus::Invalid
+        } else if self.suspension.as_ref().is_some_and(|suspension| suspension.holds(now)) {
+            JobStatus::Suspended
+        } else if faults.failing.is_some() || faults.failing_tasks.is_some() {
+            JobStatus::Failing
+        } else if faults.retrying.is_some() {
+            JobStatus::Retrying
+        } else if self.is_late(job, now) {
+            JobStatus::Late
+        } else {
+            JobStatus::Ok
+        }
+    }
+
+    /// Tells whether the job's first tick without an outcome should have one.
+    fn is_late(&self, job: &StoredJob, now: Timestamp) -> bool {
+        let counts_from = job.progress.settled.map_or(job.changed, |settled| settled.max(job.changed));
+        let latest = now.checked_sub(LATE_AFTER).and_then(|moment| moment.checked_sub(self.jitter)).ok();
+        self.next(counts_from).zip(latest).is_some_and(|(tick, latest)| tick < latest)
+    }
+
     /// Prints a moment in the job's zone, as the Python version did: `2099-01-01T06:30:00+01:00`.
     pub(super) fn print(&self, moment: Timestamp) -> String {
         print(moment, &self.zone)
@@ -98,6 +141,10 @@ pub(super) fn print(moment: Timestamp, zone: &TimeZone) -> String {
     let micros = local.subsec_nanosecond() / 1_000;
     let fraction = if micros == 0 { String::new() } else { format!(".{micros:06}") };
     format!("{}{fraction}{}", local.strftime("%Y-%m-%dT%H:%M:%S"), local.strftime("%:z"))
+}
+
+fn signed(jitter: Option<Duration>) -> SignedDuration {
+    jitter.and_then(|jitter| SignedDuration::try_from(jitter).ok()).unwrap_or_default()
 }
 
 /// The presence of fields that are always shown.

@@ -1,5 +1,6 @@
 //! Pages of the list of jobs, and the links between them.
 
+use super::job_status::JobStatus;
 use super::problem::Problem;
 use super::request::Query;
 
@@ -17,21 +18,24 @@ pub(super) struct PageRequest {
     pub(super) skip: u64,
     /// The requested maximum of entries.
     pub(super) count: u64,
+    /// Only jobs in this state are shown. `skip` counts all jobs.
+    pub(super) state: Option<JobStatus>,
 }
 
 impl PageRequest {
-    /// Reads `skip` and `count`.
+    /// Reads `skip`, `count` and `state`.
     ///
     /// # Errors
     ///
-    /// 400 unless both are integers, `skip` not negative and `count` at least 1.
+    /// 400 unless `skip` and `count` are integers, `skip` not negative and `count` at least 1, and `state` is a known state.
     pub(super) fn from_query(mut query: Query) -> Result<Self, Problem> {
         // Larger than any list; small enough for every store and for the sums below.
         const BEYOND: u64 = i64::MAX as u64 / 4;
         let count = query.integer("count", DEFAULT_COUNT, 1).min(BEYOND);
         let skip = query.integer("skip", 0, 0).min(BEYOND);
+        let state = query.choice("state");
         query.finish()?;
-        Ok(Self { skip, count })
+        Ok(Self { skip, count, state })
     }
 
     /// Returns the maximum number of entries of the page.
@@ -55,14 +59,12 @@ impl PageRequest {
         (shown > 0 && skip < total).then(|| self.link(skip))
     }
 
-    fn link(&self, skip: u64) -> String {
-        let mut link = "/jobs".to_owned();
-        if self.count != DEFAULT_COUNT {
-            link.push_str(&format!("?count={}", self.count));
-        }
-        if skip > 0 {
-            link.push_str(&format!("{}skip={skip}", if link.contains('?') { '&' } else { '?' }));
-        }
-        link
+    /// Links to the page that begins at this offset.
+    pub(super) fn link(&self, skip: u64) -> String {
+        let state = self.state.map(|state| format!("state={}", state.as_str()));
+        let count = (self.count != DEFAULT_COUNT).then(|| format!("count={}", self.count));
+        let skip = (skip > 0).then(|| format!("skip={skip}"));
+        let parameters: Vec<String> = [state, count, skip].into_iter().flatten().collect();
+        if parameters.is_empty() { "/jobs".to_owned() } else { format!("/jobs?{}", parameters.join("&")) }
     }
 }

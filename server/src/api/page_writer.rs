@@ -96,11 +96,6 @@ impl PageWriter {
         self.count
     }
 
-    /// Tells whether more entries may follow on the next page.
-    pub(super) fn may_have_more(&self, limit: usize) -> bool {
-        self.is_cut || self.count >= limit
-    }
-
     /// Ends the page with these links. A large page keeps its permit until it is sent.
     pub(super) fn finish(self, links: &[(&str, Option<String>)]) -> Response {
         let Self { mut body, permit, .. } = self;

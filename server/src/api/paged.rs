@@ -11,6 +11,9 @@ use super::problem::Problem;
 use super::request::{Name, ValidQuery};
 use super::state::AppState;
 
+/// The maximum number of entries that are read for one page of a filtered list. The page ends there, with a link to the rest.
+const MAX_READ: usize = 1_000;
+
 /// A list whose pages are read from the newest entry to the oldest one.
 pub(super) trait Paged: Sync {
     /// The path of the list of all jobs, without the slash; also the member of the response with the entries.
@@ -20,18 +23,35 @@ pub(super) trait Paged: Sync {
     /// An entry as clients see it.
     type View: Serialize + Send;
 
-    /// Reads at most `limit` entries that are older than `before`.
+    /// Reads some entries that are older than `before`, and returns at most `limit` of them.
     fn read(
         &self,
         app: &AppState,
         job: Option<&JobId>,
         before: Option<Self::Cursor>,
         limit: NonZeroUsize,
-    ) -> impl Future<Output = Result<Entries<Self>, StoreError>> + Send;
+    ) -> impl Future<Output = Result<Part<Self>, StoreError>> + Send;
 }
 
-/// Entries of a list, each with its name.
-type Entries<P> = Vec<(<P as Paged>::Cursor, <P as Paged>::View)>;
+/// Some entries of a list, in its order.
+pub(super) struct Part<P: Paged + ?Sized> {
+    /// Entries to show, each with its name.
+    pub(super) entries: Vec<(P::Cursor, P::View)>,
+    /// The last entry that was read, if it is behind those to show.
+    pub(super) read_to: Option<P::Cursor>,
+    /// The number of entries that were read.
+    pub(super) read: usize,
+    /// Whether the list ends here.
+    pub(super) is_last: bool,
+}
+
+impl<P: Paged> Part<P> {
+    /// Makes a part that shows every entry of a read of at most `limit` entries.
+    pub(super) fn of_all(entries: Vec<(P::Cursor, P::View)>, limit: NonZeroUsize) -> Self {
+        let (read, is_last) = (entries.len(), entries.len() < limit.get());
+        Self { entries, read_to: None, read, is_last }
+    }
+}
 
 /// The requested page.
 pub(super) struct PageOf<C> {
@@ -57,11 +77,10 @@ pub(super) async fn respond<P: Paged>(
 ) -> Result<Response, Problem> {
     let PageOf { job, after, limit, query } = page;
     let mut writer = PageWriter::new(app, P::NAME);
-    let mut last = None;
+    let (mut last, mut left, mut ended) = (None, MAX_READ, false);
     while let Some(size) = writer.next_read_limit(limit.get()).await? {
         let before = last.clone().or_else(|| after.clone());
-        let entries = list.read(app, job.as_ref(), before, size).await?;
-        let ends = entries.len() < size.get();
+        let Part { entries, read_to, read, is_last } = list.read(app, job.as_ref(), before, size).await?;
         let fits = entries.into_iter().all(|(cursor, view)| {
             let fits = writer.add(&view);
             if fits {
@@ -69,7 +88,11 @@ pub(super) async fn respond<P: Paged>(
             }
             fits
         });
-        if ends || !fits {
+        if !fits {
+            break;
+        }
+        (last, left, ended) = (read_to.or(last), left.saturating_sub(read), is_last);
+        if ended || left == 0 {
             break;
         }
     }
@@ -81,7 +104,7 @@ pub(super) async fn respond<P: Paged>(
             app.job(&Name(job.to_string())).await?;
         }
     }
-    let next = last.filter(|_| writer.may_have_more(limit.get()));
+    let next = last.filter(|_| !ended);
     let next = next.map(|cursor| query.next_link(&path, &cursor.to_string()));
     Ok(writer.finish(&[("next", next)]))
 }

@@ -5,9 +5,10 @@ use axum::response::Response;
 use ecs_scheduler_core::job::EARLIER_SCHEDULES;
 use ecs_scheduler_core::{StoredJob, Timestamp};
 
-use super::cached_body::{CachedBody, JobFaults, settled_ahead};
+use super::cached_body::{CachedBody, settled_ahead};
 use super::etag::Tag;
 use super::job_document::document;
+use super::job_status::JobFaults;
 use super::job_summary::JobSummary;
 use super::respond;
 use super::state::AppState;
@@ -43,6 +44,10 @@ pub(super) fn write(app: &AppState, job: &StoredJob, now: Timestamp, out: &mut V
     }
     if let Some(moment) = next(summary.as_ref(), job, now) {
         out.extend_from_slice(format!(",\"estimatedNextRun\":\"{}\"", summary.print(moment)).as_bytes());
+    }
+    let status = summary.status(&app.engine, job, now);
+    if status.is_shown() {
+        out.extend_from_slice(format!(",\"state\":\"{}\"", status.as_str()).as_bytes());
     }
     let JobFaults { retrying, failing, failing_tasks } = JobFaults::read(&app.engine, job);
     if let Some(retrying) = retrying {
@@ -88,8 +93,9 @@ fn write_reference(id: &str, out: &mut Vec<u8>) {
 pub(super) fn job(app: &AppState, job: &StoredJob) -> Response {
     let now = app.clock.now();
     let summary = app.job_summary(job);
+    let status = summary.status(&app.engine, job, now);
     let mut slot = summary.cached.lock();
-    if let Some(cached) = slot.as_ref().filter(|cached| cached.is_current(&app.engine, job, now)) {
+    if let Some(cached) = slot.as_ref().filter(|cached| cached.is_current(&app.engine, job, status, now)) {
         return respond::cached(cached.body.clone(), cached.tag.clone());
     }
     let body = body(app, job, now);
@@ -100,6 +106,7 @@ pub(super) fn job(app: &AppState, job: &StoredJob) -> Response {
         tag,
         job,
         faults,
+        status,
         now..next(&summary, job, now).unwrap_or(Timestamp::MAX),
     );
     *slot = Some(cached.clone()).filter(|cached| cached.body.len() <= MAX_CACHED_BODY);

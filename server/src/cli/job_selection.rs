@@ -59,7 +59,7 @@ impl JobSelection {
         let registry = builder.registry()?;
         let mut found = Self::default();
         if let Some(server) = &args.server {
-            let answer = jobs::list_jobs(&Client::new(server)?).await?;
+            let answer = jobs::list_jobs(&Client::new(server)?, None).await?;
             for view in answer["jobs"].as_array().into_iter().flatten() {
                 found.add_view(view, &context(&registry, config.max_tasks, Strictness::Lenient, launcher));
             }

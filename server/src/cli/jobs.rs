@@ -23,7 +23,11 @@ const MAX_FIRINGS: u32 = 1_000;
 #[derive(Debug, Clone, Subcommand)]
 pub enum JobsCommand {
     /// List all jobs
-    List,
+    List {
+        /// Only jobs in this state: ok, failing, retrying, late, suspended or invalid
+        #[arg(long)]
+        state: Option<String>,
+    },
     /// Print a job's document
     Get {
         /// The job
@@ -96,6 +100,9 @@ pub enum JobsCommand {
         /// Number of firings
         #[arg(long, default_value_t = 20)]
         limit: u32,
+        /// Only firings with this outcome: failed, stopped or succeeded
+        #[arg(long)]
+        outcome: Option<String>,
     },
 }
 
@@ -111,9 +118,10 @@ pub async fn run(
     now: Timestamp,
 ) -> Result<String, CommandError> {
     let (answer, people): (Value, Renderer) = match command {
-        JobsCommand::List => {
-            let answer = list_jobs(client).await?;
-            return Ok(if as_json { show::json(&answer) } else { show::jobs(&answer, now) });
+        JobsCommand::List { state } => {
+            let answer = list_jobs(client, state.as_deref()).await?;
+            let people = || show::jobs(&answer, state.as_deref(), now);
+            return Ok(if as_json { show::json(&answer) } else { people() });
         }
         JobsCommand::Get { id } => (client.get(&path(id, "")).await?, show::json),
         JobsCommand::Create { file, validate } => {
@@ -149,8 +157,8 @@ pub async fn run(
         JobsCommand::Explain { id, limit, outcome } => {
             (explain(client, id, *limit, outcome.as_deref()).await?, show::decisions)
         }
-        JobsCommand::History { id, limit } => {
-            (client.get(&path(id, &format!("/firings?limit={limit}"))).await?, show::firings)
+        JobsCommand::History { id, limit, outcome } => {
+            (history(client, id, *limit, outcome.as_deref()).await?, show::firings)
         }
     };
     Ok(if as_json { show::json(&answer) } else { people(&answer) })
@@ -167,7 +175,7 @@ async fn explain(
     let mut answer = client.get(&path(id, &format!("/decisions?limit={limit}{filter}"))).await?;
     // The history of a removed job can be read, too.
     if let Ok(job) = client.get(&path(id, "")).await {
-        for name in ["retrying", "failing", "failingTasks", "settledUntil"] {
+        for name in ["state", "retrying", "failing", "failingTasks", "settledUntil"] {
             if let Some(trouble) = job.get(name) {
                 answer[name] = trouble.clone();
             }
@@ -179,19 +187,41 @@ async fn explain(
     Ok(answer)
 }
 
+/// Reads the newest firings of a job. A page of firings with an outcome may be short or empty although more pages follow.
+async fn history(
+    client: &Client,
+    id: &str,
+    limit: u32,
+    outcome: Option<&str>,
+) -> Result<Value, CommandError> {
+    let filter = outcome.map(|outcome| format!("&outcome={}", escape(outcome))).unwrap_or_default();
+    let mut answer = client.get(&path(id, &format!("/firings?limit={limit}{filter}"))).await?;
+    let most = usize::try_from(limit).unwrap_or(usize::MAX);
+    while outcome.is_some() && show::list(&answer, "firings").len() < most {
+        let Some(next) = answer["next"].as_str() else { break };
+        let mut page = client.get(next).await?;
+        if let (Some(firings), Some(more)) =
+            (answer["firings"].as_array_mut(), page["firings"].as_array_mut())
+        {
+            firings.append(more);
+            firings.truncate(most);
+        }
+        answer["next"] = page["next"].take();
+    }
+    Ok(answer)
+}
+
 /// Renders a response for people.
 type Renderer = fn(&Value) -> String;
 
-/// Reads every page of the list.
-pub(super) async fn list_jobs(client: &Client) -> Result<Value, CommandError> {
-    let mut jobs = Vec::new();
-    loop {
-        let mut page = client.get(&format!("/jobs?skip={}&count=1000", jobs.len())).await?;
-        let Some(found) = page["jobs"].as_array_mut().filter(|found| !found.is_empty()) else { break };
-        jobs.append(found);
-        if page["next"].is_null() {
-            break;
-        }
+/// Reads every page of the list of jobs, or of those in a state.
+pub(super) async fn list_jobs(client: &Client, state: Option<&str>) -> Result<Value, CommandError> {
+    let filter = state.map(|state| format!("&state={}", escape(state))).unwrap_or_default();
+    let (mut jobs, mut next) = (Vec::new(), Some(format!("/jobs?count=1000{filter}")));
+    while let Some(path) = next {
+        let mut page = client.get(&path).await?;
+        jobs.append(page["jobs"].as_array_mut().unwrap_or(&mut Vec::new()));
+        next = page["next"].as_str().map(str::to_owned);
     }
     Ok(json!({ "jobs": jobs }))
 }

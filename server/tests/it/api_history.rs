@@ -6,12 +6,17 @@ use std::time::Duration;
 use axum::body::Body;
 use axum::http::Request;
 use ecs_scheduler::api::Limits;
-use ecs_scheduler_core::{MemoryStore, Registers as _, SharedStore as _, Store};
+use ecs_scheduler_core::{
+    DecisionId, DecisionRecord, FiringState, ImportBatch, JobUid, JournalEntry, MemoryStore, Registers as _,
+    SharedStore as _, Store, StoredJob, TaskId, TaskPhase, TaskState, TickOutcome, Timestamp,
+};
+use ecs_scheduler_testing::sample;
 use http_body_util::BodyExt;
+use jiff::SignedDuration;
 use serde_json::{Value, json};
 use tower::ServiceExt;
 
-use crate::harness::Server;
+use crate::harness::{BEGIN, Server};
 
 async fn with_job(document: Value) -> Server {
     let server = Server::start().await;
@@ -61,6 +66,120 @@ async fn history_is_listed_newest_first_page_by_page() {
     assert_eq!(server.get("/firings/none").await.status, 404);
     assert_eq!(server.get("/firings?state=flying").await.status, 400);
     assert_eq!(server.get("/decisions?outcome=fine").await.status, 400);
+}
+
+/// Returns the tick that is `index` seconds before the begin of the tests.
+fn tick(index: i64) -> Timestamp {
+    BEGIN.parse::<Timestamp>().unwrap() - SignedDuration::from_secs(index)
+}
+
+/// Imports finished firings of a job, one for each of the newest ticks. Those with these indexes failed.
+async fn import_firings(server: &Server, job: &str, count: i64, failed: &[i64]) {
+    let uid = JobUid::random();
+    let entry = |index| {
+        let mut task = TaskState::new(TaskId::new(format!("{job}-{index}")), None, TaskPhase::Stopped);
+        task.exit_code = Some(i32::from(failed.contains(&index)));
+        let mut firing = sample::firing(&sample::name(job), uid, tick(index));
+        (firing.state, firing.tasks) = (FiringState::Finished, vec![task]);
+        let (id, draft) = (Some(firing.id.clone()), sample::draft(TickOutcome::Launched, tick(index)));
+        let record =
+            DecisionRecord { id: DecisionId::default(), job: firing.job.clone(), uid, draft, firing: id };
+        JournalEntry { record, firing: Some(firing) }
+    };
+    for batch in (0..count).rev().map(entry).collect::<Vec<_>>().chunks(1_000) {
+        server.store.import(ImportBatch::History(batch.to_vec())).await.unwrap();
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn firings_are_filtered_by_outcome_and_a_page_reads_a_bounded_part_of_the_history() {
+    let server = with_job(json!({"id": "often", "taskDefinition": "tick", "schedule": "0 0 0"})).await;
+    import_firings(&server, "rare", 2_300, &[0, 7, 2_299]).await;
+    import_firings(&server, "often", 30, &[29]).await;
+    let (mut path, mut pages, mut seen) =
+        ("/firings?outcome=failed&limit=2".to_owned(), Vec::new(), Vec::new());
+    loop {
+        let page = server.get(&path).await.json();
+        let firings = page["firings"].as_array().unwrap().clone();
+        assert!(firings.iter().all(|firing| firing["outcome"] == "failed"), "{page}");
+        pages.push(firings.len());
+        seen.extend(firings.iter().map(|firing| (firing["job"].clone(), firing["nominal"].clone())));
+        let Some(next) = page["next"].as_str() else { break };
+        path = next.to_owned();
+    }
+    let expected = [("often", 29), ("rare", 0), ("rare", 7), ("rare", 2_299)];
+    assert_eq!(seen, expected.map(|(job, index)| (json!(job), json!(tick(index).to_string()))));
+    assert_eq!(pages, [2, 1, 0, 1], "a page reads at most 1,000 firings");
+    let of_job = server.get("/jobs/often/firings?outcome=succeeded").await.json();
+    assert_eq!((of_job["firings"].as_array().unwrap().len(), of_job.get("next")), (29, None), "{of_job}");
+    for (query, expected) in
+        [("state=launched&outcome=failed", 0), ("state=finished&outcome=failed", 1), ("outcome=stopped", 0)]
+    {
+        let found = server.get(&format!("/jobs/often/firings?{query}")).await.json();
+        assert_eq!(found["firings"].as_array().unwrap().len(), expected, "{query}: {found}");
+    }
+    let unknown = server.get("/firings?outcome=fine").await;
+    assert_eq!(unknown.status, 400);
+    assert!(unknown.text().contains("succeeded, failed, stopped"), "{}", unknown.text());
+}
+
+#[tokio::test(start_paused = true)]
+async fn jobs_are_filtered_by_state_and_a_page_reads_a_bounded_part_of_the_list() {
+    let server = with_job(json!({"id": "good", "taskDefinition": "tick", "schedule": "0 *"})).await;
+    let suspended = |number| {
+        let text = r#"{"taskDefinition": "tick", "schedule": "0 *", "suspended": true}"#;
+        StoredJob::from(sample::new_job(&format!("suspended-{number}"), text))
+    };
+    for batch in (0..10_000).map(suspended).collect::<Vec<_>>().chunks(1_000) {
+        server.store.import(ImportBatch::Jobs(batch.to_vec())).await.unwrap();
+    }
+    for (id, family) in [("denied", "no-such-task"), ("denied-too", "no-such-task"), ("fine", "tick")] {
+        let job = json!({"id": id, "taskDefinition": family, "schedule": "0 *"});
+        assert_eq!(server.json("POST", "/jobs", job).await.status, 201);
+    }
+    seconds(70).await;
+    let ids = |page: &Value| -> Vec<String> {
+        page["jobs"].as_array().unwrap().iter().map(|job| job["id"].as_str().unwrap().to_owned()).collect()
+    };
+    let first = server.get("/jobs?state=failing&count=1").await.json();
+    assert_eq!((ids(&first), &first["next"]), (vec![], &json!("/jobs?state=failing&count=1&skip=10000")));
+    let second = server.get(first["next"].as_str().unwrap()).await.json();
+    assert_eq!((ids(&second), &second["jobs"][0]["state"]), (vec!["denied".to_owned()], &json!("failing")));
+    let third = server.get(second["next"].as_str().unwrap()).await.json();
+    assert_eq!((ids(&third), third.get("next")), (vec!["denied-too".to_owned()], None), "{third}");
+    let fine = server.get("/jobs?state=ok&skip=10000").await.json();
+    assert_eq!(ids(&fine), ["fine"]);
+    assert_eq!(
+        fine["jobs"][0].get("state"),
+        None,
+        "answers about healthy jobs stay those of the Python version"
+    );
+    let suspended = server.get("/jobs?state=suspended&count=3").await.json();
+    assert_eq!(ids(&suspended), ["suspended-0", "suspended-1", "suspended-2"]);
+    assert_eq!(suspended["next"], "/jobs?state=suspended&count=3&skip=4");
+    for state in ["retrying", "late", "invalid"] {
+        let none = server.get(&format!("/jobs?state={state}&skip=10000")).await.json();
+        assert_eq!((ids(&none), none.get("next")), (vec![], None), "{state}");
+    }
+    let unknown = server.get("/jobs?state=broken").await;
+    assert_eq!(unknown.status, 400);
+    let known = "one of ok, failing, retrying, late, suspended, invalid";
+    assert!(unknown.text().contains(known), "{}", unknown.text());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failing_job_is_listed_after_a_restart_and_no_longer_when_it_launches() {
+    let server = with_job(json!({"id": "denied", "taskDefinition": "no-such-task", "schedule": "0 *"})).await;
+    seconds(70).await;
+    let server = server.restart().await;
+    seconds(1).await;
+    let listed = server.get("/jobs?state=failing").await.json();
+    assert_eq!(listed["jobs"][0]["failing"]["ticks"], 1, "{listed}");
+    let changed = server.json("PATCH", "/jobs/denied", json!({"taskDefinition": "tick"})).await;
+    assert_eq!(changed.status, 200, "{}", changed.text());
+    seconds(60).await;
+    assert_eq!(server.get("/jobs?state=failing").await.json()["jobs"], json!([]));
+    assert_eq!(server.get("/jobs/denied").await.json().get("state"), None);
 }
 
 #[tokio::test(start_paused = true)]

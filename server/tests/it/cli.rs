@@ -97,6 +97,14 @@ fn the_demo_fires_real_processes_and_the_commands_work_on_it() {
     });
     let ended = ended.expect("a report of the disk ends within 2,000 requests");
     assert_eq!(ended["firings"][0]["tasks"][0]["exitCode"], 0, "{ended:#}");
+    for (outcome, expected) in [("succeeded", 1), ("failed", 0)] {
+        let found = demo.json(&["history", "disk-report", "--outcome", outcome, "--limit", "1"]);
+        assert_eq!(found["firings"].as_array().unwrap().len(), expected, "{outcome}: {found:#}");
+    }
+    let unknown = demo.jobs(&["history", "disk-report", "--outcome", "fine"]);
+    assert!(err(&unknown).contains("one of succeeded, failed, stopped"), "{}", err(&unknown));
+    assert_eq!(out(&demo.jobs(&["list", "--state", "failing"])), "no jobs in state failing\n");
+    assert!(out(&demo.jobs(&["list", "--state", "ok"])).contains("disk-report"));
     assert!(out(&demo.jobs(&["explain", "disk-report"])).contains("fired by hand"));
 
     assert_eq!(out(&demo.jobs(&["suspend", "heartbeat", "--reason", "lunch"])), "suspended heartbeat\n");

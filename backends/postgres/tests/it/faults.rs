@@ -107,7 +107,8 @@ async fn connections_that_the_server_closes_are_replaced() {
     let store = PostgresStore::open(&url, PostgresOptions::default()).await.expect("the store opens");
     store.create(new_job("a")).await.expect("a job is stored");
     // Waits for the ends of the connections.
-    let sql = "SELECT count(pg_terminate_backend(pid, 10000)) FROM pg_stat_activity WHERE application_name = $1";
+    let sql =
+        "SELECT count(pg_terminate_backend(pid, 10000)) FROM pg_stat_activity WHERE application_name = $1";
     let closed = connect(&server().url()).await.query_one(sql, &[&schema.name]).await;
     assert!(closed.expect("the connections are closed").get::<_, i64>(0) > 0, "the store has connections");
     assert_eq!(store.get(&[name("a")]).await.expect("jobs are read").len(), 1);

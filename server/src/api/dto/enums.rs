@@ -2,9 +2,11 @@
 
 use std::borrow::Cow;
 
-use ecs_scheduler_core::{FiringState, Rule, TickOutcome};
+use ecs_scheduler_core::{FiringState, Rule, TaskEnd, TickOutcome};
 use utoipa::openapi::{ObjectBuilder, RefOr, Schema, Type};
 use utoipa::{PartialSchema, ToSchema};
+
+use crate::api::job_status::JobStatus;
 
 /// Defines the schema of a set of names, as a component of the OpenAPI document.
 macro_rules! words {
@@ -35,6 +37,14 @@ words!(
 words!(
     /// The state of a firing.
     FiringStateName as "FiringState": FiringState::ALL.map(FiringState::as_str)
+);
+words!(
+    /// The state of a job.
+    JobStateName as "JobState": JobStatus::ALL.map(JobStatus::as_str)
+);
+words!(
+    /// How a task ended, or the tasks of a firing together.
+    TaskOutcomeName as "TaskOutcome": TaskEnd::ALL.map(TaskEnd::as_str)
 );
 words!(
     /// A rule that changes the number of tasks.

@@ -9,7 +9,7 @@ use ecs_scheduler_core::{
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::enums::FiringStateName;
+use super::enums::{FiringStateName, TaskOutcomeName};
 
 /// Firings, newest first.
 #[derive(Debug, Serialize, ToSchema)]
@@ -43,6 +43,7 @@ pub(in crate::api) struct FiringView {
     /// How its tasks ended together: `failed` if one failed, else `stopped` if one was stopped, else `succeeded`. Absent while
     /// one may still run.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<TaskOutcomeName>)]
     outcome: Option<&'static str>,
     /// The exact task definition.
     definition: String,
@@ -174,6 +175,7 @@ struct TaskView {
     state: &'static str,
     /// The end of the task: `succeeded`, `failed`, or `stopped` by the scheduler or an operator.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<TaskOutcomeName>)]
     outcome: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     exit_code: Option<i32>,

@@ -65,12 +65,6 @@ function isSuspended(job) {
 function jobStatus(job) {
   if (job.invalid) return status("not valid", "bad");
   if (isSuspended(job)) return status("suspended", "warn");
-  if (job.retrying) {
-    const { tries, reason } = job.retrying;
-    const made = status("retrying", "warn");
-    made.title = `${reason} (tried ${tries} times)`;
-    return made;
-  }
   if (job.failing) {
     const { outcome, reason, since, ticks } = job.failing;
     const made = status(outcome, TONES[outcome]);
@@ -83,6 +77,13 @@ function jobStatus(job) {
     made.title = `${diagnosis.text}: ${diagnosis.remedy} (${firings} firings in a row since ${since})`;
     return made;
   }
+  if (job.retrying) {
+    const { tries, reason } = job.retrying;
+    const made = status("retrying", "warn");
+    made.title = `${reason} (tried ${tries} times)`;
+    return made;
+  }
+  if (job.state === "late") return status("late", "warn");
   const last = state.outcomes.get(job.id);
   return last ? status(last, TONES[last]) : status("waiting");
 }

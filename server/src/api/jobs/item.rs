@@ -28,6 +28,7 @@ use crate::api::{respond, view};
 )]
 pub(in crate::api) async fn read(State(app): State<App>, name: Name) -> Result<Response, Problem> {
     let job = app.job(&name).await?;
+    app.engine.refresh_failing_names().await;
     app.engine.recall_failing(&job).await;
     Ok(view::job(&app, &job))
 }

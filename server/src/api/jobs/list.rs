@@ -1,28 +1,40 @@
 //! `GET /jobs`: pages of the list of jobs.
 
+use std::num::NonZeroUsize;
+
 use axum::extract::State;
 use axum::response::Response;
 use ecs_scheduler_core::{ListFrom, StoreError};
 
-use crate::api::dto::JobPage;
-use crate::api::page::PageRequest;
+use crate::api::dto::{JobPage, JobStateName};
+use crate::api::job_status::JobStatus;
+use crate::api::page::{MAX_COUNT, PageRequest};
 use crate::api::page_writer::PageWriter;
 use crate::api::problem::Problem;
 use crate::api::request::Query;
-use crate::api::state::App;
+use crate::api::state::{App, AppState};
 use crate::api::view;
+
+/// The number of jobs of one read of a filtered list.
+const FILTERED_READ: NonZeroUsize = NonZeroUsize::new(200).expect("200 is not zero");
 
 /// Lists jobs in the order of their creation.
 #[utoipa::path(
     get, path = "/jobs", tag = "jobs", operation_id = "listJobs",
     params(
-        ("skip" = Option<u64>, Query, description = "Offset: number of jobs to skip", minimum = 0),
+        ("skip" = Option<u64>, Query, description = "Offset: number of jobs to skip, in any state", minimum = 0),
         ("count" = Option<u64>, Query, description = "Page size (default 10, max 10,000 and 4 MiB); `next` links to the next page", minimum = 1),
+        ("state" = Option<JobStateName>, Query, description = "Filter by state. A page reads at most 10,000 jobs: it may show few \
+            or none, and `next` links to the rest"),
     ),
     responses((status = 200, description = "A page of jobs with links to the previous and next page", body = JobPage)),
 )]
 pub(in crate::api) async fn list(State(app): State<App>, query: Query) -> Result<Response, Problem> {
     let page = PageRequest::from_query(query)?;
+    app.engine.refresh_failing_names().await;
+    if let Some(state) = page.state {
+        return list_filtered(&app, page, state).await;
+    }
     let now = app.clock.now();
     let mut writer = PageWriter::new(&app, "jobs");
     let mut from = ListFrom::Skip(page.skip);
@@ -43,4 +55,39 @@ pub(in crate::api) async fn list(State(app): State<App>, query: Query) -> Result
     let total = total.unwrap_or(0);
     let next = page.next(writer.count(), total);
     Ok(writer.finish(&[("prev", page.prev(total)), ("next", next)]))
+}
+
+/// Lists jobs in a state. No store has an index of states, which follow from the engine and the clock.
+async fn list_filtered(app: &AppState, page: PageRequest, state: JobStatus) -> Result<Response, Problem> {
+    let now = app.clock.now();
+    let mut writer = PageWriter::new(app, "jobs");
+    let (mut from, mut read, mut next) = (ListFrom::Skip(page.skip), 0, None);
+    'page: while writer.next_read_limit(page.size()).await?.is_some() {
+        let list = match app.store.list(from, FILTERED_READ).await {
+            // The last job was removed concurrently: the page ends here.
+            Err(StoreError::NotFound(_)) => break,
+            list => list?,
+        };
+        next = None;
+        for job in &list.jobs {
+            let is_shown = app.job_summary(job).status(&app.engine, job, now) == state;
+            let is_full = is_shown && writer.count() == page.size();
+            if read == MAX_COUNT
+                || is_full
+                || (is_shown && !writer.write(|body| view::write(app, job, now, body)))
+            {
+                next = Some(page.link(page.skip.saturating_add(read)));
+                break 'page;
+            }
+            read += 1;
+        }
+        match list.jobs.last() {
+            Some(last) if list.jobs.len() == FILTERED_READ.get() => {
+                next = Some(page.link(page.skip.saturating_add(read)));
+                from = ListFrom::After(last.id.clone());
+            }
+            _ => break,
+        }
+    }
+    Ok(writer.finish(&[("next", next)]))
 }

@@ -1,7 +1,7 @@
 use super::*;
 
 fn page(skip: u64, count: u64) -> PageRequest {
-    PageRequest { skip, count }
+    PageRequest { skip, count, state: None }
 }
 
 #[test]
@@ -10,6 +10,13 @@ fn links_omit_default_values() {
     assert_eq!(page(10, 10).prev(100).unwrap(), "/jobs");
     assert_eq!(page(10, 5).prev(100).unwrap(), "/jobs?count=5&skip=5");
     assert_eq!(page(0, 10).next(10, 11).unwrap(), "/jobs?skip=10");
+}
+
+#[test]
+fn links_keep_the_state() {
+    let page = PageRequest::from_query(Query::parse("count=5&state=failing")).unwrap();
+    assert_eq!(page.link(7), "/jobs?state=failing&count=5&skip=7");
+    assert!(PageRequest::from_query(Query::parse("state=broken")).is_err());
 }
 
 #[test]

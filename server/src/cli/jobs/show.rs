@@ -12,9 +12,12 @@ use crate::output::table::{cell, table};
 #[cfg(test)]
 mod tests;
 
-/// Shows a list of jobs. Suspensions that ended before the moment `now` are not shown.
-pub(super) fn jobs(answer: &Value, now: Timestamp) -> String {
+/// Shows a list of jobs: all, or those in a state. Suspensions that ended before the moment `now` are not shown.
+pub(super) fn jobs(answer: &Value, in_state: Option<&str>, now: Timestamp) -> String {
     let jobs = list(answer, "jobs");
+    if let Some(name) = in_state.filter(|_| jobs.is_empty()) {
+        return format!("no jobs in state {}\n", printable(name));
+    }
     if jobs.is_empty() {
         return "no jobs; `ecs-scheduler jobs create job.json` creates one\n".to_owned();
     }
@@ -24,11 +27,21 @@ pub(super) fn jobs(answer: &Value, now: Timestamp) -> String {
             cell(&job["schedule"]),
             cell(&job["trigger"]["type"]),
             format!("{}…{}", cell(&job["taskCount"]), cell(&job["maxCount"])),
+            state(job, now),
             cell(&job["lastRun"]),
             next_run(job, now),
         ]
     };
-    table(&["JOB", "SCHEDULE", "TRIGGER", "TASKS", "LAST RUN", "NEXT RUN"], jobs.iter().map(row))
+    table(&["JOB", "SCHEDULE", "TRIGGER", "TASKS", "STATE", "LAST RUN", "NEXT RUN"], jobs.iter().map(row))
+}
+
+/// Returns the state of a job. A server shows neither `ok` nor `suspended`.
+fn state(job: &Value, now: Timestamp) -> String {
+    match job["state"].as_str() {
+        Some(_) => cell(&job["state"]),
+        None if is_suspended(job, now) => "suspended".to_owned(),
+        None => "ok".to_owned(),
+    }
 }
 
 /// Returns whether a job is suspended, and its suspension has not ended.

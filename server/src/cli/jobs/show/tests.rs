@@ -19,15 +19,18 @@ fn jobs_are_a_table() {
          "suspension": {"until": "2027-01-01T12:00:01+00:00"}, "estimatedNextRun": "2027-01-02T02:00:00+00:00"},
         {"id": "resumed", "schedule": "0 0 2", "taskCount": 1, "suspended": true,
          "suspension": {"until": "2027-01-01T12:00:00+00:00"}, "estimatedNextRun": "2027-01-02T02:00:00+00:00"},
+        {"id": "stuck", "schedule": "0 0 2", "taskCount": 1, "state": "late"},
     ]});
-    assert_snapshot!(jobs(&answer, noon()), @r"
-    JOB      SCHEDULE  TRIGGER  TASKS  LAST RUN                   NEXT RUN
-    nightly  0 0 2     –        1…–    2027-01-01T02:00:00+00:00  2027-01-02T02:00:00+00:00
-    orders   */10      sqs      1…10   –                          suspended
-    paused   0 0 2     –        1…–    –                          suspended
-    resumed  0 0 2     –        1…–    –                          2027-01-02T02:00:00+00:00
+    assert_snapshot!(jobs(&answer, None, noon()), @r"
+    JOB      SCHEDULE  TRIGGER  TASKS  STATE      LAST RUN                   NEXT RUN
+    nightly  0 0 2     –        1…–    ok         2027-01-01T02:00:00+00:00  2027-01-02T02:00:00+00:00
+    orders   */10      sqs      1…10   suspended  –                          suspended
+    paused   0 0 2     –        1…–    suspended  –                          suspended
+    resumed  0 0 2     –        1…–    ok         –                          2027-01-02T02:00:00+00:00
+    stuck    0 0 2     –        1…–    late       –                          –
     ");
-    assert!(jobs(&json!({"jobs": []}), noon()).starts_with("no jobs; "));
+    assert!(jobs(&json!({"jobs": []}), None, noon()).starts_with("no jobs; "));
+    assert_eq!(jobs(&json!({"jobs": []}), Some("late"), noon()), "no jobs in state late\n");
 }
 
 #[test]
