@@ -13,7 +13,7 @@ pub(super) use aws_stats::AwsStats;
 pub(super) use decision::{DecisionPage, DecisionView, EvaluationView};
 pub(super) use enums::{FiringStateName, JobStateName, OutcomeName, TaskOutcomeName};
 pub(super) use firing::{FiringPage, FiringView};
-pub(super) use job::{ContainerOverride, JobChange, JobDocument, JobPage, JobView, Link, Reference, Removed};
+pub(super) use job::{JobChange, JobDocument, JobPage, JobView, Link, Reference, Removed};
 pub(super) use requests::{
     BrakeRequest, BrakeView, EvaluateJobRequest, EvaluateRequest, FireBody, GivenBody, GivenObservations,
     Preview, PreviewRequest, SuspendRequest,
