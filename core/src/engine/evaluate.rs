@@ -17,6 +17,7 @@ use crate::clock::is_ahead;
 use crate::decide::{Decision, DecisionDraft, DecisionInput, Rule, Step, TickOutcome, TickSpan, decide};
 use crate::fault::{self, FaultKind};
 use crate::firing::{Firing, FiringId, FiringRetry, FiringState, Origin};
+use crate::id::{JobUid, TaskId};
 use crate::job::Job;
 use crate::launcher::LaunchError;
 use crate::policy::{Mode, OnError, Overlap};
@@ -118,7 +119,7 @@ pub(super) enum TriggerSource {
 }
 
 impl TriggerSource {
-    /// Tells whether somebody ordered the evaluation, so that it stands for no tick.
+    /// Tells whether it follows an order, and so stands for no tick.
     const fn is_order(&self) -> bool {
         matches!(self, Self::Manual { .. } | Self::Retry(_))
     }
@@ -135,12 +136,12 @@ impl EngineInner {
             return TickEvaluation::finished(draft, TickOutcome::Suspended, reason);
         }
         let asked_at = self.clock.now();
-        let evaluation = match self.evaluate_trigger(request).await {
+        let mut evaluation = match self.evaluate_trigger(request).await {
             Ok(evaluation) => with_lines(evaluation),
             Err(failure) => return TickEvaluation::unreadable(draft, TickOutcome::SourceError, failure),
         };
         draft.demand = Some(evaluation.demand);
-        draft.observations = evaluation.observations;
+        draft.observations = std::mem::take(&mut evaluation.observations);
         let (population, mut busy) = match self.count_running(request, evaluation.demand).await {
             Ok(running) => running,
             Err(failure) => return TickEvaluation::unreadable(draft, TickOutcome::LiveUnknown, failure),
@@ -162,26 +163,7 @@ impl EngineInner {
             }
         }
         draft.busy = (evaluation.demand != Demand::Idle).then_some(busy);
-        let (mut scaling, mut overlap, mut cooldown) =
-            (job.scaling, job.policy.overlap, self.cooldown_left(request));
-        if matches!(source, TriggerSource::Retry(_)) {
-            // The failed tasks are added to those that run, or run alone.
-            (scaling.floor, cooldown) = (NonZeroU32::MIN, None);
-            overlap = match overlap {
-                Overlap::TopUp | Overlap::Allow => Overlap::Allow,
-                Overlap::Skip | Overlap::Replace => Overlap::Skip,
-            };
-        }
-        let decision = decide(&DecisionInput {
-            demand: evaluation.demand,
-            reason: &evaluation.reason,
-            scaling,
-            mode: job.policy.mode,
-            queue: queue.as_ref(),
-            overlap,
-            busy,
-            cooldown,
-        });
+        let decision = self.decide(request, &evaluation, queue.as_ref(), busy);
         let decision = self.annotate_steps(decision, request, &population, queue.as_ref());
         draft.launch = decision.launch;
         draft.outcome = match (decision.outcome, source) {
@@ -193,6 +175,35 @@ impl EngineInner {
         let firing = self.build_firing(request, &decision, &draft.explanation, population);
         draft.steps = decision.steps;
         (draft, firing).into()
+    }
+
+    /// Decides how many tasks to launch. Failed tasks are added to those that run, or they run alone.
+    fn decide(
+        &self,
+        request: &EvalRequest<'_>,
+        evaluation: &Evaluation,
+        queue: Option<&QueueFacts>,
+        busy: u32,
+    ) -> Decision {
+        let EvalRequest { job, source, .. } = request;
+        let mut input = DecisionInput {
+            demand: evaluation.demand,
+            reason: &evaluation.reason,
+            scaling: job.scaling,
+            mode: job.policy.mode,
+            queue,
+            overlap: job.policy.overlap,
+            busy,
+            cooldown: self.cooldown_left(request),
+        };
+        if matches!(source, TriggerSource::Retry(_)) {
+            (input.scaling.floor, input.cooldown) = (NonZeroU32::MIN, None);
+            input.overlap = match input.overlap {
+                Overlap::TopUp | Overlap::Allow => Overlap::Allow,
+                Overlap::Skip | Overlap::Replace => Overlap::Skip,
+            };
+        }
+        decide(&input)
     }
 
     /// Adds the names of counted tasks, once, and the end of a cooldown. These texts stay the same from tick to tick, so
@@ -366,6 +377,15 @@ impl EngineInner {
         Duration::try_from(left).ok().filter(|left| !left.is_zero())
     }
 
+    /// Returns all tasks of a job that run, known here or reported.
+    fn replaced_tasks(&self, uid: &JobUid, reported: Vec<TaskId>) -> Vec<TaskId> {
+        let mut tasks = self.task_tracker.live_tasks(uid);
+        tasks.extend(reported);
+        tasks.sort();
+        tasks.dedup();
+        tasks
+    }
+
     /// Makes the intent to launch, when there is something to launch.
     fn build_firing(
         &self,
@@ -375,8 +395,10 @@ impl EngineInner {
         population: Population,
     ) -> Option<Firing> {
         let EvalRequest { job, loaded, tick, source, .. } = request;
-        let mut task = Arc::clone(&job.task);
-        let mut retry = FiringRetry::default();
+        if decision.launch == 0 {
+            return None;
+        }
+        let (mut task, mut retry) = (Arc::clone(&job.task), FiringRetry::default());
         let mut definition = population.definition.unwrap_or_else(|| job.task.definition.clone());
         let (id, origin, nominal) = match source {
             TriggerSource::Tick => {
@@ -395,18 +417,8 @@ impl EngineInner {
             }
             TriggerSource::DryRun => return None,
         };
-        if decision.launch == 0 {
-            return None;
-        }
-        let replaces = if decision.replace {
-            let mut tasks = self.task_tracker.live_tasks(&loaded.uid);
-            tasks.extend(population.tasks);
-            tasks.sort();
-            tasks.dedup();
-            tasks
-        } else {
-            Vec::new()
-        };
+        let replaces =
+            if decision.replace { self.replaced_tasks(&loaded.uid, population.tasks) } else { Vec::new() };
         let max_age = SignedDuration::try_from(job.policy.launch_max_age).unwrap_or(SignedDuration::MAX);
         let mut firing = Firing {
             id,

@@ -26,7 +26,7 @@ fn order(of: &Firing, policy: &TaskRetry) -> RetryOrder {
     }
 }
 
-/// What follows an end of a firing's tasks.
+/// The decision about failed tasks of a firing.
 enum NextRetry {
     /// The job does not retry them.
     None,

@@ -55,7 +55,7 @@ impl Retention {
         (self.before..=self.now).contains(&moment)
     }
 
-    /// Returns the retention of one job with a rule of its own. What the rule leaves open is as for all jobs.
+    /// Returns the retention of one job with a rule of its own. The rest is as for all jobs.
     #[must_use]
     pub fn of_job(&self, job: JobId, rule: HistoryRule) -> Self {
         let age = |days: u32| SignedDuration::from_hours(24 * i64::from(days));
