@@ -20,6 +20,11 @@ impl ForeignSyntax {
             is_valid.then(|| Self { scheduler, expression: format!("cron({body})") })
         };
         match *words {
+            [minute, hour, day, month, weekday] if [day, weekday].contains(&"?") => {
+                // For robfig/cron, `?` and `*` in a day field are the same.
+                let any = |word| if word == "?" { "*" } else { word };
+                of("robfig/cron", [minute, hour, any(day), month, any(weekday)].join(" "))
+            }
             [_, _, _, _, _] => of("Unix cron", words.join(" ")),
             [_, _, day, _, weekday, _] if [day, weekday].contains(&"?") => of("EventBridge", words.join(" ")),
             [_, _, _, _, _, _] | [_, _, _, _, _, _, _] => {

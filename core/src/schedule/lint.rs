@@ -31,11 +31,11 @@ pub(super) fn mistakes(schedule: &Parsed, from: Timestamp) -> Vec<String> {
     } else if schedule.start.zip(schedule.end).is_some_and(|(start, end)| end < start) {
         warnings.push("the end lies before the start, so it never fires".to_owned());
     }
-    let texts = schedule.expressions.iter().map(AsRef::as_ref);
-    for (text, entry) in texts.zip(&schedule.entries) {
+    let written = if schedule.written.is_empty() { &schedule.expressions } else { &schedule.written };
+    for ((text, written), entry) in schedule.expressions.iter().zip(written).zip(&schedule.entries) {
         match (Spelling::detect(text), entry) {
             (Spelling::Fields(text), CompiledExpr::Pattern(pattern)) => {
-                lint_fields(text, pattern, &mut warnings)
+                lint_fields(text, written, pattern, &mut warnings)
             }
             (Spelling::Cron(body), CompiledExpr::Pattern(pattern)) => {
                 lint_cron(text, body, pattern, &mut warnings)
@@ -78,11 +78,12 @@ fn field_note(text: &str, entry: &CompiledExpr) -> Option<String> {
     }
 }
 
-fn lint_fields(text: &str, pattern: &Pattern, warnings: &mut Vec<String>) {
-    let words: Vec<&str> = fields::words(text).map(|(_, word)| word).collect();
-    lint_foreign_syntax(text, &words, pattern, warnings);
+/// `written` is the text before each `?` was replaced.
+fn lint_fields(text: &str, written: &str, pattern: &Pattern, warnings: &mut Vec<String>) {
+    let words: Vec<&str> = fields::words(written).map(|(_, word)| word).collect();
+    lint_foreign_syntax(written, &words, pattern, warnings);
     if let (true, Some(minute)) = (pattern.times.seconds == ALL_MINUTES, words.get(1)) {
-        lint_every_second(text, minute, &words, pattern, warnings);
+        lint_every_second(written, minute, &words, pattern, warnings);
     }
     if let Some(weekdays) = words
         .get(field::DAY_OF_WEEK)

@@ -82,6 +82,8 @@ pub struct Schedule(Arc<Parsed>);
 /// The parsed schedule, shared between clones.
 struct Parsed {
     expressions: Box<[Box<str>]>,
+    /// The expressions before each `?` was replaced; empty if there was none.
+    written: Box<[Box<str>]>,
     entries: Box<[CompiledExpr]>,
     zone: Arc<Zone>,
     start: Option<Timestamp>,
@@ -102,6 +104,18 @@ impl Schedule {
     /// The first wrong expression, or an unknown time zone.
     pub fn parse(spec: &ScheduleSpec<'_>) -> Result<Self, ScheduleError> {
         spec.parse().map(|parsed| Self(Arc::new(parsed)))
+    }
+
+    /// Parses the schedule of a job: each `?` in a second, minute or hour gets its value from the job's id, as
+    /// [`resolve_wildcards`] gives it. Hints and warnings are about the expressions as they are written.
+    ///
+    /// # Errors
+    /// As [`Schedule::parse`].
+    pub fn parse_for_job(spec: &ScheduleSpec<'_>, job_id: &str) -> Result<Self, ScheduleError> {
+        let resolve = |text: &String| resolve_wildcards(text, job_id).into_owned();
+        let expressions: Vec<String> = spec.expressions.iter().map(resolve).collect();
+        let resolved = ScheduleSpec { expressions: &expressions, ..*spec };
+        resolved.parse_resolved(spec.expressions).map(|parsed| Self(Arc::new(parsed)))
     }
 
     /// Returns the first tick strictly later than an instant, within the start and end of the schedule.

@@ -43,6 +43,12 @@ impl<'a> ScheduleSpec<'a> {
     }
 
     pub(super) fn parse(&self) -> Result<Parsed, ScheduleError> {
+        self.parse_resolved(self.expressions)
+    }
+
+    /// Parses expressions in which every `?` is replaced. `written` has the same expressions before that: hints and warnings
+    /// about other schedulers' lines need these.
+    pub(super) fn parse_resolved(&self, written: &[String]) -> Result<Parsed, ScheduleError> {
         let zone = Zone::named(self.timezone.unwrap_or_default())?;
         if self.expressions.is_empty() {
             return Err(ScheduleError::syntax("Schedule is empty")
@@ -55,12 +61,15 @@ impl<'a> ScheduleSpec<'a> {
             );
             return Err(ScheduleError::syntax(message).in_entry(MAX_EXPRESSIONS));
         }
-        let compile = |(index, text): (usize, &String)| {
-            self.compile(text, &zone).map_err(|error| error.in_entry(index))
+        let compile = |(index, (text, written)): (usize, (&String, &String))| {
+            self.compile(text, written, &zone).map_err(|error| error.in_entry(index))
         };
-        let entries = self.expressions.iter().enumerate().map(compile).collect::<Result<_, _>>()?;
+        let texts = self.expressions.iter().zip(written).enumerate();
+        let entries = texts.map(compile).collect::<Result<_, _>>()?;
+        let boxed = |texts: &[String]| texts.iter().map(|text| text.as_str().into()).collect();
         Ok(Parsed {
-            expressions: self.expressions.iter().map(|text| text.as_str().into()).collect(),
+            expressions: boxed(self.expressions),
+            written: if written == self.expressions { Box::default() } else { boxed(written) },
             entries,
             zone,
             start: self.start,
@@ -70,14 +79,14 @@ impl<'a> ScheduleSpec<'a> {
         })
     }
 
-    fn compile(&self, text: &str, zone: &Zone) -> Result<CompiledExpr, ScheduleError> {
+    fn compile(&self, text: &str, written: &str, zone: &Zone) -> Result<CompiledExpr, ScheduleError> {
         if text.len() > MAX_LENGTH {
             let message = format!("Expression is {} bytes long, the limit is {MAX_LENGTH}", text.len());
             return Err(ScheduleError::syntax(message).at_position(MAX_LENGTH));
         }
         match Spelling::detect(text) {
             Spelling::Fields(text) => {
-                let refused = |error: ScheduleError| error.hinting(foreign::hint(text));
+                let refused = |error: ScheduleError| error.hinting(foreign::hint(written));
                 fields::compile(text, self.strictness).map(CompiledExpr::Pattern).map_err(refused)
             }
             Spelling::Macro(name) => expand_macro(name)

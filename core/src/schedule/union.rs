@@ -95,7 +95,7 @@ impl Schedule {
         let new = || b.expressions.iter().zip(&b.entries).filter(|(_, entry)| !a.entries.contains(entry));
         let expressions = a.expressions.iter().cloned().chain(new().map(|(text, _)| text.clone())).collect();
         let entries = a.entries.iter().cloned().chain(new().map(|(_, entry)| entry.clone())).collect();
-        Some(Self(Arc::new(Parsed { expressions, entries, ..a.plain() })))
+        Some(Self(Arc::new(Parsed { expressions, written: Box::default(), entries, ..a.plain() })))
     }
 }
 
@@ -104,6 +104,7 @@ impl Parsed {
     fn plain(&self) -> Self {
         Self {
             expressions: self.expressions.clone(),
+            written: self.written.clone(),
             entries: self.entries.clone(),
             zone: Arc::clone(&self.zone),
             start: self.start,

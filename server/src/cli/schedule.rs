@@ -1,7 +1,7 @@
 //! `ecs-scheduler schedule next`: describes a schedule offline.
 
 use clap::Args;
-use ecs_scheduler_core::schedule::{PLACEHOLDER_JOB, Schedule, ScheduleSpec, resolve_wildcards};
+use ecs_scheduler_core::schedule::{PLACEHOLDER_JOB, Schedule, ScheduleSpec};
 use ecs_scheduler_core::{Clock, JobId, Timestamp};
 use jiff::fmt::temporal::DateTimePrinter;
 use serde_json::{Value, json};
@@ -43,10 +43,9 @@ pub fn next(args: &NextArgs, clock: &dyn Clock) -> Result<String, CommandError> 
 }
 
 fn answer(args: &NextArgs, clock: &dyn Clock) -> Result<Value, CommandError> {
-    let resolve = |text: &String| resolve_wildcards(text, args.id.as_str()).into_owned();
-    let expressions: Vec<String> = args.expressions.iter().map(resolve).collect();
-    let spec = ScheduleSpec { timezone: Some(&args.timezone), ..ScheduleSpec::written(&expressions) };
-    let schedule = Schedule::parse(&spec).map_err(|error| CommandError::failed(error.explained()))?;
+    let spec = ScheduleSpec { timezone: Some(&args.timezone), ..ScheduleSpec::written(&args.expressions) };
+    let schedule = Schedule::parse_for_job(&spec, args.id.as_str())
+        .map_err(|error| CommandError::failed(error.explained()))?;
     let after = args.after.unwrap_or_else(|| clock.now());
     let zone = schedule.time_zone().clone();
     let print = |tick: Timestamp| {
@@ -55,7 +54,7 @@ fn answer(args: &NextArgs, clock: &dyn Clock) -> Result<Value, CommandError> {
     };
     let next: Vec<String> = schedule.upcoming(after).take(args.count.into()).map(print).collect();
     Ok(json!({
-        "schedule": expressions,
+        "schedule": schedule.expressions().collect::<Vec<_>>(),
         "description": schedule.describe(),
         "next": next,
         "warnings": schedule.warnings(after),

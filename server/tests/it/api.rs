@@ -179,6 +179,27 @@ async fn a_suspension_has_a_reason_an_end_and_no_next_run() {
     assert_eq!(job["suspended"], false, "a refused suspension changes nothing");
 }
 
+#[tokio::test]
+async fn a_schedule_with_a_question_mark_gives_the_remedy_for_the_line_as_written() {
+    let server = Server::start().await;
+    let create = async |id: &str, line: &str| {
+        let job = json!({"id": id, "taskDefinition": "work", "schedule": line});
+        server.json("POST", "/jobs", job).await
+    };
+    let refused = create("q1", "0 9 ? * MON-FRI").await;
+    assert!(
+        refused.status == 400 && refused.text().contains("write `cron(0 9 * * MON-FRI)`"),
+        "{}",
+        refused.text()
+    );
+    let accepted = create("q1", "0 9 ? * 1-5").await;
+    assert_eq!(accepted.status, 201, "{}", accepted.text());
+    let warnings = accepted.json()["warnings"].to_string();
+    assert!(warnings.contains("write `cron(0 9 * * 1-5)`"), "{warnings}");
+    let stored = server.get("/jobs/q1").await.json();
+    assert!(!stored["schedule"].as_str().unwrap().contains('?'), "{stored}");
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_preview_lists_ticks_in_the_zone_and_warns() {
     let server = Server::start().await;

@@ -372,6 +372,18 @@ fn preview_resolves_question_marks_like_the_job() {
 }
 
 #[test]
+fn a_line_with_a_question_mark_gives_the_remedy_for_the_line_as_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let next = |line: &str| {
+        let output = program(folder.path(), &["schedule", "next", line, "--count", "1"], &[]);
+        out(&output) + &err(&output)
+    };
+    assert!(next("0 9 ? * MON-FRI").contains("write `cron(0 9 * * MON-FRI)`"), "{}", next("0 9 ? * MON-FRI"));
+    assert!(next("0 9 ? * 1-5").contains("write `cron(0 9 * * 1-5)`"), "{}", next("0 9 ? * 1-5"));
+    assert!(!next("0 0 ? * * MON").contains("write `"), "{}", next("0 0 ? * * MON"));
+}
+
+#[test]
 fn import_lists_unreadable_files_and_prints_json_also_without_jobs() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("chart.yaml"), "kind: {{ .Values.kind }}").unwrap();

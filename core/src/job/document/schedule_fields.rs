@@ -9,8 +9,7 @@ use super::scalar::{NOT_A_STRING, boolean, collect_error, object, string, text};
 use crate::job::field_error::{FieldError, FieldPath};
 use crate::job::{Job, JobId, Suspension};
 use crate::schedule::{
-    Schedule, ScheduleError, ScheduleErrorKind, ScheduleSpec, Strictness, is_wild, parse_time_zone,
-    resolve_wildcards,
+    Schedule, ScheduleError, ScheduleErrorKind, ScheduleSpec, Strictness, parse_time_zone,
 };
 
 const SCHEDULE: &str = "schedule";
@@ -31,13 +30,20 @@ pub(super) fn read(reader: &mut Reader<'_>, id: &JobId) -> ScheduleFields {
     let end = date(reader, "scheduleEnd");
     let timezone = timezone(reader);
     let is_given = reader.get(SCHEDULE).is_some();
-    let schedule = expressions(reader, id).and_then(|expressions| {
+    let schedule = expressions(reader).and_then(|expressions| {
         let strictness = if reader.is_strict(SCHEDULE) { Strictness::Strict } else { Strictness::Lenient };
         let spec =
             ScheduleSpec { expressions: &expressions, timezone: Some(&timezone), start, end, strictness };
-        let schedule = Schedule::parse(&spec);
+        let schedule = Schedule::parse_for_job(&spec, id.as_str());
         schedule.map_err(|error| reader.errors.push(schedule_error(reader.get(SCHEDULE), &error))).ok()
     });
+    if let Some(schedule) = &schedule {
+        reader.rewrite(SCHEDULE, |value| {
+            // Each `?` has its value now.
+            let mut texts: Vec<Value> = schedule.expressions().map(Value::from).collect();
+            *value = if value.is_array() { texts.into() } else { texts.remove(0) };
+        });
+    }
     ScheduleFields { schedule, timezone, start, end, is_given }
 }
 
@@ -69,8 +75,8 @@ fn timezone(reader: &mut Reader<'_>) -> String {
     name.filter(|name| !name.is_empty()).unwrap_or("UTC").to_owned()
 }
 
-/// Reads the expressions, with every `?` replaced.
-fn expressions(reader: &mut Reader<'_>, id: &JobId) -> Option<Vec<String>> {
+/// Reads the expressions as they are written.
+fn expressions(reader: &mut Reader<'_>) -> Option<Vec<String>> {
     let path = FieldPath::field(SCHEDULE);
     let value = reader.get(SCHEDULE)?;
     let items = value.as_array();
@@ -90,17 +96,11 @@ fn expressions(reader: &mut Reader<'_>, id: &JobId) -> Option<Vec<String>> {
             }
         }
     }
-    let wild = texts.iter().any(|text| is_wild(text));
-    let texts: Vec<String> =
-        texts.into_iter().map(|text| resolve_wildcards(text, id.as_str()).into_owned()).collect();
-    if wild {
-        let resolved = if items.is_some() { texts.clone().into() } else { texts[0].clone().into() };
-        reader.rewrite(SCHEDULE, |value| *value = resolved);
-    }
-    Some(texts)
+    Some(texts.into_iter().map(str::to_owned).collect())
 }
 
-/// Reads `suspended` and the details in `suspension`.
+/// Reads `suspended` and the details in `suspension`. Details without `suspended: true` are refused if a client writes them
+/// now, and dropped otherwise.
 pub(super) fn suspension(reader: &mut Reader<'_>) -> Option<Suspension> {
     const NAME: &str = "suspension";
     let suspended = reader.field("suspended", boolean);

@@ -2,7 +2,7 @@
 
 use ecs_scheduler_core::schedule::{Schedule, ScheduleSpec};
 
-use super::{instant, schedule, union};
+use super::{instant, next, schedule, union};
 
 fn warnings(text: &str, zone: &str) -> Vec<String> {
     schedule(text, zone).unwrap().warnings(instant("2027-01-01T00:00:00Z"))
@@ -120,6 +120,61 @@ fn a_parsable_quartz_or_spring_line_gives_a_warning() {
     }
     for same in ["0 */5 * * * *", "0 0 0 * * 13", "*/10 * * * * *", "0 0 12 * * last", "0 0 0 * * 30 1,3"] {
         assert!(warnings(same, "UTC").is_empty(), "{same}: {:?}", warnings(same, "UTC"));
+    }
+}
+
+/// The expression that a line with `?` is said to mean, in an error or a warning.
+fn advice(line: &str) -> Option<String> {
+    let expressions = [line.to_owned()];
+    let text = match Schedule::parse_for_job(&ScheduleSpec::written(&expressions), "q1") {
+        Ok(schedule) => schedule.warnings(instant("2027-01-01T00:00:00Z")).join("; "),
+        Err(error) => error.explained(),
+    };
+    let (_, advice) = text.split_once(" write `")?;
+    advice.split('`').next().map(str::to_owned)
+}
+
+#[test]
+fn a_line_with_a_question_mark_gives_an_expression_with_the_ticks_of_its_scheduler() {
+    // The ticks that robfig/cron, EventBridge or Quartz give from 2027-01-01, a Friday, on.
+    for (line, advised, ticks) in [
+        (
+            "0 9 ? * MON-FRI",
+            "cron(0 9 * * MON-FRI)",
+            ["2027-01-01T09:00:00Z", "2027-01-04T09:00:00Z", "2027-01-05T09:00:00Z"],
+        ),
+        (
+            "0 9 ? * 1-5",
+            "cron(0 9 * * 1-5)",
+            ["2027-01-01T09:00:00Z", "2027-01-04T09:00:00Z", "2027-01-05T09:00:00Z"],
+        ),
+        (
+            "*/5 * ? * *",
+            "cron(*/5 * * * *)",
+            ["2027-01-01T00:05:00Z", "2027-01-01T00:10:00Z", "2027-01-01T00:15:00Z"],
+        ),
+        (
+            "0 9 1 * ?",
+            "cron(0 9 1 * *)",
+            ["2027-01-01T09:00:00Z", "2027-02-01T09:00:00Z", "2027-03-01T09:00:00Z"],
+        ),
+        (
+            "0 9 ? * MON-FRI *",
+            "cron(0 9 ? * MON-FRI *)",
+            ["2027-01-01T09:00:00Z", "2027-01-04T09:00:00Z", "2027-01-05T09:00:00Z"],
+        ),
+        (
+            "0 0 12 ? * WED",
+            "cron(0 12 ? * WED *)",
+            ["2027-01-06T12:00:00Z", "2027-01-13T12:00:00Z", "2027-01-20T12:00:00Z"],
+        ),
+    ] {
+        assert_eq!(advice(line).as_deref(), Some(advised), "{line}");
+        let advised = schedule(advised, "UTC").unwrap();
+        assert_eq!(next(&advised, "2027-01-01T00:00:00Z", 3), ticks, "{line}");
+    }
+    for line in ["0 0 ? * * MON", "0 0 ? 1 * ?", "0 ? 4 * 1-5", "? ? 4", "0 0 ? * * MON 2028"] {
+        assert_eq!(advice(line), None, "{line}");
     }
 }
 
