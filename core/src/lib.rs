@@ -66,8 +66,8 @@ pub use memory::MemoryStore;
 pub use permission::Permission;
 pub use policy::{CatchUp, CatchUpPolicy, HistoryRule, Mode, OnError, Overlap, Policy};
 pub use provider::{
-    LauncherProvider, LauncherSetup, MemoryProvider, OpenMode, ProviderDescriptor, Setting, SettingDefault,
-    SettingError, SettingValues, StoreProvider, StoreSetup,
+    LauncherProvider, LauncherSetup, MemoryProvider, OpenMode, PathKind, ProviderDescriptor, Setting,
+    SettingDefault, SettingError, SettingValues, StoreProvider, StoreSetup,
 };
 pub use queue::{OwnTasks, QueueFacts, QueueHistory};
 pub use registry::{BuildContext, TriggerFactory, TriggerRegistry, TriggerType, read_config};

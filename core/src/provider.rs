@@ -21,7 +21,7 @@ use crate::permission::Permission;
 use crate::store::{Store, StoreError};
 
 pub use memory::MemoryProvider;
-pub use setting::{Setting, SettingDefault, SettingError, SettingValues};
+pub use setting::{PathKind, Setting, SettingDefault, SettingError, SettingValues};
 
 #[cfg(test)]
 mod tests;

@@ -159,7 +159,7 @@ fn execute(command: Command, builder: ServerBuilder) -> Result<ExitCode, Command
     builder.registry()?;
     let text = match command {
         Command::Serve(settings) => {
-            let (config, warnings) = configuration(&builder, &settings.0)?;
+            let (config, warnings) = config::resolve_of_server(&gather(&builder, &settings.0)?)?;
             telemetry::init(&config.log).map_err(|error| CommandError::caused("could not start", error))?;
             warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
             return block_on(serve(builder, config, async |_| Ok(())));
@@ -178,12 +178,12 @@ fn execute(command: Command, builder: ServerBuilder) -> Result<ExitCode, Command
         }
         Command::Config { command: ConfigCommand::Check(args) } => return check(&builder, &args),
         Command::Doctor(args) => {
-            let (config, _) = configuration(&builder, &args.settings.0)?;
+            let config = Config::resolve(&gather(&builder, &args.settings.0)?)?;
             return block_on(doctor::run(&args, &builder, &config));
         }
         Command::Health => block_on(health::run(&gather(&builder, &Flags::new())?))?,
         Command::IamPolicy(args) => {
-            let (config, _) = configuration(&builder, &args.settings.0)?;
+            let config = Config::resolve(&gather(&builder, &args.settings.0)?)?;
             block_on(iam_policy::run(&args, &builder, &config))?
         }
         Command::Export(args) => {
@@ -240,26 +240,23 @@ fn gather(builder: &ServerBuilder, flags: &Flags) -> Result<Values, ConfigReject
         .map_err(ConfigRejected)
 }
 
-fn configuration(builder: &ServerBuilder, flags: &Flags) -> Result<(Config, Vec<String>), ConfigRejected> {
-    let values = gather(builder, flags)?;
-    Ok((Config::resolve(&values)?, values.warnings))
-}
-
 /// Prints the effective configuration, also if it is invalid.
 fn check(builder: &ServerBuilder, args: &CheckArgs) -> Result<ExitCode, CommandError> {
     let values = gather(builder, &args.settings.0)?;
     let settings = config::report::effective(&values);
+    let resolved = config::resolve_of_server(&values);
+    let warnings = resolved.as_ref().map_or(&values.warnings, |(_, warnings)| warnings);
     if args.json {
-        print(&json_text(&serde_json::json!({ "settings": settings, "warnings": values.warnings })));
+        print(&json_text(&serde_json::json!({ "settings": settings, "warnings": warnings })));
     } else {
         let row = |setting: config::report::SettingRow| {
             vec![setting.name.to_owned(), setting.value, setting.origin]
         };
         print(&table(&["SETTING", "VALUE", "FROM"], settings.into_iter().map(row)));
-        for warning in &values.warnings {
+        for warning in warnings {
             print(&format!("warning: {warning}\n"));
         }
     }
-    Config::resolve(&values)?;
+    resolved?;
     Ok(ExitCode::SUCCESS)
 }

@@ -12,6 +12,7 @@ pub mod values;
 mod choice;
 mod file;
 mod nearest;
+mod paths;
 mod providers;
 mod resolve;
 mod types;
@@ -20,8 +21,8 @@ pub use choice::{Chosen, LauncherConfig, StoreConfig};
 pub(crate) use nearest::nearest;
 pub use providers::{Absent, Providers};
 pub(crate) use resolve::{
-    chosen_store as resolve_store, listen as resolve_listen, offline as resolve_offline,
-    offline_on_ecs as resolve_offline_on_ecs, server as resolve_server,
+    chosen_store as resolve_store, listen as resolve_listen, of_server as resolve_of_server,
+    offline as resolve_offline, offline_on_ecs as resolve_offline_on_ecs, server as resolve_server,
 };
 pub use types::{
     ANY_HOST, AwsConfig, Config, HISTORY_DAYS_LIMIT, LogConfig, LogLevel, MAX_TASKS_LIMIT, NAME_LIMIT,

@@ -8,11 +8,13 @@ use ecs_scheduler_core::{
     CheckResult, OpenMode, ProviderDescriptor, Setting, SettingError, SettingValues, Store, StoreError,
     StoreProvider, StoreSetup,
 };
+use rustls::RootCertStore;
 
 use crate::cluster::{Cluster, Credentials, Secret};
 use crate::index::IndexName;
 use crate::legacy_config::LegacyConfig;
 use crate::open::{ElasticsearchOptions, KIND};
+use crate::tls::trust;
 
 #[cfg(test)]
 mod tests;
@@ -117,10 +119,14 @@ impl StoreProvider for ElasticsearchProvider {
         ProviderDescriptor::new(KIND, summary, SETTINGS).chosen_by(&INDEX)
     }
 
-    /// Checks that an index is named, and parses all settings.
+    /// Checks that an index is named, parses all settings, and reads the file of certificates.
     fn check(&self, settings: &SettingValues) -> Result<(), SettingError> {
         if settings.get(&INDEX).is_some() {
-            return options(settings).map(drop);
+            let setting = if settings.get(&CA_FILE).is_some() { &CA_FILE } else { &CLIENT };
+            let authority = options(settings)?.cluster.authority;
+            return authority.map_or(Ok(()), |file| {
+                trust(&mut RootCertStore::empty(), &file).map_err(|error| invalid(setting, error))
+            });
         }
         let others = [HOSTS, API_KEY, CA_FILE, CLIENT];
         let set = others.iter().find(|setting| settings.get(setting).is_some()).unwrap_or(&INDEX);

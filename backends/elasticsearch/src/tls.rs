@@ -48,27 +48,28 @@ pub(crate) fn connector(
         .wrap_connector(tcp))
 }
 
-fn trust(roots: &mut RootCertStore, file: &Path) -> Result<(), StoreError> {
-    let unreadable = |error: rustls::pki_types::pem::Error| {
-        let message = format!(
-            "could not read certificates from {file:?}; ECSS_ELASTICSEARCH_CA_FILE must name a PEM file"
-        );
-        StoreError::fault(FaultKind::Config, format!("{message} ({error})"))
+/// Adds the certificates of a PEM file.
+///
+/// # Errors
+///
+/// Fails when the file cannot be read, and when it contains no valid certificate.
+pub(crate) fn trust(roots: &mut RootCertStore, file: &Path) -> Result<(), StoreError> {
+    let refused = |why: String| {
+        let message =
+            format!("could not read certificates from {file:?}; name a PEM file of certificates ({why})");
+        StoreError::fault(FaultKind::Config, message)
     };
+    // A device or a pipe may have no end.
+    match file.metadata() {
+        Ok(found) if found.is_file() => {}
+        Ok(_) => return Err(refused("it is not a file".to_owned())),
+        Err(error) => return Err(refused(error.to_string())),
+    }
     let mut found = 0;
-    for certificate in CertificateDer::pem_file_iter(file).map_err(unreadable)? {
-        roots.add(certificate.map_err(unreadable)?).map_err(|error| {
-            StoreError::with_source(
-                FaultKind::Config,
-                format!("could not trust a certificate in {file:?}"),
-                error,
-            )
-        })?;
+    for certificate in CertificateDer::pem_file_iter(file).map_err(|error| refused(error.to_string()))? {
+        let certificate = certificate.map_err(|error| refused(error.to_string()))?;
+        roots.add(certificate).map_err(|error| refused(error.to_string()))?;
         found += 1;
     }
-    if found == 0 {
-        let message = format!("could not find a certificate in {file:?}; it must be a PEM file");
-        return Err(StoreError::fault(FaultKind::Config, message));
-    }
-    Ok(())
+    if found == 0 { Err(refused("it contains no certificate".to_owned())) } else { Ok(()) }
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use ecs_scheduler_core::{
-    FaultKind, LaunchError, Launcher, LauncherProvider, LauncherSetup, ProviderDescriptor, Setting,
+    FaultKind, LaunchError, Launcher, LauncherProvider, LauncherSetup, PathKind, ProviderDescriptor, Setting,
 };
 use serde_json::{Value, json};
 
@@ -21,7 +21,8 @@ const TASK_DEFINITIONS: Setting = Setting::new(
     "FOLDER",
     "The folder of task-definition JSON for the `local` launcher, one file per family",
 )
-.with_default_in_data_dir("task-definitions");
+.with_default_in_data_dir("task-definitions")
+.with_path(PathKind::Folder);
 
 /// The launcher `local`.
 #[derive(Debug, Clone, Copy, Default)]

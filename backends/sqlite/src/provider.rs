@@ -4,8 +4,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use ecs_scheduler_core::{
-    OpenMode, ProviderDescriptor, Setting, SettingError, SettingValues, Store, StoreError, StoreProvider,
-    StoreSetup, async_trait,
+    OpenMode, PathKind, ProviderDescriptor, Setting, SettingError, SettingValues, Store, StoreError,
+    StoreProvider, StoreSetup, async_trait,
 };
 
 use crate::file_identity::identity;
@@ -21,6 +21,7 @@ const FILE: Setting = Setting::new(
     "The SQLite database; its folder is created if missing. A file of the Python version opens without conversion",
 )
 .with_default_in_data_dir("scheduler.db")
+.with_path(PathKind::File)
 .inherited();
 
 /// The store `sqlite`.

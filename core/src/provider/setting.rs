@@ -24,6 +24,15 @@ impl fmt::Display for SettingDefault {
     }
 }
 
+/// The object that the path in a setting leads to. A path to another kind of object is refused before anything starts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PathKind {
+    /// A folder, which is created if it is missing.
+    Folder,
+    /// A file, which is created with its folder if it is missing.
+    File,
+}
+
 /// One setting: an environment variable, a key in the configuration file and, if the variable begins with `ECSS_` and
 /// the value is no secret, a flag.
 ///
@@ -47,6 +56,8 @@ pub struct Setting {
     pub value: &'static str,
     /// Whether its value is hidden when the configuration is shown. A secret has no flag.
     pub secret: bool,
+    /// The object that its value leads to, if the value is a path.
+    pub path: Option<PathKind>,
     /// Whether the Python version had it.
     pub python: bool,
     /// Its meaning, in sentences without a full stop at the end.
@@ -63,7 +74,7 @@ impl Setting {
         help: &'static str,
     ) -> Self {
         let default = SettingDefault::Absent("none");
-        Self { key, variable: Some(variable), default, value, secret: false, python: false, help }
+        Self { key, variable: Some(variable), default, value, secret: false, path: None, python: false, help }
     }
 
     /// Adds a default value.
@@ -88,6 +99,13 @@ impl Setting {
     #[must_use]
     pub const fn secret(self) -> Self {
         Self { secret: true, ..self }
+    }
+
+    /// Marks a value that is the path of such an object, which the program may create. `config check` and the start refuse
+    /// a path to another one.
+    #[must_use]
+    pub const fn with_path(self, kind: PathKind) -> Self {
+        Self { path: Some(kind), ..self }
     }
 
     /// Removes the environment variable and the flag.

@@ -28,6 +28,8 @@ file. An empty value counts as not set.
 A variable that begins with `ECSS_` but is not a setting gives a warning with the nearest name, in `config check` and in the
 log of `serve`. It is not an error, because other programs may use such names.
 
+A path at which there is another kind of object, and one at which this user can create nothing, is an error before anything starts.
+
 `ecs-scheduler config check` takes the same flags, environment and file. It shows the effective settings and their sources,
 hides secrets, and reports all errors at once.
 ";

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use ecs_scheduler_core::replica::ReplicaId;
 
 use super::choice::{StoreConfig, choose_launcher, choose_store, launcher_config};
+use super::paths::wrong_paths;
 use super::setting::{
     ADVERTISE, ALLOWED_HOSTS, AUTH, AWS_ASSUME_ROLE, AWS_EXTERNAL_ID, DATA_DIR, HISTORY_DAYS, LAUNCHER,
     LISTEN, LOG_FOLDER, LOG_LEVEL, ListedSetting, MAX_TASKS, NAME, Part, REPLICA, SERVER, STORE, Setting,
@@ -83,6 +84,21 @@ impl Config {
             }
             _ => Err(ConfigRejected(problems)),
         }
+    }
+}
+
+/// Resolves the settings of a server that is about to start. Also returns the warnings: variables that are no settings.
+///
+/// # Errors
+///
+/// As [`Config::resolve`], and for each path that the server cannot use.
+pub(crate) fn of_server(values: &Values) -> Result<(Config, Vec<String>), ConfigRejected> {
+    let resolved = Config::resolve(values);
+    let wrong = wrong_paths(values, resolved.as_ref().ok());
+    match resolved {
+        Ok(config) if wrong.is_empty() => Ok((config, values.warnings.clone())),
+        Ok(_) => Err(ConfigRejected(wrong)),
+        Err(ConfigRejected(problems)) => Err(ConfigRejected([problems, wrong].concat())),
     }
 }
 

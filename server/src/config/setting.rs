@@ -5,6 +5,7 @@
 
 use std::ops::Deref;
 
+use ecs_scheduler_core::PathKind;
 pub use ecs_scheduler_core::Setting;
 
 /// A part of the product that settings belong to.
@@ -153,7 +154,8 @@ pub const DATA_DIR: Setting = Setting::new(
     "FOLDER",
     "The folder for the scheduler's data: the default store, and the files of the local launcher. Created if missing",
 )
-.with_default("data");
+.with_default("data")
+.with_path(PathKind::Folder);
 /// The log level.
 pub const LOG_LEVEL: Setting = Setting::new(
     "ECSS_LOG_LEVEL",
@@ -172,6 +174,7 @@ pub const LOG_FOLDER: Setting = Setting::new(
      `app.log.1`, which replaces an older one",
 )
 .without_default("none: standard error only")
+.with_path(PathKind::Folder)
 .inherited();
 /// The choice of a store.
 pub const STORE: Setting = Setting::new(

@@ -298,6 +298,39 @@ fn a_setting_that_is_not_utf_8_is_refused_by_config_check_and_serve_alike() {
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "nothing is made before all is well");
 }
 
+#[test]
+fn a_path_that_leads_to_another_kind_of_object_is_refused_by_config_check_and_serve_alike() {
+    let folder = tempfile::tempdir().unwrap();
+    #[cfg(feature = "elasticsearch")]
+    let index = [("ECSS_ELASTICSEARCH_INDEX", "jobs"), ("ECSS_ELASTICSEARCH_HOSTS", "https://127.0.0.1:1")];
+    for (name, path, others, remedy) in [
+        ("ECSS_LOG_FOLDER", "/etc/passwd", &[][..], "name a folder"),
+        ("ECSS_DATA_DIR", "/etc/passwd", &[], "name a folder"),
+        ("ECSS_DATA_DIR", "/etc/passwd/data", &[], "name a folder"),
+        ("ECSS_SQLITE_FILE", "/tmp", &[], "name a file"),
+        ("ECSS_SQLITE_FILE", "/etc/passwd/jobs.db", &[], "name a file"),
+        ("ECSS_LOCAL_TASK_DEFINITIONS", "/etc/passwd", &[], "name a folder"),
+        ("ECSS_CONFIG_FILE", "/nope", &[], "No such file"),
+        #[cfg(feature = "elasticsearch")]
+        ("ECSS_ELASTICSEARCH_CA_FILE", "/nope", &index[..], "name a PEM file"),
+    ] {
+        let environment = [&[("ECSS_LAUNCHER", "local"), (name, path)], others].concat();
+        let messages: Vec<String> = [&["config", "check"][..], &["serve", "--listen", "127.0.0.1:0"]]
+            .iter()
+            .map(|arguments| {
+                let output = program(folder.path(), arguments, &environment);
+                assert_eq!(output.status.code(), Some(3), "{name}={path}: {}", err(&output));
+                err(&output)
+            })
+            .collect();
+        assert_eq!(messages[0], messages[1]);
+        let [line] = *messages[0].lines().collect::<Vec<_>>() else { panic!("{messages:?}") };
+        let is_named = line.contains(name) || name == "ECSS_CONFIG_FILE";
+        assert!(is_named && line.contains(path) && line.contains(remedy), "{line}");
+    }
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "nothing is made before all is well");
+}
+
 // The available and missing settings depend on the build.
 #[cfg(feature = "aws")]
 #[test]

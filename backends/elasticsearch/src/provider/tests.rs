@@ -1,6 +1,6 @@
 use ecs_scheduler_core::{SettingValues, StoreProvider as _};
 
-use super::{API_KEY, CLIENT, ElasticsearchProvider, HOSTS, INDEX, options};
+use super::{API_KEY, CA_FILE, CLIENT, ElasticsearchProvider, HOSTS, INDEX, options};
 use crate::cluster::{Credentials, Node, Secret};
 
 fn settings(hosts: &str) -> SettingValues {
@@ -38,6 +38,23 @@ fn invalid_setting_is_named_without_its_secrets() {
     assert!(host.starts_with("ECSS_ELASTICSEARCH_HOSTS: ") && !host.contains("hush"), "{host}");
     let client = settings("es1").with(&CLIENT, r#"{"nope": 1}"#);
     assert!(problem(&client).starts_with("elasticsearch.client: option \"nope\""));
+}
+
+#[test]
+fn file_without_certificates_is_refused_by_the_name_of_its_setting() {
+    for (file, why) in [
+        ("/nope", "No such file"),
+        ("/dev/zero", "it is not a file"),
+        ("/", "it is not a file"),
+        ("/etc/passwd", "it contains no certificate"),
+    ] {
+        let own = problem(&settings("https://es1").with(&CA_FILE, file));
+        let start = "ECSS_ELASTICSEARCH_CA_FILE: could not read certificates from ";
+        assert!(own.starts_with(&format!("{start}{file:?}; name a PEM file")) && own.contains(why), "{own}");
+        let client = format!(r#"{{"hosts": ["https://es1"], "ca_certs": "{file}"}}"#);
+        let theirs = problem(&settings("").with(&CLIENT, client));
+        assert!(theirs.starts_with("elasticsearch.client: ") && theirs.contains(why), "{theirs}");
+    }
 }
 
 #[test]
