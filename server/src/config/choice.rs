@@ -157,6 +157,25 @@ pub(super) fn choose_launcher(values: &Values) -> Result<LauncherConfig, String>
     Ok(launcher)
 }
 
+/// Returns a warning for each set setting of a store or launcher that is not the chosen one.
+pub(super) fn without_effect(values: &Values, store: &StoreConfig, launcher: &LauncherConfig) -> Vec<String> {
+    let providers = values.providers();
+    let stores = providers.stores().map(|provider| ("store", provider.descriptor(), store.kind));
+    let launchers = providers.launchers().map(|provider| ("launcher", provider.descriptor(), launcher.kind));
+    let others = stores.chain(launchers).filter(|(_, descriptor, chosen)| descriptor.kind != *chosen);
+    let set = others.flat_map(|(part, descriptor, chosen)| {
+        let set = descriptor.settings.iter().filter(|setting| values.get(setting).is_some());
+        set.map(move |setting| {
+            let name = setting.name();
+            format!(
+                "{name} has no effect: it is a setting of the {part} \"{}\", and the {part} is \"{chosen}\"",
+                descriptor.kind
+            )
+        })
+    });
+    set.collect()
+}
+
 /// Returns a launcher with the values of its settings, unchecked.
 pub(super) fn launcher_config(provider: &Arc<dyn LauncherProvider>, values: &Values) -> LauncherConfig {
     let descriptor = provider.descriptor();

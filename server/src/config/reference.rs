@@ -26,7 +26,8 @@ file. An empty value counts as not set.
   ```
 
 A variable that begins with `ECSS_` but is not a setting gives a warning with the nearest name, in `config check` and in the
-log of `serve`. It is not an error, because other programs may use such names.
+log of `serve`. It is not an error, because other programs may use such names. A setting of a store or launcher that is not
+chosen gives a warning, because it has no effect.
 
 A path at which there is another kind of object, and one at which this user can create nothing, is an error before anything starts.
 

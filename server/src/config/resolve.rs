@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use ecs_scheduler_core::replica::ReplicaId;
 
-use super::choice::{StoreConfig, choose_launcher, choose_store, launcher_config};
+use super::choice::{StoreConfig, choose_launcher, choose_store, launcher_config, without_effect};
 use super::paths::wrong_paths;
 use super::setting::{
     ADVERTISE, ALLOWED_HOSTS, AUTH, AWS_ASSUME_ROLE, AWS_EXTERNAL_ID, DATA_DIR, HISTORY_DAYS, LAUNCHER,
@@ -87,7 +87,8 @@ impl Config {
     }
 }
 
-/// Resolves the settings of a server that is about to start. Also returns the warnings: variables that are no settings.
+/// Resolves the settings of a server that is about to start. Also returns the warnings: variables that are no settings, and
+/// settings without an effect.
 ///
 /// # Errors
 ///
@@ -96,7 +97,11 @@ pub(crate) fn of_server(values: &Values) -> Result<(Config, Vec<String>), Config
     let resolved = Config::resolve(values);
     let wrong = wrong_paths(values, resolved.as_ref().ok());
     match resolved {
-        Ok(config) if wrong.is_empty() => Ok((config, values.warnings.clone())),
+        Ok(config) if wrong.is_empty() => {
+            let without_effect = without_effect(values, &config.store, &config.launcher);
+            let warnings = values.warnings.iter().cloned().chain(without_effect).collect();
+            Ok((config, warnings))
+        }
         Ok(_) => Err(ConfigRejected(wrong)),
         Err(ConfigRejected(problems)) => Err(ConfigRejected([problems, wrong].concat())),
     }

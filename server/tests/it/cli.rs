@@ -331,6 +331,25 @@ fn a_path_that_leads_to_another_kind_of_object_is_refused_by_config_check_and_se
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "nothing is made before all is well");
 }
 
+#[cfg(feature = "aws")]
+#[test]
+fn a_setting_of_a_launcher_that_is_not_chosen_gives_a_warning() {
+    let folder = tempfile::tempdir().unwrap();
+    let set = [("ECSS_LAUNCHER", "local"), ("ECSS_ECS_EVENTS_QUEUE", "events")];
+    let warning = "ECSS_ECS_EVENTS_QUEUE has no effect: it is a setting of the launcher \"ecs\", and the launcher is \"local\"";
+    let output = program(folder.path(), &["config", "check"], &set);
+    assert_eq!(output.status.code(), Some(0), "{}", err(&output));
+    assert!(out(&output).ends_with(&format!("warning: {warning}\n")), "{}", out(&output));
+    let output = program(folder.path(), &["config", "check", "--json"], &set);
+    assert_eq!(serde_json::from_str::<Value>(&out(&output)).unwrap()["warnings"][0], warning);
+    // The port is taken, so the server stops after its warnings.
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let output = program(folder.path(), &["serve", "--listen", &address], &set);
+    assert_eq!(output.status.code(), Some(1), "{}", err(&output));
+    assert!(err(&output).contains("ECSS_ECS_EVENTS_QUEUE has no effect"), "{}", err(&output));
+}
+
 // The available and missing settings depend on the build.
 #[cfg(feature = "aws")]
 #[test]
