@@ -9,7 +9,7 @@ use ecs_scheduler_core::{CheckResult, FaultKind, TaskId, TaskSpec};
 
 use crate::clients::RegionClients;
 use crate::context::LauncherContext;
-use crate::events;
+use crate::events_queue;
 use crate::options::LaunchOptions;
 use crate::request;
 use crate::{cluster_poller, describe};
@@ -57,12 +57,7 @@ pub(crate) async fn run_checks(shared: &LauncherContext, tasks: &[TaskSpec]) -> 
         }
     }
     if let Some(queue) = &shared.options.events_queue {
-        let what = format!("task events of queue \"{queue}\"");
-        seen.push(match events::diagnose_queue(shared, queue).await {
-            Ok(None) => CheckResult::passed(what),
-            Ok(Some(problem)) => CheckResult::failed(what, problem),
-            Err(fault) => CheckResult::failed(what, chain(&fault)),
-        });
+        seen.push(events_queue::check(shared, queue).await);
     }
     seen
 }

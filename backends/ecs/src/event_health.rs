@@ -16,7 +16,7 @@ mod tests;
 const RECEIVE_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Time within which an event must follow a launch or a stop.
-const EVENT_TIMEOUT: Duration = Duration::from_secs(20);
+pub(crate) const EVENT_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// Maximum number of message shapes that are remembered as reported.
 const MAX_SHAPES: usize = 64;

@@ -20,14 +20,14 @@ mod tests;
 /// Wait of a long poll: the maximum of SQS.
 const RECEIVE_WAIT: Duration = Duration::from_secs(20);
 /// Messages of one receive: the maximum of SQS.
-const MAX_BATCH: i32 = 10;
+pub(crate) const MAX_BATCH: i32 = 10;
 /// Wait after a failed receive.
 const RETRY_BACKOFF: Duration = Duration::from_secs(10);
 /// The detail type of task events.
 const STATE_CHANGE: &str = "ECS Task State Change";
 
 /// The remedy for messages of another kind.
-const REMEDY: &str = "the EventBridge rule must send the whole event, without an input transformer, and only \"ECS \
+pub(crate) const REMEDY: &str = "the EventBridge rule must send the whole event, without an input transformer, and only \"ECS \
                       Task State Change\"";
 
 /// Maximum number of characters of a message that a report shows.
@@ -50,46 +50,6 @@ impl Drop for EventListener {
     fn drop(&mut self) {
         self.task.abort();
     }
-}
-
-/// Checks the queue without taking a message out of it, and returns the problem: a message of another kind, or a
-/// policy that lets nobody send events.
-pub(crate) async fn diagnose_queue(shared: &LauncherContext, queue: &str) -> Result<Option<String>, Fault> {
-    let client = client(shared).await?;
-    let url = url(&client, queue).await?;
-    let receive =
-        client.receive_message().queue_url(&url).max_number_of_messages(MAX_BATCH).visibility_timeout(0);
-    let answer = receive.wait_time_seconds(0).send().await;
-    let answer = answer.map_err(|error| fault(error, "receive", queue))?;
-    for message in answer.messages() {
-        if let Err(shape) = parse_event(message.body().unwrap_or_default()) {
-            return Ok(Some(format!("a message is not a task state change but {shape}; {REMEDY}")));
-        }
-    }
-    let name = QueueAttributeName::Policy;
-    let attributes = client.get_queue_attributes().queue_url(url).attribute_names(name.clone()).send().await;
-    // The scheduler itself needs no permission to read the policy.
-    let Ok(attributes) = attributes else { return Ok(None) };
-    let policy = attributes.attributes().and_then(|all| all.get(&name)).map_or("", String::as_str);
-    if answer.messages().is_empty() && !allows_event_delivery(policy) {
-        let text = "the queue is empty, and its policy allows neither EventBridge nor SNS to send messages: add a \
-                    rule for \"ECS Task State Change\", and allow it in the policy (deploy/terraform has both)";
-        return Ok(Some(text.to_owned()));
-    }
-    Ok(None)
-}
-
-/// Tells whether the policy of a queue allows an action to EventBridge, to SNS, or to everybody.
-fn allows_event_delivery(policy: &str) -> bool {
-    let policy: Value = serde_json::from_str(policy).unwrap_or_default();
-    let statement = &policy["Statement"];
-    let statements = statement.as_array().map_or(std::slice::from_ref(statement), Vec::as_slice);
-    statements.iter().any(|statement| {
-        let to = statement["Principal"].to_string();
-        let names = |who: &str| to.contains(who);
-        statement["Effect"] == "Allow"
-            && (names("events.amazonaws.com") || names("sns.amazonaws.com") || names("\"*\""))
-    })
 }
 
 /// Returns the key that encrypts the queue, by its id, alias or ARN. Returns nothing if SQS encrypts it with its own
@@ -173,7 +133,7 @@ impl EventReceiver {
     }
 }
 
-async fn client(shared: &LauncherContext) -> Result<Client, Fault> {
+pub(crate) async fn client(shared: &LauncherContext) -> Result<Client, Fault> {
     let aws = shared.clients.aws();
     let config = aws.config(&AwsScope::default()).await?;
     // A receive that waits for messages takes longer than any other call.
@@ -185,7 +145,7 @@ async fn client(shared: &LauncherContext) -> Result<Client, Fault> {
     Ok(Client::from_conf(builder.timeout_config(timeouts).build()))
 }
 
-async fn url(client: &Client, queue: &str) -> Result<String, Fault> {
+pub(crate) async fn url(client: &Client, queue: &str) -> Result<String, Fault> {
     if queue.contains("://") {
         return Ok(queue.to_owned());
     }
@@ -193,7 +153,7 @@ async fn url(client: &Client, queue: &str) -> Result<String, Fault> {
     Ok(answer.map_err(|error| fault(error, "find", queue))?.queue_url.unwrap_or_default())
 }
 
-fn fault<E>(error: aws_sdk_sqs::error::SdkError<E>, what: &str, queue: &str) -> Fault
+pub(crate) fn fault<E>(error: aws_sdk_sqs::error::SdkError<E>, what: &str, queue: &str) -> Fault
 where
     E: aws_sdk_sqs::error::ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
 {
@@ -202,7 +162,7 @@ where
 
 /// Parses an event, as EventBridge sends it or in the envelope of SNS. Fails with a description of the message's
 /// shape.
-fn parse_event(body: &str) -> Result<TaskSnapshot, String> {
+pub(crate) fn parse_event(body: &str) -> Result<TaskSnapshot, String> {
     let Ok(mut event) = serde_json::from_str::<Value>(body) else {
         return Err("text that is not JSON".to_owned());
     };

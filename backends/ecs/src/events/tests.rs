@@ -1,6 +1,6 @@
 use serde_json::{Value, json};
 
-use super::{allows_event_delivery, parse_event};
+use super::parse_event;
 
 fn state_change() -> Value {
     json!({
@@ -52,18 +52,4 @@ fn other_messages_are_described_by_their_shape() {
     assert_eq!(parse_event("[1]").unwrap_err(), "JSON that is not an object");
     let shape = parse_event("{\"\\u001b[2J\": 1}").unwrap_err();
     assert!(!shape.contains('\u{1b}'), "{shape}");
-}
-
-#[test]
-fn policy_allows_events_from_eventbridge_sns_or_everybody() {
-    let policy = |effect: &str, principal: Value| {
-        let statement = json!({"Effect": effect, "Principal": principal, "Action": "sqs:SendMessage"});
-        allows_event_delivery(&json!({"Statement": [statement]}).to_string())
-    };
-    assert!(policy("Allow", json!({"Service": "events.amazonaws.com"})));
-    assert!(policy("Allow", json!({"Service": ["sns.amazonaws.com"]})));
-    assert!(policy("Allow", json!("*")) && policy("Allow", json!({"AWS": "*"})));
-    assert!(!policy("Deny", json!("*")));
-    assert!(!policy("Allow", json!({"AWS": "arn:aws:iam::123456789012:root"})));
-    assert!(!allows_event_delivery("") && !allows_event_delivery("{}"));
 }

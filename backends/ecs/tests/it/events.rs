@@ -6,7 +6,7 @@ use ecs_scheduler_backend_ecs::{EcsLauncher, EcsOptions};
 use ecs_scheduler_core::{LaunchDiagnosis as _, Launcher as _, TaskId, TaskPhase};
 use ecs_scheduler_fake_aws::{EventFeed, EventForm, Service};
 use jiff::SignedDuration;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::help::{Rig, aws, ids, work};
 
@@ -94,20 +94,58 @@ async fn missing_events_are_noticed_within_20_s_of_a_launch() {
 async fn doctor_reports_queue_without_events_or_with_others() {
     let rig = Rig::new().await;
     let launcher = listening(&rig, Some(EventForm::Transformed));
-    let problem = async || {
+    let look = async || {
         let seen = launcher.diagnose(&[]).await;
-        let look = seen.into_iter().find(|look| look.what.contains("task events")).expect("it was checked");
-        look.problem
+        seen.into_iter().find(|look| look.what.contains("task events")).expect("it was checked")
     };
-    let none = problem().await.expect("nothing may send");
+    let none = look().await.problem.expect("nothing may send");
     assert!(none.contains("policy"), "{none}");
     let url = rig.fake.call(Service::Sqs, "GetQueueUrl", &json!({"QueueName": "events"})).unwrap();
-    let statement = json!({"Effect": "Allow", "Principal": {"Service": "events.amazonaws.com"}, "Action": "sqs:SendMessage"});
-    let policy = json!({"Version": "2012-10-17", "Statement": [statement]}).to_string();
-    let call = json!({"QueueUrl": url["QueueUrl"], "Attributes": {"Policy": policy}});
-    rig.fake.call(Service::Sqs, "SetQueueAttributes", &call).unwrap();
-    assert_eq!(problem().await, None);
+    let set = |attributes: Value| {
+        let call = json!({"QueueUrl": url["QueueUrl"], "Attributes": attributes});
+        rig.fake.call(Service::Sqs, "SetQueueAttributes", &call).unwrap();
+    };
+    let policy = |action: &str, rule: &str| {
+        let statement = json!({
+            "Effect": "Allow", "Principal": {"Service": "events.amazonaws.com"}, "Action": action, "Resource": "*",
+            "Condition": {"ArnEquals": {"aws:SourceArn": rule}},
+        });
+        json!({"Policy": json!({"Version": "2012-10-17", "Statement": [statement]}).to_string()})
+    };
+    let rule = "arn:aws:events:eu-central-1:123456789012:rule/tasks";
+    for (action, source) in [("sqs:GetQueueUrl", rule), ("sqs:SendMessage", "arn:aws:s3:::bucket")] {
+        set(policy(action, source));
+        let problem = look().await.problem.expect("no rule may send");
+        assert!(problem.contains("allow sqs:SendMessage to events.amazonaws.com"), "{problem}");
+    }
+    set(policy("sqs:SendMessage", rule));
+    let allowed = look().await;
+    assert_eq!(allowed.problem, None);
+    let command =
+        "`aws events list-rule-names-by-target --target-arn arn:aws:sqs:eu-central-1:123456789012:events`";
+    for told in [rule, "cannot tell whether a rule sends them", command, "within 20 s"] {
+        assert!(allowed.what.contains(told), "{}", allowed.what);
+    }
+    set(json!({"KmsMasterKeyId": "alias/aws/sqs"}));
+    let encrypted = look().await.problem.expect("EventBridge has no access to this key");
+    assert!(encrypted.contains("alias/aws/sqs"), "{encrypted}");
     launcher.launch(&work("a", 1)).await.unwrap();
-    let others = problem().await.expect("the message is not understood");
+    let others = look().await.problem.expect("the message is not understood");
     assert!(others.contains("input transformer"), "{others}");
+}
+
+#[tokio::test]
+async fn doctor_receives_no_message_that_this_could_move_to_a_dead_letter_queue() {
+    let rig = Rig::new().await;
+    let launcher = listening(&rig, None);
+    let url = rig.fake.call(Service::Sqs, "GetQueueUrl", &json!({"QueueName": "events"})).unwrap();
+    for (receives, expected) in [(json!(1), 0), (json!("4"), 0), (json!(5), 1)] {
+        let dead = "arn:aws:sqs:eu-central-1:123456789012:dead";
+        let redrive = json!({"deadLetterTargetArn": dead, "maxReceiveCount": receives}).to_string();
+        let call = json!({"QueueUrl": url["QueueUrl"], "Attributes": {"RedrivePolicy": redrive}});
+        rig.fake.call(Service::Sqs, "SetQueueAttributes", &call).unwrap();
+        let before = rig.fake.calls(Service::Sqs, "ReceiveMessage").calls;
+        launcher.diagnose(&[]).await;
+        assert_eq!(rig.fake.calls(Service::Sqs, "ReceiveMessage").calls - before, expected, "{receives}");
+    }
 }
