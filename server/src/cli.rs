@@ -179,11 +179,13 @@ fn execute(command: Command, builder: ServerBuilder) -> Result<ExitCode, Command
         Command::Config { command: ConfigCommand::Check(args) } => return check(&builder, &args),
         Command::Doctor(args) => {
             let config = Config::resolve(&gather(&builder, &args.settings.0)?)?;
+            show_warnings()?;
             return block_on(doctor::run(&args, &builder, &config));
         }
         Command::Health => block_on(health::run(&gather(&builder, &Flags::new())?))?,
         Command::IamPolicy(args) => {
             let config = Config::resolve(&gather(&builder, &args.settings.0)?)?;
+            show_warnings()?;
             block_on(iam_policy::run(&args, &builder, &config))?
         }
         Command::Export(args) => {
@@ -213,6 +215,11 @@ fn execute(command: Command, builder: ServerBuilder) -> Result<ExitCode, Command
     };
     print(&text);
     Ok(ExitCode::SUCCESS)
+}
+
+/// Shows warnings while a command runs.
+fn show_warnings() -> Result<(), CommandError> {
+    telemetry::init_warnings().map_err(|error| CommandError::caused("could not start", error))
 }
 
 /// Makes the script that completes command lines in a shell.

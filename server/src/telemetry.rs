@@ -8,12 +8,14 @@ use std::io::IsTerminal as _;
 use std::path::Path;
 use std::sync::Mutex;
 
-use tracing::Level;
 use tracing::field::Field;
+use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::field::MakeExt as _;
 use tracing_subscriber::filter::{LevelFilter, Targets};
-use tracing_subscriber::fmt::format::Writer;
+use tracing_subscriber::fmt::FmtContext;
+use tracing_subscriber::fmt::format::{FormatEvent, FormatFields, Writer};
 use tracing_subscriber::layer::{Layer, SubscriberExt as _};
+use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{Registry, fmt};
 
@@ -57,6 +59,41 @@ pub fn init(config: &LogConfig) -> Result<(), LogError> {
     let layers: Vec<Box<dyn Layer<Registry> + Send + Sync>> = std::iter::once(console).chain(file).collect();
     let registry = tracing_subscriber::registry().with(layers.with_filter(targets(config.level)));
     registry.try_init().map_err(|_| LogError::Twice)
+}
+
+/// Starts to show the warnings of a command on standard error, each as a line `warning: …`.
+///
+/// # Errors
+///
+/// Fails when this process logs already.
+pub fn init_warnings() -> Result<(), LogError> {
+    let layer = fmt::layer()
+        .event_format(WarningFormat)
+        .fmt_fields(fmt::format::debug_fn(write_field).delimited(" "))
+        .with_writer(std::io::stderr);
+    let targets = Targets::new().with_target("ecs_scheduler", Level::WARN);
+    let registry = tracing_subscriber::registry().with(layer.with_filter(targets));
+    registry.try_init().map_err(|_| LogError::Twice)
+}
+
+/// The format of warnings of a command.
+struct WarningFormat;
+
+impl<S, N> FormatEvent<S, N> for WarningFormat
+where
+    S: Subscriber + for<'span> LookupSpan<'span>,
+    N: for<'writer> FormatFields<'writer> + 'static,
+{
+    fn format_event(
+        &self,
+        context: &FmtContext<'_, S, N>,
+        mut writer: Writer<'_>,
+        event: &Event<'_>,
+    ) -> std::fmt::Result {
+        writer.write_str("warning: ")?;
+        context.format_fields(writer.by_ref(), event)?;
+        writeln!(writer)
+    }
 }
 
 /// Makes the layer of the text log: a line for each event, with escaped text from outside.

@@ -93,6 +93,13 @@ async fn passed_roles(shared: &LauncherContext, task: &TaskSpec) -> Result<BTree
     let (task_role, execution_role) =
         known.as_ref().map_or((None, None), |known| (known.task_role.clone(), known.execution_role.clone()));
     let changed = options.overrides;
+    if known.is_none() && (changed.task_role_arn.is_none() || changed.execution_role_arn.is_none()) {
+        tracing::warn!(
+            "there is no task definition \"{}\", so the policy lacks iam:PassRole for its roles; register it, and print the \
+             policy again",
+            task.definition
+        );
+    }
     // A role of the definition is not passed if the job names another one.
     let roles = [changed.task_role_arn.or(task_role), changed.execution_role_arn.or(execution_role)];
     let arn = |role: String| {

@@ -350,6 +350,26 @@ fn a_setting_of_a_launcher_that_is_not_chosen_gives_a_warning() {
     assert!(err(&output).contains("ECSS_ECS_EVENTS_QUEUE has no effect"), "{}", err(&output));
 }
 
+#[test]
+fn doctor_beside_a_running_scheduler_says_at_once_what_it_waits_for() {
+    let demo = Demo::start();
+    let mut doctor = Command::new(env!("CARGO_BIN_EXE_ecs-scheduler"))
+        .arg("doctor")
+        .env_clear()
+        .envs([("ECSS_LAUNCHER", "local"), ("ECSS_STORE", "memory")])
+        .current_dir(demo.folder.path())
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(doctor.stderr.take().unwrap()).lines();
+    let first = lines.next().unwrap().unwrap();
+    assert!(first.starts_with("warning: data folder ") && first.contains("waiting up to 5 s"), "{first}");
+    doctor.kill().unwrap();
+    doctor.wait().unwrap();
+}
+
 // The available and missing settings depend on the build.
 #[cfg(feature = "aws")]
 #[test]

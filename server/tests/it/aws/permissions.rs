@@ -272,6 +272,31 @@ async fn every_field_that_names_a_resource_is_in_the_policy_and_no_field_is_forg
 }
 
 #[tokio::test]
+async fn a_policy_without_the_roles_of_an_unknown_definition_comes_with_a_warning() {
+    let cloud = Cloud::start(Kind::Fake).await;
+    let stage = Stage::set(&cloud, "roles").await;
+    let warning = async |changes: Value| {
+        let mut job = stage.job(&json!({"id": "late", "taskDefinition": "not-yet"}));
+        for (name, value) in changes.as_object().unwrap() {
+            job["launch"][name] = value.clone();
+        }
+        let file = stage.site.path("late").with_extension("json");
+        std::fs::write(&file, job.to_string()).unwrap();
+        let output = stage.command(&["iam-policy", file.to_str().unwrap()]).await;
+        assert!(output.status.success());
+        let policy: Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert!(policy["Statement"].is_array(), "{policy}");
+        String::from_utf8(output.stderr).unwrap()
+    };
+    let told = warning(json!({})).await;
+    let lines: Vec<&str> = told.lines().filter(|line| line.starts_with("warning: ")).collect();
+    assert!(lines.len() == 1 && lines[0].contains("task definition \"not-yet\""), "{told}");
+    assert!(lines[0].contains("iam:PassRole"), "{told}");
+    let roles = json!({"overrides": {"taskRoleArn": "work", "executionRoleArn": "pull"}});
+    assert!(!warning(roles).await.contains("not-yet"), "the job names both roles");
+}
+
+#[tokio::test]
 async fn the_region_of_the_command_line_is_enough_and_gives_every_arn_its_partition() {
     let cloud = Cloud::start(Kind::Fake).await;
     let mut stage = set(&cloud).await;
