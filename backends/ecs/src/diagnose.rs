@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use aws_sdk_ecs::operation::run_task::builders::RunTaskInputBuilder;
 use aws_sdk_ecs::types::{ContainerOverride, DesiredStatus, Tag, TaskOverride};
 use ecs_scheduler_backend_aws::{Fault, READ_CLUSTER, RUN_TASK};
 use ecs_scheduler_core::fault::chain;
@@ -10,7 +11,7 @@ use ecs_scheduler_core::{CheckResult, FaultKind, TaskId, TaskSpec};
 use crate::clients::RegionClients;
 use crate::context::LauncherContext;
 use crate::events_queue;
-use crate::options::LaunchOptions;
+use crate::options::capacity_place;
 use crate::request;
 use crate::{cluster_poller, describe};
 
@@ -53,7 +54,14 @@ pub(crate) async fn run_checks(shared: &LauncherContext, tasks: &[TaskSpec]) -> 
     }
     for (((region, cluster), definition, _), options) in definitions {
         if let Ok(at) = shared.clients.client_for(region.as_deref()).await {
-            seen.push(Box::pin(check_launch(shared, &at, &cluster, &definition, &options)).await);
+            for ((pointer, _), attempt) in options.capacities().zip(1..) {
+                let what = format!(
+                    "ecs:RunTask of {definition} on cluster \"{cluster}\"{}",
+                    capacity_place(&pointer)
+                );
+                let call = request::build_placement(&options, attempt, &cluster).task_definition(&definition);
+                seen.push(Box::pin(check_launch(shared, &at, &cluster, what, call)).await);
+            }
         }
     }
     if let Some(queue) = &shared.options.events_queue {
@@ -88,22 +96,20 @@ async fn check_launch(
     shared: &LauncherContext,
     at: &RegionClients,
     cluster: &str,
-    definition: &str,
-    options: &LaunchOptions,
+    what: String,
+    call: RunTaskInputBuilder,
 ) -> CheckResult {
-    let what = format!("ecs:RunTask of {definition} on cluster \"{cluster}\"");
     let impossible = TaskOverride::builder()
         .container_overrides(ContainerOverride::builder().name(NO_CONTAINER).build())
         .build();
     let call = async {
-        let call = request::build_placement(options, 1, cluster).task_definition(definition).count(1);
-        let call = call.started_by(shared.owner("doctor")).overrides(impossible);
+        let call = call.count(1).started_by(shared.owner("doctor")).overrides(impossible);
         let call = call.set_tags(
             shared.options.tags.then(|| vec![Tag::builder().key(request::JOB_TAG).value("doctor").build()]),
         );
         call.send_with(&at.launch_client)
             .await
-            .map_err(|error| Fault::from_sdk(error, format!("could not start {definition}")))
+            .map_err(|error| Fault::from_sdk(error, "could not start a task"))
     };
     match Box::pin(shared.clients.call_paced(at, RUN_TASK, call)).await {
         // Only an error about the container shows that ECS accepted everything else.

@@ -16,7 +16,7 @@ mod warnings;
 
 pub use container::{ContainerResources, EnvironmentFile, ResourceRequirement};
 pub(crate) use firing_variables::{FIRING_ID, FiringVariables, overrides_length};
-pub(crate) use refusals::is_cluster;
+pub(crate) use refusals::{capacity_place, is_cluster};
 
 /// Options of a launch on ECS: the `launch` object of a job. Absent options are left to ECS.
 ///

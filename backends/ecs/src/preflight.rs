@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use aws_sdk_ecs::types::DesiredStatus;
-use ecs_scheduler_backend_aws::Fault;
+use ecs_scheduler_backend_aws::{Fault, READ_CLUSTER};
 use ecs_scheduler_core::fault::chain;
 use ecs_scheduler_core::job::MAX_OVERRIDES;
 use ecs_scheduler_core::{FaultKind, Finding, LaunchError, Override, TaskSpec};
@@ -45,6 +45,49 @@ pub(crate) async fn check_task(
     match list_tasks(clients, at, cluster, None, DesiredStatus::Running, None).await {
         Ok(_) => {}
         Err(fault) => findings.push(finding_from_fault(fault, "/launch/cluster")?),
+    }
+    findings.extend(unknown_providers(clients, at, cluster, options).await?);
+    Ok(findings)
+}
+
+/// Finds capacity providers that the cluster does not have, also in fallbacks. Finds nothing if this scheduler may not read
+/// the cluster, because launches need no permission for that.
+async fn unknown_providers(
+    clients: &Clients,
+    at: &RegionClients,
+    cluster: &str,
+    options: &LaunchOptions,
+) -> Result<Vec<Finding>, LaunchError> {
+    if options.capacities().all(|(_, capacity)| capacity.capacity_provider_strategy.is_empty()) {
+        return Ok(Vec::new());
+    }
+    let call = async {
+        let call = at.client.describe_clusters().clusters(cluster).send();
+        call.await.map_err(|error| Fault::from_sdk(error, format!("could not read cluster \"{cluster}\"")))
+    };
+    let answer = match clients.call_paced(at, READ_CLUSTER, call).await {
+        Ok(answer) => answer,
+        Err(fault) if fault.kind() == FaultKind::Denied => return Ok(Vec::new()),
+        Err(fault) => return finding_from_fault(fault, "/launch/cluster").map(|finding| vec![finding]),
+    };
+    // A cluster that does not exist was found before.
+    let Some(known) = answer.clusters().first() else { return Ok(Vec::new()) };
+    let known = known.capacity_providers();
+    let mut findings = Vec::new();
+    for (pointer, capacity) in options.capacities() {
+        for (index, item) in capacity.capacity_provider_strategy.iter().enumerate() {
+            let name = item.capacity_provider.rsplit('/').next().unwrap_or_default();
+            if known.iter().any(|known| known == name) {
+                continue;
+            }
+            let others = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+            let message = format!(
+                "The cluster \"{cluster}\" has no capacity provider \"{name}\"; it has: {others}. Associate it with the cluster, \
+                 or name another."
+            );
+            let pointer = format!("/launch{pointer}/capacityProviderStrategy/{index}/capacityProvider");
+            findings.push(Finding::at(pointer, message));
+        }
     }
     Ok(findings)
 }

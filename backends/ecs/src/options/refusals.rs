@@ -150,7 +150,7 @@ fn capacity_options(options: &LaunchOptions, found: &mut Vec<ConfigError>) {
             None if !capacity.capacity_provider_strategy.is_empty() => "a capacity provider of the cluster",
             None => continue,
         };
-        let at = place(&pointer);
+        let at = capacity_place(&pointer);
         if capacity.fargate().is_some() {
             for (pointer, is_given) in [
                 ("/placementConstraints", !options.placement_constraints.is_empty()),
@@ -186,8 +186,8 @@ fn capacity_options(options: &LaunchOptions, found: &mut Vec<ConfigError>) {
     }
 }
 
-/// Names a capacity fallback in a message.
-fn place(pointer: &str) -> String {
+/// Names a capacity fallback in a message, after a blank; empty for the job's own capacity.
+pub(crate) fn capacity_place(pointer: &str) -> String {
     if pointer.is_empty() { String::new() } else { format!(" (launch{})", pointer.replace('/', ".")) }
 }
 
@@ -200,8 +200,10 @@ fn place(pointer: &str) -> String {
 fn network(options: &LaunchOptions, found: &mut Vec<ConfigError>) {
     let Some(network) = &options.network else {
         if let Some((pointer, _)) = options.capacities().find(|(_, capacity)| capacity.fargate().is_some()) {
-            let message =
-                format!("Tasks on Fargate{} need a network: give network with subnets.", place(&pointer));
+            let message = format!(
+                "Tasks on Fargate{} need a network: give network with subnets.",
+                capacity_place(&pointer)
+            );
             found.push(ConfigError::at("/network", message));
         }
         return;

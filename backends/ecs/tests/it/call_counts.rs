@@ -1,6 +1,8 @@
 //! The number of calls that counting and observing tasks takes.
 
-use ecs_scheduler_core::{Launcher as _, TaskId, TaskPhase, TaskValidation as _, fault::chain};
+use ecs_scheduler_core::{
+    LaunchDiagnosis as _, Launcher as _, TaskId, TaskPhase, TaskValidation as _, fault::chain,
+};
 use ecs_scheduler_fake_aws::{FaultRule, InjectedFault, Service};
 use futures::future::join_all;
 use serde_json::json;
@@ -105,6 +107,46 @@ async fn preflight_finds_missing_definition_and_cluster() {
     let found = launcher.preflight(&wrong).await.unwrap();
     let pointers: Vec<_> = found.iter().map(|finding| finding.pointer.as_str()).collect();
     assert_eq!(pointers, ["/taskDefinition", "/launch/cluster"]);
+}
+
+#[tokio::test]
+async fn unknown_capacity_providers_are_found_by_doctor_and_preflight_also_in_fallbacks() {
+    let rig = Rig::new().await;
+    let cluster = json!({"clusterName": "mixed", "capacityProviders": ["spot"]});
+    rig.fake.call(Service::Ecs, "CreateCluster", &cluster).unwrap();
+    let strategy = |name: &str| json!([{"capacityProvider": name, "weight": 1}]);
+    let fallbacks = json!([{"capacityProviderStrategy": strategy("spot")}, {"capacityProviderStrategy": strategy("nope")}]);
+    let late = task("work", json!({"cluster": "mixed", "launchType": "EC2", "capacityFallback": fallbacks}));
+    let early = task("work", json!({"cluster": "mixed", "capacityProviderStrategy": strategy("nope")}));
+    let launcher = rig.launcher();
+    for (task, place, pointer) in [
+        (
+            &late,
+            " (launch.capacityFallback.1)",
+            "/launch/capacityFallback/1/capacityProviderStrategy/0/capacityProvider",
+        ),
+        (&early, "", "/launch/capacityProviderStrategy/0/capacityProvider"),
+    ] {
+        let looks = launcher.diagnose(std::slice::from_ref(task)).await;
+        let failed: Vec<_> = looks.iter().filter(|look| look.problem.is_some()).collect();
+        let [look] = *failed else { panic!("{looks:?}") };
+        assert_eq!(look.what, format!("ecs:RunTask of work on cluster \"mixed\"{place}"));
+        assert!(look.problem.as_ref().unwrap().contains("nope"), "{look:?}");
+        let found = launcher.preflight(task).await.unwrap();
+        let [finding] = found.as_slice() else { panic!("{found:?}") };
+        assert_eq!(finding.pointer, pointer);
+        assert!(finding.message.contains("\"nope\"; it has: spot."), "{}", finding.message);
+    }
+    let asked = rig.calls("DescribeClusters");
+    assert_eq!(launcher.preflight(&task("work", json!({}))).await.unwrap(), []);
+    assert_eq!(rig.calls("DescribeClusters"), asked, "a job without a strategy needs no call");
+    rig.fake.configure(|settings| settings.permissions.denied = ["ecs:DescribeClusters".to_owned()].into());
+    assert_eq!(
+        launcher.preflight(&early).await.unwrap(),
+        [],
+        "launches need no permission to read the cluster"
+    );
+    assert_eq!(rig.fake.launches().len(), 0);
 }
 
 #[tokio::test]
