@@ -254,10 +254,10 @@ impl FiringDriver {
         if matches!(outcome, TickOutcome::Launched | TickOutcome::Partial) {
             engine.process.faults.record_decided(&firing.uid, true);
         } else if of_tick && matches!(outcome, TickOutcome::LaunchFailed | TickOutcome::Unknown) {
-            let (reason, since) = (firing.note.clone().unwrap_or_default(), engine.clock.now());
-            let failing = Failing { outcome, reason, since, ticks: 1 };
-            let is_last = engine.is_last_tick(firing).await;
-            let failed = FailedTicks::new(firing.job.clone(), failing, since, is_last);
+            let reason = firing.note.clone().unwrap_or_default();
+            let failing = Failing { outcome, reason, since: firing.nominal, ticks: 1 };
+            let (now, is_last) = (engine.clock.now(), engine.is_last_tick(firing).await);
+            let failed = FailedTicks::new(firing.job.clone(), failing, now, is_last);
             engine.process.faults.record_failed_ticks(engine.number, firing.uid, failed);
         }
     }

@@ -32,7 +32,7 @@ pub struct Failing {
     pub outcome: TickOutcome,
     /// The reason.
     pub reason: String,
-    /// When the first tick in a row ended like this.
+    /// The first tick in a row that ended like this.
     pub since: Timestamp,
     /// How many ticks in a row did, as far as this process has seen them or read them from the journal.
     pub ticks: u64,

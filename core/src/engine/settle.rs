@@ -15,7 +15,7 @@ use super::job_cache::CachedJob;
 use super::message::{DueJob, EvaluatedJob, FireError, FireOrder, JobProgress, ReportSender};
 use super::status::Counters;
 use super::tick_retry::Retrying;
-use crate::decide::{DecisionDraft, DecisionRecord, TickOutcome};
+use crate::decide::{DecisionDraft, DecisionRecord, TickOutcome, TickSpan};
 use crate::event::Event;
 use crate::firing::Firing;
 use crate::store::{FiringQuery, Settled, Settlement, StoreError};
@@ -29,8 +29,8 @@ struct PendingCommit {
     cached: Arc<CachedJob>,
     order: Option<FireOrder>,
     settled: Option<Timestamp>,
-    /// The outcome of each record, and its number of ticks.
-    outcomes: Vec<(TickOutcome, u64)>,
+    /// The outcome and the ticks of each record.
+    outcomes: Vec<(TickOutcome, TickSpan)>,
     /// The reason why the newest tick failed, if it did.
     failure: Option<String>,
     /// The records, when they have a subscriber or a caller.
@@ -58,7 +58,7 @@ impl PendingCommit {
         };
         if let Some(Settlement { records, firing, new_cursor, .. }) = &settlement {
             pending.settled = *new_cursor;
-            pending.outcomes = records.iter().map(|draft| (draft.outcome, draft.span.count)).collect();
+            pending.outcomes = records.iter().map(|draft| (draft.outcome, draft.span)).collect();
             pending.failure =
                 records.last().filter(|draft| is_unreadable(draft)).map(|draft| draft.explanation.clone());
             pending.records =
@@ -195,19 +195,20 @@ impl EngineInner {
     }
 
     /// Counts ticks whose outcome is final, and records whether the newest one failed.
-    fn record_outcomes(&self, due: &DueJob, outcomes: &[(TickOutcome, u64)], failure: Option<String>) {
-        for (outcome, ticks) in outcomes.iter().filter(|(outcome, _)| *outcome != TickOutcome::Pending) {
-            self.process.counters.count_ticks(*outcome, *ticks);
+    fn record_outcomes(&self, due: &DueJob, outcomes: &[(TickOutcome, TickSpan)], failure: Option<String>) {
+        for (outcome, span) in outcomes.iter().filter(|(outcome, _)| *outcome != TickOutcome::Pending) {
+            self.process.counters.count_ticks(*outcome, span.count);
         }
         let faults = &self.process.faults;
         match (outcomes.last(), failure) {
-            (Some((outcome, ticks @ 1..)), Some(reason)) => {
-                let now = self.clock.now();
-                let failing = Failing { outcome: *outcome, reason, since: now, ticks: *ticks };
-                let failed = FailedTicks::new(due.id.clone(), failing, now, false);
+            (Some((outcome, TickSpan { first, count: ticks @ 1.., .. })), Some(reason)) => {
+                let failing = Failing { outcome: *outcome, reason, since: *first, ticks: *ticks };
+                let failed = FailedTicks::new(due.id.clone(), failing, self.clock.now(), false);
                 faults.record_failed_ticks(self.number, due.uid, failed);
             }
-            (Some((outcome, 1..)), None) if outcome.is_decided() => faults.record_decided(&due.uid, false),
+            (Some((outcome, TickSpan { count: 1.., .. })), None) if outcome.is_decided() => {
+                faults.record_decided(&due.uid, false)
+            }
             _ => {}
         }
     }

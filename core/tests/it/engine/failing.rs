@@ -48,13 +48,21 @@ async fn denied_launch_shows_in_the_status_and_at_the_job_until_a_launch_succeed
 async fn after_a_restart_jobs_fail_as_before() {
     let flaky = Flaky::default();
     let stage = flaky.stage("2026-01-01T10:00:30Z");
-    let launches = stage.world.create("launches", &every_minute()).await.unwrap();
-    let reads = stage.world.create("reads", &triggered()).await.unwrap();
+    let delayed = |mut job: Value| {
+        job["jitter"] = "20s".into();
+        job
+    };
+    let launches = stage.world.create("launches", &delayed(every_minute())).await.unwrap();
+    let reads = stage.world.create("reads", &delayed(triggered())).await.unwrap();
     let recovers = stage.world.create("recovers", &triggered()).await.unwrap();
     let life = stage.world.boot(StoreFaults::default(), 0).await.unwrap();
     flaky.fails(FaultKind::Denied);
     deny(&stage, 2);
     stage.until("2026-01-01T10:02:30Z").await;
+    for job in [&launches, &reads] {
+        let since = life.engine.failing(&job.uid).unwrap().since.to_string();
+        assert_eq!(since, "2026-01-01T10:01:00Z", "the tick, not its evaluation some seconds later");
+    }
     let mut suspended = triggered();
     suspended["suspended"] = json!(true);
     stage.world.edit("recovers", &suspended).await.unwrap();
@@ -64,6 +72,7 @@ async fn after_a_restart_jobs_fail_as_before() {
     let failing = life.engine.failing(&launches.uid).unwrap();
     assert_eq!((failing.outcome, failing.ticks), (TickOutcome::LaunchFailed, 2));
     assert_eq!(failing.reason, "could not run task");
+    assert_eq!(failing.since.to_string(), "2026-01-01T10:01:00Z");
     let failing = life.engine.failing(&reads.uid).unwrap();
     assert_eq!((failing.outcome, failing.ticks), (TickOutcome::SourceError, 2));
     assert_eq!(failing.since.to_string(), "2026-01-01T10:01:00Z");
