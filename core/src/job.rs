@@ -6,8 +6,9 @@ mod schedule_view;
 mod warnings;
 
 pub use document::{
-    EARLIER_SCHEDULES, JobContext, MAX_DOCUMENT, MAX_OVERRIDES, Prepared, format_duration, parse_duration,
-    prepare_create, prepare_patch, prepare_update, replacement, strip_read_only,
+    DATETIME_FORMS, EARLIER_SCHEDULES, JobContext, MAX_DOCUMENT, MAX_OVERRIDES, NOT_A_DATETIME, Prepared,
+    format_duration, parse_duration, prepare_create, prepare_patch, prepare_update, replacement,
+    strip_read_only,
 };
 pub use field_error::{FieldError, messages};
 pub use schedule_view::{ScheduleView, ScheduleViewError};

@@ -34,6 +34,7 @@ use parking_lot::Mutex;
 use serde_json::{Map, Value};
 
 pub(super) use datetime::Moment;
+pub use datetime::{DATETIME_FORMS, NOT_A_DATETIME};
 pub use duration::{format_duration, parse_duration};
 pub use earlier::{EARLIER_SCHEDULES, replacement};
 pub(crate) use earlier::{Earlier, correction};

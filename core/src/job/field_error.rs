@@ -22,8 +22,9 @@ impl FieldError {
     /// Returns the message, followed by the hint.
     #[must_use]
     pub fn explained(&self) -> String {
-        let hint = self.hint.as_ref().map(|hint| format!("; {hint}"));
-        self.message.clone() + hint.as_deref().unwrap_or_default()
+        let Some(hint) = &self.hint else { return self.message.clone() };
+        let separator = if self.message.ends_with('.') { " " } else { "; " };
+        format!("{}{separator}{hint}", self.message)
     }
 }
 

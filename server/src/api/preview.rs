@@ -5,7 +5,7 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use ecs_scheduler_core::Timestamp;
-use ecs_scheduler_core::job::{JobContext, prepare_create};
+use ecs_scheduler_core::job::{DATETIME_FORMS, JobContext, NOT_A_DATETIME, prepare_create};
 use ecs_scheduler_core::schedule::{PLACEHOLDER_JOB, Schedule, Strictness};
 use serde_json::{Map, Value};
 
@@ -113,7 +113,7 @@ impl Preview {
 fn after(given: &mut Map<String, Value>, now: Timestamp) -> Result<Timestamp, Problem> {
     let Some(value) = given.remove("after") else { return Ok(now) };
     let moment = value.as_str().and_then(request::moment);
-    moment.ok_or_else(|| Problem::field("/after", "Not a valid datetime."))
+    moment.ok_or_else(|| Problem::field("/after", format!("{NOT_A_DATETIME} {DATETIME_FORMS}")))
 }
 
 fn count(given: &mut Map<String, Value>) -> Result<u64, Problem> {

@@ -63,13 +63,20 @@ impl Moment {
     }
 }
 
+/// The message about a text that is no timestamp, in the words of the Python version.
+pub const NOT_A_DATETIME: &str = "Not a valid datetime.";
+/// The forms of timestamps, for a sentence after [`NOT_A_DATETIME`].
+pub const DATETIME_FORMS: &str = "Write a date and a time, as in 2030-01-31T09:00:00Z or 2030-01-31T09:00:00+01:00, up to \
+                                  9999-12-30T22:00:00Z.";
+
 /// Reads a timestamp.
 pub(super) fn moment(value: &Value, path: &FieldPath<'_>) -> Result<Moment, FieldError> {
     if value.is_null() {
         return Err(path.error(NULL));
     }
     let text = string(value, path).ok();
-    text.and_then(Moment::parse).ok_or_else(|| path.error("Not a valid datetime."))
+    text.and_then(Moment::parse)
+        .ok_or_else(|| FieldError { hint: Some(DATETIME_FORMS.to_owned()), ..path.error(NOT_A_DATETIME) })
 }
 
 struct Scan<'a>(&'a str);

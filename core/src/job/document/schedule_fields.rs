@@ -108,6 +108,11 @@ pub(super) fn suspension(reader: &mut Reader<'_>) -> Option<Suspension> {
         reader.rewrite("suspended", |value| *value = suspended.into());
     }
     if suspended != Some(true) {
+        let is_valid = suspended.is_some() || reader.get("suspended").is_none();
+        if is_valid && reader.is_strict(NAME) && reader.get(NAME).is_some_and(|value| !value.is_null()) {
+            let message = "Needs \"suspended\": true. Without it, the job fires.";
+            reader.errors.push(FieldPath::field(NAME).error(message));
+        }
         reader.drop_field(NAME);
         return None;
     }

@@ -7,6 +7,7 @@ use std::str::FromStr;
 
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
+use ecs_scheduler_core::job::{DATETIME_FORMS, NOT_A_DATETIME};
 use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::tz::Offset;
@@ -83,7 +84,7 @@ impl Query {
     pub(in crate::api) fn moment(&mut self, name: &str) -> Option<Timestamp> {
         let moment = moment(self.text(name)?);
         if moment.is_none() {
-            self.refuse(name, "Not a valid datetime.");
+            self.refuse(name, format!("{NOT_A_DATETIME} {DATETIME_FORMS}"));
         }
         moment
     }

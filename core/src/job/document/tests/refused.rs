@@ -35,6 +35,46 @@ fn missing_fields_are_named() {
 }
 
 #[test]
+fn details_of_a_suspension_without_the_suspension_are_refused() {
+    let needs = json!({"suspension": ["Needs \"suspended\": true. Without it, the job fires."]});
+    let details = json!({"reason": "holidays", "until": "2030-01-31T09:00:00Z"});
+    assert_refused(&[
+        (plus(json!({"suspension": details})), needs.clone()),
+        (plus(json!({"suspended": false, "suspension": details})), needs.clone()),
+        (
+            plus(json!({"suspended": "maybe", "suspension": details})),
+            json!({"suspended": ["Not a valid boolean."]}),
+        ),
+    ]);
+    let suspended = plus(json!({"suspended": true, "suspension": details}));
+    let errors =
+        update(&suspended, json!({"suspended": false, "suspension": {"reason": "later"}})).unwrap_err();
+    assert_eq!(messages(&errors), needs, "an edit");
+    let resumed = update(&suspended, json!({"suspended": false})).unwrap();
+    assert!(resumed.document.get("suspension").is_none(), "the stored details end with the suspension");
+    assert!(load(plus(json!({"suspension": details}))).unwrap().suspension.is_none(), "stored before");
+}
+
+#[test]
+fn text_that_is_no_datetime_gives_the_valid_forms() {
+    for text in ["2030-01-01", "2030-01-01T09:00:00[Europe/Berlin]", "9999-12-31T23:59:59Z", "tomorrow"] {
+        let until = json!({"suspended": true, "suspension": {"until": text}});
+        for (field, body) in
+            [("/scheduleStart", json!({"scheduleStart": text})), ("/suspension/until", until)]
+        {
+            let errors = create(plus(body)).unwrap_err();
+            assert_eq!(errors[0].pointer, field);
+            let explained = errors[0].explained();
+            assert!(explained.starts_with("Not a valid datetime. Write "), "{explained}");
+            for form in ["2030-01-31T09:00:00Z", "2030-01-31T09:00:00+01:00"] {
+                assert!(explained.contains(form), "{explained}");
+                assert!(create(plus(json!({"scheduleStart": form}))).is_ok(), "{form}");
+            }
+        }
+    }
+}
+
+#[test]
 fn invalid_names_are_rejected_once_at_their_field() {
     let all_wrong = [json!("a b"), json!("a:b"), json!(""), json!("a/b"), json!("foo\n"), json!("\u{212a}")];
     for wrong in all_wrong {
