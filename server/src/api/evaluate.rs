@@ -69,7 +69,7 @@ pub(super) async fn given_job(
     body: Body,
 ) -> Result<Response, Problem> {
     let body = JsonBody::read(&app.parsers, &headers, body).await?;
-    let state = App::clone(&app);
+    let (state, _kept) = (App::clone(&app), body.keep().await);
     let reading = body.parse(move |mut body| {
         ensure_known(&body, &["job", "given"])?;
         let given = read_given(&mut body)?;

@@ -6,7 +6,7 @@ use ecs_scheduler_core::job::{FieldError, Job, messages};
 use ecs_scheduler_core::{EvalContext, FaultKind, Tick, fault};
 
 use super::problem::{Problem, ProblemType, WrongField};
-use super::request::Query;
+use super::request::{JsonBody, KeptBody, Query};
 use super::state::App;
 
 /// The time limit of the checks, shorter than that of a request.
@@ -37,6 +37,14 @@ impl ValidationLevel {
             }
         };
         query.finish().map(|_| how)
+    }
+
+    /// Waits until the job in a body may be kept during the checks; a level without checks needs no permission.
+    pub(super) async fn keep(self, body: &JsonBody) -> Option<KeptBody> {
+        match self {
+            Self::Document => None,
+            Self::Resources => Some(body.keep().await),
+        }
     }
 
     /// Runs the checks of this level.

@@ -5,7 +5,7 @@ mod json_body;
 mod query;
 
 pub(super) use body::{BufferedBody, MAX_BODY, read};
-pub(super) use json_body::{JsonBody, Parsers, ensure_json, ensure_known, member};
+pub(super) use json_body::{JsonBody, KeptBody, Parsers, ensure_json, ensure_known, member};
 pub(super) use query::{Query, ValidQuery, moment};
 
 use std::convert::Infallible;

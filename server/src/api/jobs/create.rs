@@ -52,6 +52,7 @@ async fn store(
     uid: JobUid,
     validate: ValidationLevel,
 ) -> Result<Response, Problem> {
+    let kept = validate.keep(body).await;
     let (now, state) = (app.clock.now(), App::clone(app));
     let (job, document, warnings) = body
         .parse(move |document| {
@@ -63,7 +64,7 @@ async fn store(
         .await?;
     validate.check(app, &job).await?;
     let new = NewJob { id: job.id.clone(), uid, document, at: now };
-    drop(job);
+    drop((job, kept));
     let stored = match app.store.create(new).await {
         // An earlier request with the same idempotency key created it, and its answer was lost.
         Err(StoreError::Exists(id)) => {

@@ -97,7 +97,7 @@ async fn apply(
     let job = app.job(name).await?;
     let change = JsonBody::read(&app.parsers, headers, body).await?;
     if validate == ValidationLevel::Resources {
-        let state = App::clone(app);
+        let (state, _kept) = (App::clone(app), change.keep().await);
         let changing = change.parse(move |change| {
             let (cx, now) = (state.context(Strictness::Strict), state.clock.now());
             let prepared = prepare(&job.id, &document(&job), change.into(), &cx, now);

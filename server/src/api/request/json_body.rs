@@ -6,7 +6,7 @@ use axum::body::{Body, Bytes};
 use axum::http::{HeaderMap, header};
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::spawn_blocking;
 
 use super::body::{STEP, read};
@@ -20,14 +20,27 @@ const MAX_SMALL: usize = STEP;
 /// How many larger bodies are parsed at the same time, each into some MiB. Further ones wait as text.
 const MAX_PARSING: usize = 4;
 
-/// Limits how many large bodies are parsed at the same time.
+/// How many larger bodies are kept in parsed form at the same time while something is waited for. Further ones wait as text.
+const MAX_KEPT: usize = 32;
+
+/// Limits how many large bodies are parsed at the same time, and how many parsed ones are kept.
 #[derive(Debug, Clone)]
-pub(in crate::api) struct Parsers(Arc<Semaphore>);
+pub(in crate::api) struct Parsers {
+    parsing: Arc<Semaphore>,
+    kept: Arc<Semaphore>,
+}
 
 impl Default for Parsers {
     fn default() -> Self {
-        Self(Arc::new(Semaphore::new(MAX_PARSING)))
+        let [parsing, kept] = [MAX_PARSING, MAX_KEPT].map(|permits| Arc::new(Semaphore::new(permits)));
+        Self { parsing, kept }
     }
+}
+
+/// The permission to keep one parsed body while something is waited for; a small body needs none.
+#[derive(Debug)]
+pub(in crate::api) struct KeptBody {
+    _permit: Option<OwnedSemaphorePermit>,
 }
 
 /// A JSON object in a body. It is kept as text, and parsed where it is needed and nothing is waited for: parsed, it takes up to
@@ -85,7 +98,7 @@ impl JsonBody {
         if self.text.len() <= MAX_SMALL {
             return parse(&self.text).and_then(work);
         }
-        let permit = Arc::clone(&self.parsers.0).acquire_owned().await.expect("it is never closed");
+        let permit = permit(&self.parsers.parsing).await;
         let (text, span) = (self.text.clone(), tracing::Span::current());
         let parsing = spawn_blocking(move || {
             let result = span.in_scope(|| parse(&text).and_then(work));
@@ -94,6 +107,17 @@ impl JsonBody {
         });
         parsing.await.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))
     }
+
+    /// Waits until this body may be kept in parsed form. Ask before [`JsonBody::parse`] if its result is as large as the body and
+    /// something is waited for afterwards, and hold the permission as long as the result.
+    pub(in crate::api) async fn keep(&self) -> KeptBody {
+        let is_small = self.text.len() <= MAX_SMALL;
+        KeptBody { _permit: if is_small { None } else { Some(permit(&self.parsers.kept).await) } }
+    }
+}
+
+async fn permit(semaphore: &Arc<Semaphore>) -> OwnedSemaphorePermit {
+    Arc::clone(semaphore).acquire_owned().await.expect("it is never closed")
 }
 
 /// Checks the media type of a body: `application/json` or `application/*+json` in any case, without encoding, in UTF-8.

@@ -1,3 +1,7 @@
+use axum::body::Body;
+use axum::http::header::CONTENT_TYPE;
+use axum::http::{HeaderMap, HeaderValue};
+use futures::FutureExt as _;
 use jiff::Timestamp;
 
 use super::*;
@@ -65,4 +69,25 @@ fn names_are_decoded_and_invalid_utf_8_matches_nothing() {
 fn the_next_page_keeps_the_filters() {
     let given = Query::parse("outcome=idle&limit=5&after=9&x=1").finish().unwrap();
     assert_eq!(given.next_link("/decisions", "4"), "/decisions?outcome=idle&limit=5&after=4");
+}
+
+#[tokio::test]
+async fn larger_bodies_that_are_kept_in_parsed_form_are_bounded() {
+    let parsers = Parsers::default();
+    let headers = HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static("application/json"))]);
+    let body = async |length: usize| {
+        let text = serde_json::json!({"description": "x".repeat(length)}).to_string();
+        JsonBody::read(&parsers, &headers, Body::from(text)).await.ok().unwrap()
+    };
+    let (large, small) = (body(10_000).await, body(1_000).await);
+    let mut kept: Vec<KeptBody> = Vec::new();
+    while let Some(one) = large.keep().now_or_never() {
+        kept.push(one);
+        assert!(kept.len() <= 32);
+    }
+    assert_eq!(kept.len(), 32);
+    assert!(small.keep().now_or_never().is_some(), "a small one needs no permission");
+    assert!(large.parse(|_| Ok(())).await.is_ok(), "others are parsed");
+    kept.pop();
+    assert!(large.keep().now_or_never().is_some());
 }
