@@ -1,6 +1,7 @@
 //! Backups: a copy of the file made while a scheduler writes to it, its verification, and its restore.
 
 use std::fs::{self, File, OpenOptions};
+use std::io::ErrorKind;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::time::Duration;
@@ -46,8 +47,8 @@ pub struct BackupContents {
 pub fn backup(source: &Path, into: &Path, progress: &dyn Fn(u64, u64)) -> Result<BackupContents, StoreError> {
     let read_failed = |error| store_error("back up", source, error);
     let write_failed = |error| store_error("write a backup to", into, error);
-    if !source.exists() {
-        let message = format!("could not back up the store {source:?}: there is no such file");
+    if let Some(reason) = not_a_file(source) {
+        let message = format!("could not back up the store {source:?}: {reason}");
         return Err(StoreError::fault(FaultKind::Config, message));
     }
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
@@ -92,8 +93,8 @@ pub fn verify(path: &Path) -> Result<BackupContents, StoreError> {
     let invalid = |reason: &str| {
         StoreError::fault(FaultKind::Config, format!("could not use {path:?} as a backup: {reason}"))
     };
-    if !path.is_file() {
-        return Err(invalid("there is no such file"));
+    if let Some(reason) = not_a_file(path) {
+        return Err(invalid(&reason));
     }
     let log = sibling(path, "-wal");
     if log.metadata().is_ok_and(|log| log.len() > 0) {
@@ -162,6 +163,17 @@ pub fn restore(backup: &Path, target: &Path, aside: Option<&Path>) -> Result<Bac
         .and_then(|()| sync_folder(target))
         .map_err(|error| write_error(target, error))?;
     Ok(contents)
+}
+
+/// Returns the reason why there is no file at a path, if there is none.
+fn not_a_file(path: &Path) -> Option<String> {
+    match path.metadata() {
+        Ok(found) if found.is_file() => None,
+        Ok(found) if found.is_dir() => Some("it is a folder".to_owned()),
+        Ok(_) => Some("it is not a file, but a device, a pipe or a socket".to_owned()),
+        Err(error) if error.kind() == ErrorKind::NotFound => Some("there is no such file".to_owned()),
+        Err(error) => Some(error.to_string()),
+    }
 }
 
 /// Copies a file, for the scheduler's user alone; replaces the copy of an interrupted attempt.

@@ -60,6 +60,10 @@ pub struct RestoreArgs {
 /// Fails if the store is not a SQLite file or cannot be read, if the target exists or cannot be written, and if the
 /// copy is invalid.
 pub(crate) async fn run(args: BackupArgs, values: &Values) -> Result<String, CommandError> {
+    if args.file.as_os_str() == "-" {
+        let remedy = "name a file, or print a dump with `ecs-scheduler export`";
+        return Err(CommandError::failed(format!("could not back up to standard output; {remedy}")));
+    }
     let source = file_of(args.from.as_ref(), values)?;
     let target = args.file.clone();
     let of = source.clone();

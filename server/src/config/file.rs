@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use serde_json::Value;
+use serde_saphyr::UserMessageFormatter;
 
 use super::nearest::nearest;
 use super::setting::{CONFIG_FILE, ListedSetting, Setting};
@@ -29,8 +30,15 @@ fn parse(text: &str, settings: &[ListedSetting]) -> Result<Vec<(Setting, String)
     if text.trim().is_empty() {
         return Ok(Vec::new());
     }
-    let document: Value =
-        serde_saphyr::from_str(text).map_err(|error| vec![format!("not valid YAML: {error}")])?;
+    // A name such as `007` is no number.
+    let options = serde_saphyr::options! {
+        leading_zero_numbers_as_strings: true,
+        underscored_numbers_as_strings: true,
+    };
+    let not_yaml = |error: serde_saphyr::Error| {
+        vec![format!("not valid YAML: {}", error.render_with_formatter(&UserMessageFormatter))]
+    };
+    let document: Value = serde_saphyr::from_str_with_options(text, options).map_err(not_yaml)?;
     let mut reader = FileReader { settings, entries: Vec::new(), problems: Vec::new() };
     match document {
         Value::Null => {}
@@ -88,6 +96,10 @@ fn plain(setting: &Setting, value: Value) -> Result<String, String> {
         // YAML 1.1 reads a bare `off` as false; no setting is a boolean.
         Value::Bool(false) => Ok("off".to_owned()),
         Value::Bool(true) => Ok("on".to_owned()),
+        // YAML drops zeros and turns exponents into digits; no setting is a fraction.
+        Value::Number(number) if number.is_f64() => {
+            Err(format!("\"{}\" is read as the number {number}; write its value in quotes", setting.key))
+        }
         Value::Number(number) => Ok(number.to_string()),
         Value::Array(items) => {
             let items: Result<Vec<String>, String> =

@@ -4,6 +4,9 @@ use ecs_scheduler_core::JobId;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+/// The beginning of the name of a file that cannot be read.
+const FILE: &str = "file ";
+
 /// The result of converting one object.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct Converted {
@@ -21,7 +24,13 @@ impl Converted {
     pub fn unreadable(file: impl std::fmt::Display, why: impl Into<String>) -> Self {
         let mut remarks = Remarks::default();
         remarks.refuse("", why);
-        Self::new(format!("file {file}"), JobDraft::default(), remarks)
+        Self::new(format!("{FILE}{file}"), JobDraft::default(), remarks)
+    }
+
+    /// Tells whether this is about a file that cannot be read, or only in part.
+    #[must_use]
+    pub fn is_unreadable(&self) -> bool {
+        self.source.starts_with(FILE)
     }
 
     /// Makes the result from a draft. There is no job if a remark refuses it, because half of an object may mean the opposite.

@@ -25,6 +25,7 @@ mod triggers;
 mod window;
 
 use serde_json::Value;
+use serde_saphyr::UserMessageFormatter;
 
 pub use context::ConversionContext;
 
@@ -44,7 +45,7 @@ const NEVER_STOPPED: &str = "an edit never stops running tasks";
 pub fn convert(file: &str, text: &str, context: &ConversionContext) -> Vec<Converted> {
     let documents: Vec<Value> = match serde_saphyr::from_multiple(text) {
         Ok(documents) => documents,
-        Err(error) => return vec![Converted::unreadable(file, not_yaml(text, &error.to_string()))],
+        Err(error) => return vec![Converted::unreadable(file, not_yaml(text, &error))],
     };
     // `kubectl get -o yaml` prints a list.
     let objects = documents.into_iter().flat_map(|mut document| {
@@ -59,13 +60,11 @@ pub fn convert(file: &str, text: &str, context: &ConversionContext) -> Vec<Conve
     objects.map(|object| object_to_job(object, context)).collect()
 }
 
-fn not_yaml(text: &str, error: &str) -> String {
+fn not_yaml(text: &str, error: &serde_saphyr::Error) -> String {
     if text.contains("{{") {
         return "a template that is not rendered: import the output of `helm template`".to_owned();
     }
-    // The rest is advice to callers of the parser.
-    let error = error.split(", set DuplicateKeyPolicy").next().unwrap_or(error);
-    format!("not YAML: {error}")
+    format!("not YAML: {}", error.render_with_formatter(&UserMessageFormatter))
 }
 
 fn object_to_job(object: Value, context: &ConversionContext) -> Converted {

@@ -456,6 +456,24 @@ fn a_line_with_a_question_mark_gives_the_remedy_for_the_line_as_written() {
 }
 
 #[test]
+fn a_backup_has_a_file_and_a_restore_says_what_it_found_in_place_of_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = program(folder.path(), &["backup", "-", "--from", "sqlite:none.db"], &[]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(err(&output).contains("standard output; name a file"), "{}", err(&output));
+    for (backup, why) in [
+        ("/dev/null", "it is not a file"),
+        ("/tmp", "it is a folder"),
+        ("nowhere.db", "there is no such file"),
+    ] {
+        let output = program(folder.path(), &["restore", backup, "--to", "sqlite:new.db"], &[]);
+        assert_eq!(output.status.code(), Some(1));
+        assert!(err(&output).contains(why), "{backup}: {}", err(&output));
+    }
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+}
+
+#[test]
 fn import_lists_unreadable_files_and_prints_json_also_without_jobs() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("chart.yaml"), "kind: {{ .Values.kind }}").unwrap();
@@ -469,6 +487,11 @@ fn import_lists_unreadable_files_and_prints_json_also_without_jobs() {
     assert_eq!(sources, ["file missing.yaml", "file chart.yaml", "ScaledObject web"]);
     let said = &answer["objects"][1]["remarks"][0]["text"];
     assert!(said.as_str().unwrap().contains("helm template"), "{answer:#}");
+    let warnings = err(&output);
+    for file in ["missing.yaml: No such file", "chart.yaml: a template"] {
+        assert!(warnings.contains(&format!("warning: file {file}")), "{warnings}");
+    }
+    assert!(!warnings.contains("warning: ScaledObject"), "that is in the answer: {warnings}");
 }
 
 #[test]

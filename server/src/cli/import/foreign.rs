@@ -66,6 +66,9 @@ pub(crate) async fn run(
     let checks =
         Checks { registry: &registry, max_tasks, launcher: launcher.as_deref(), now: builder.clock().now() };
     check(&mut converted, &checks);
+    if args.json {
+        print_error(&unreadable(&converted));
+    }
     if converted.iter().all(|one| one.job.is_none()) {
         if args.json {
             print(&json_text(&json!({ "objects": converted })));
@@ -133,6 +136,15 @@ fn convert(
 fn named_job(one: &Converted) -> Option<(String, Value)> {
     let job = one.job.clone()?;
     Some((one.source.clone(), job))
+}
+
+/// Returns a warning for each file that cannot be read, or only in part.
+fn unreadable(converted: &[Converted]) -> String {
+    let warning = |one: &Converted| {
+        let reasons: Vec<&str> = one.remarks.iter().map(|remark| remark.text.as_str()).collect();
+        format!("warning: {}: {}\n", one.source, reasons.join("; "))
+    };
+    converted.iter().filter(|one| one.is_unreadable()).map(warning).collect()
 }
 
 fn remarks(converted: &[Converted]) -> String {

@@ -60,3 +60,30 @@ fn a_file_that_is_no_mapping_is_refused() {
     assert_eq!(parse("name: {a: 1}\n").unwrap_err(), ["\"name\" must be a plain value"]);
     assert!(parse("a: [\n").unwrap_err()[0].starts_with("not valid YAML: "));
 }
+
+#[test]
+fn value_that_looks_like_a_number_keeps_its_digits_or_is_refused() {
+    let bucket = |value: &str| parse(&format!("local:\n  taskDefinitions: {value}\n"));
+    for kept in ["007", "1_000", "12", "-3"] {
+        let entries = bucket(kept).unwrap();
+        assert_eq!(entries[0].1, kept);
+    }
+    for lossy in ["1.50", "1e3", "7.0"] {
+        let problems = bucket(lossy).unwrap_err();
+        assert!(
+            problems[0].contains("local.taskDefinitions") && problems[0].contains("quotes"),
+            "{problems:?}"
+        );
+        assert_eq!(bucket(&format!("\"{lossy}\"")).unwrap()[0].1, lossy);
+    }
+}
+
+#[test]
+fn message_of_the_yaml_parser_has_no_advice_for_programs() {
+    for text in ["name: a\nname: b\n", "name: a\n---\nname: b\n"] {
+        let problems = parse(text).unwrap_err();
+        for advice in ["Options", "Policy", "from_", "Option<"] {
+            assert!(!problems[0].contains(advice), "{problems:?}");
+        }
+    }
+}
