@@ -12,6 +12,7 @@ use serde_json::{Map, Value};
 pub use crate::config_error::ConfigError;
 use crate::scaling::Scaling;
 use crate::schedule::Schedule;
+use crate::text::describe_types;
 use crate::trigger::Trigger;
 
 #[cfg(test)]
@@ -39,7 +40,7 @@ pub fn read_config<T: DeserializeOwned>(config: Map<String, Value>) -> Result<T,
                 Segment::Unknown => {}
             }
         }
-        ConfigError::at(pointer, error.into_inner().to_string())
+        ConfigError::at(pointer, describe_types(&error.into_inner().to_string()))
     })
 }
 

@@ -1,4 +1,5 @@
-//! Detection of characters that change how the surrounding text is displayed, and bounded lines of text from outside.
+//! Detection of characters that change how the surrounding text is displayed, bounded lines of text from outside, and plain
+//! words for types.
 
 /// Tells whether a character is invisible and changes how other text is displayed: control characters except line feed and
 /// tab, marks of direction, line and paragraph separators, and noncharacters.
@@ -68,6 +69,46 @@ pub fn make_line(text: &mut String) {
     *text = line;
 }
 
+/// The types of Rust that errors of serde name, in plain words.
+const TYPES: [(&str, &str); 13] = [
+    ("a nonzero u16", "a whole number from 1 to 65,535"),
+    ("a nonzero u32", "a whole number from 1 to 4,294,967,295"),
+    ("a nonzero u64", "a whole number, 1 or more"),
+    ("u8", "a whole number from 0 to 255"),
+    ("u16", "a whole number from 0 to 65,535"),
+    ("u32", "a whole number from 0 to 4,294,967,295"),
+    ("u64", "a whole number, 0 or more"),
+    ("usize", "a whole number, 0 or more"),
+    ("i32", "a whole number from -2,147,483,648 to 2,147,483,647"),
+    ("i64", "a whole number"),
+    ("f64", "a number"),
+    ("a sequence", "a list"),
+    ("a map", "an object"),
+];
+
+/// Replaces the name of a Rust type at the end of an error of serde by plain words and bounds.
+///
+/// # Example
+///
+/// ```
+/// use ecs_scheduler_core::text::describe_types;
+/// let error = serde_json::from_str::<std::num::NonZeroU32>("0").unwrap_err();
+/// let expected = "invalid value: integer `0`, expected a whole number from 1 to 4,294,967,295 at line 1 column 1";
+/// assert_eq!(describe_types(&error.to_string()), expected);
+/// ```
+#[must_use]
+pub fn describe_types(error: &str) -> String {
+    const EXPECTED: &str = ", expected ";
+    let Some((before, expected)) = error.rsplit_once(EXPECTED) else { return error.to_owned() };
+    let (name, place) = expected.split_at(expected.find(" at line ").unwrap_or(expected.len()));
+    let words = match TYPES.iter().find(|(known, _)| *known == name) {
+        Some((_, words)) => words,
+        None if name.starts_with("struct ") => "an object",
+        None => return error.to_owned(),
+    };
+    format!("{before}{EXPECTED}{words}{place}")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -77,6 +118,28 @@ mod tests {
         let mut text = text.to_owned();
         make_line(&mut text);
         text
+    }
+
+    #[test]
+    fn types_at_the_end_of_an_error_are_described_and_other_texts_stay() {
+        for (error, described) in [
+            (
+                "invalid type: string \"x\", expected u32",
+                "invalid type: string \"x\", expected a whole number from 0 to 4,294,967,295",
+            ),
+            (
+                "invalid type: map, expected a sequence at line 3 column 9",
+                "invalid type: map, expected a list at line 3 column 9",
+            ),
+            (
+                "invalid type: integer `1`, expected struct Given",
+                "invalid type: integer `1`, expected an object",
+            ),
+            ("unknown field `x`, expected one of `a`, `b`", "unknown field `x`, expected one of `a`, `b`"),
+            ("missing field `u32`", "missing field `u32`"),
+        ] {
+            assert_eq!(describe_types(error), described);
+        }
     }
 
     #[test]

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use ecs_scheduler_core::text::describe_types;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -209,7 +210,10 @@ pub fn parse(file: &Path, text: &str) -> Result<Definition, DefinitionProblem> {
     };
     let wire: WireDefinition = wire.map_err(|error| {
         let path = error.path().to_string();
-        problem(if path == "." { String::new() } else { path }, error.into_inner().to_string())
+        problem(
+            if path == "." { String::new() } else { path },
+            describe_types(&error.into_inner().to_string()),
+        )
     })?;
     check_name(&wire.family).map_err(|message| problem(format!("{prefix}family"), message))?;
     let revision = wire.revision.unwrap_or(1);

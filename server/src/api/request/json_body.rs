@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use axum::body::{Body, Bytes};
 use axum::http::{HeaderMap, header};
+use ecs_scheduler_core::read_config;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -189,14 +190,9 @@ pub(in crate::api) fn ensure_known(object: &Map<String, Value>, known: &[&str]) 
 ///
 /// 400 with the place of the first wrong member.
 pub(in crate::api) fn member<T: DeserializeOwned>(pointer: &str, value: Value) -> Result<T, Problem> {
-    if !value.is_object() {
-        return Err(Problem::field(pointer, "Invalid input type."));
-    }
-    serde_path_to_error::deserialize(value).map_err(|error| {
-        let path = error.path().to_string();
-        let path = if path == "." { String::new() } else { format!("/{}", path.replace('.', "/")) };
-        let text = error.into_inner().to_string();
-        Problem::field(&format!("{pointer}{path}"), format!("Not valid: {text}."))
+    let Value::Object(members) = value else { return Err(Problem::field(pointer, "Invalid input type.")) };
+    read_config(members).map_err(|error| {
+        Problem::field(&format!("{pointer}{}", error.pointer), format!("Not valid: {}.", error.message))
     })
 }
 

@@ -91,3 +91,33 @@ async fn larger_bodies_that_are_kept_in_parsed_form_are_bounded() {
     kept.pop();
     assert!(large.keep().now_or_never().is_some());
 }
+
+#[test]
+fn wrong_member_is_described_without_types_of_the_program() {
+    #[derive(Debug, serde::Deserialize)]
+    struct Given {
+        #[expect(dead_code, reason = "only its type is checked")]
+        demand: Option<u32>,
+        #[expect(dead_code, reason = "only its type is checked")]
+        tasks: Option<std::num::NonZeroU32>,
+    }
+    for (value, pointer, message) in [
+        (
+            serde_json::json!({"demand": -1}),
+            "/given/demand",
+            "Not valid: invalid value: integer `-1`, expected a whole number from 0 to 4,294,967,295.",
+        ),
+        (
+            serde_json::json!({"tasks": 0}),
+            "/given/tasks",
+            "Not valid: invalid value: integer `0`, expected a whole number from 1 to 4,294,967,295.",
+        ),
+        (serde_json::json!([]), "/given", "Invalid input type."),
+    ] {
+        let problem = member::<Given>("/given", value).unwrap_err().document();
+        assert_eq!(
+            (problem.errors[0].pointer.as_str(), problem.errors[0].message.as_str()),
+            (pointer, message)
+        );
+    }
+}
