@@ -31,7 +31,7 @@ use std::collections::BTreeMap;
 use ecs_scheduler_core::Timestamp;
 use serde_json::{Value, json};
 
-use super::converted::{Converted, JobDraft, Remarks, job_id};
+use super::converted::{Converted, JobDraft, Remark, Remarks, job_id};
 use super::fields::{Fields, UNKNOWN_FIELD};
 use crate::json::parse_many;
 
@@ -75,6 +75,8 @@ struct ParsedFiles {
     /// Schedules that were listed without their targets.
     listed: Vec<Value>,
     rules: BTreeMap<String, Value>,
+    /// Remarks about rules that two documents describe differently, by the name of the rule.
+    repeated: BTreeMap<String, Vec<Remark>>,
     /// Targets by the name of their file.
     targets: Vec<(String, Vec<Value>)>,
     others: Vec<Converted>,
@@ -119,16 +121,19 @@ impl ParsedFiles {
         if let Some(Value::Array(targets)) = rule.get_mut("Targets").map(Value::take) {
             self.targets.push((name.clone(), targets));
         }
-        let arn = rule["Arn"].clone();
-        let other = self.rules.insert(name.clone(), rule);
-        if other.is_some_and(|other| other["Arn"] != arn) {
-            let text = "two event buses have a rule of this name: import one bus at a time";
-            self.others.push(refused_object(format!("rule {name}"), "Name", text));
+        match self.rules.get(&name) {
+            Some(other) if other["Arn"] != rule["Arn"] => {
+                let text = "two event buses have a rule of this name: import one bus at a time";
+                self.others.push(refused_object(format!("rule {name}"), "Name", text));
+            }
+            Some(other) => self.repeated.entry(name.clone()).or_default().extend(differences(other, &rule)),
+            None => {}
         }
+        self.rules.insert(name, rule);
     }
 
     fn jobs(self) -> Vec<Converted> {
-        let Self { schedules, listed, mut rules, targets, others } = self;
+        let Self { schedules, listed, mut rules, mut repeated, targets, others } = self;
         let known: Vec<Value> = schedules.iter().map(|schedule| schedule["Arn"].clone()).collect();
         let mut converted: Vec<Converted> = schedules.into_iter().map(schedule).collect();
         for entry in listed.into_iter().filter(|entry| !known.contains(&entry["Arn"])) {
@@ -143,7 +148,13 @@ impl ParsedFiles {
         for (stem, targets) in targets {
             let name = if rules.contains_key(&stem) { Some(stem.clone()) } else { only.clone() };
             match name.and_then(|name| Some((rules.remove(&name)?, name))) {
-                Some((rule, name)) => converted.extend(rule_jobs(&name, &rule, targets)),
+                Some((rule, name)) => {
+                    let remarks = repeated.remove(&name).unwrap_or_default();
+                    converted.extend(rule_jobs(&name, &rule, targets).into_iter().map(|mut one| {
+                        one.remarks.extend_from_slice(&remarks);
+                        one
+                    }));
+                }
                 None => converted.push(refused_object(
                     format!("targets in {stem}"),
                     "Targets",
@@ -164,6 +175,19 @@ impl ParsedFiles {
         converted.extend(others);
         converted
     }
+}
+
+/// Remarks on the fields that two documents of one rule give differently.
+fn differences(first: &Value, last: &Value) -> Vec<Remark> {
+    let mut remarks = Remarks::default();
+    for (field, value) in first.as_object().into_iter().flatten().filter(|(field, _)| *field != "Targets") {
+        if let Some(other) = last.get(field).filter(|other| *other != value) {
+            let text =
+                format!("{value} in one document of the rule and {other} in a later one, which is read");
+            remarks.changed(field.as_str(), text);
+        }
+    }
+    remarks.0
 }
 
 const TEMPLATE: &str = "a CloudFormation template: deploy it, and import the output of `aws scheduler get-schedule`, `aws events \

@@ -385,6 +385,36 @@ fn rule_with_a_rate_gets_a_remark_about_its_start() {
 }
 
 #[test]
+fn a_rule_that_two_documents_describe_differently_has_a_remark_with_both_values() {
+    let rule = |rate: &str, state: &str| {
+        format!(
+            r#"{{"Name": "r", "Arn": "arn:aws:events:us-east-1:1:rule/r", "State": "{state}", "ScheduleExpression": "{rate}"}}"#
+        )
+    };
+    let target = r#"{"Targets": [{"Id": "1", "Arn": "arn:aws:ecs:us-east-1:1:cluster/c", "EcsParameters":
+        {"TaskDefinitionArn": "arn:aws:ecs:us-east-1:1:task-definition/t"}}]}"#;
+    let list = |one: &str, other: &str| {
+        let rules = format!(r#"{{"Rules": [{one}, {other}]}}"#);
+        from_eventbridge(&[("rules", &rules), ("r", target)])
+    };
+    let twice = list(&rule("rate(1 day)", "ENABLED"), &rule("rate(1 hour)", "ENABLED"));
+    assert_eq!(twice.len(), 1);
+    assert_eq!(twice[0].job.as_ref().unwrap()["schedule"], "rate(1 hour)");
+    let texts: Vec<&str> = twice[0]
+        .remarks
+        .iter()
+        .filter(|remark| remark.field == "ScheduleExpression")
+        .map(|remark| remark.text.as_str())
+        .collect();
+    assert!(
+        texts.iter().any(|text| text.contains("\"rate(1 day)\"") && text.contains("\"rate(1 hour)\"")),
+        "{texts:?}"
+    );
+    let same = list(&rule("cron(0 9 * * ? *)", "ENABLED"), &rule("cron(0 9 * * ? *)", "ENABLED"));
+    assert!(same[0].remarks.iter().all(|remark| remark.kind != RemarkKind::Changed), "{:?}", same[0].remarks);
+}
+
+#[test]
 fn incomplete_lists_and_rules_of_the_same_name_are_refused() {
     let page = r#"{"Rules": [], "NextToken": "more"}"#;
     assert!(remark(&from_eventbridge(&[("rules", page)])[0], "NextToken").contains("incomplete"));
