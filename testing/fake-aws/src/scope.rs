@@ -32,6 +32,16 @@ impl AwsScope {
         Some(Self { account: account.to_owned(), region: region.to_owned() })
     }
 
+    /// Tells whether the region has the form of one of AWS: no other name has an endpoint.
+    pub(crate) fn has_region(&self) -> bool {
+        let (words, number) = self.region.rsplit_once('-').unwrap_or_default();
+        let is_word = |word: &str| !word.is_empty() && word.bytes().all(|c| c.is_ascii_lowercase());
+        words.split('-').count() >= 2
+            && words.split('-').all(is_word)
+            && !number.is_empty()
+            && number.bytes().all(|c| c.is_ascii_digit())
+    }
+
     /// Returns the ARN of a resource of a service in this scope.
     pub(crate) fn arn(&self, service: &str, rest: &str) -> String {
         format!("arn:aws:{service}:{}:{}:{rest}", self.region, self.account)

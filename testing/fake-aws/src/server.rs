@@ -97,6 +97,10 @@ fn identify_call(parts: &Parts, bytes: &Bytes) -> Result<Call, (Service, Failure
     let unsigned =
         || (service, Failure::client("MissingAuthenticationTokenException", "Missing Authentication Token"));
     let scope = AwsScope::signed(&parts.headers).ok_or_else(unsigned)?;
+    if !scope.has_region() {
+        let message = format!("there is no region \"{}\"", scope.region);
+        return Err((service, Failure::client("UnrecognizedClientException", message)));
+    }
     let key = access_key(&parts.headers).map(str::to_owned);
     Ok(Call { scope, service, operation: operation.to_owned(), key })
 }

@@ -36,6 +36,10 @@ pub(crate) fn call(request: &RunTask) -> Result<(), Failure> {
     if let Some(given) = &request.overrides {
         overrides::check(given)?;
     }
+    // ECS has `SERVICE` as well, for tasks of services only.
+    if request.propagate_tags.as_deref().is_some_and(|from| !["TASK_DEFINITION", "NONE"].contains(&from)) {
+        return Err(Failure::parameter("Invalid value for propagateTags."));
+    }
     tags::check(&request.tags)
 }
 
@@ -169,6 +173,12 @@ pub(crate) fn check_request(
         if overrides.is_some_and(|overrides| overrides["ephemeralStorage"].is_object()) {
             return Err(Failure::parameter("Ephemeral storage is only supported on Fargate."));
         }
+    }
+    // # Source
+    //
+    // <https://docs.aws.amazon.com/AmazonECS/latest/developerguide/ecs-anywhere.html>
+    if target.launch_type == "EXTERNAL" && definition.network_mode() == "awsvpc" {
+        return Err(Failure::parameter("The network mode awsvpc is not supported for launch_type EXTERNAL."));
     }
     network(request.network_configuration.as_ref(), definition, on_fargate)?;
     if request.enable_execute_command && !has_task_role(request, definition) {

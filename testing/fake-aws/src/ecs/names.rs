@@ -34,3 +34,28 @@ fn is_role_name(text: &str) -> bool {
     let allowed = |c: u8| c.is_ascii_alphanumeric() || b"_+=,.@-".contains(&c);
     (1..=64).contains(&name.len()) && name.bytes().all(allowed) && text.bytes().all(|c| c.is_ascii_graphic())
 }
+
+/// Tells whether a text is a key of KMS: its id, its alias, or the ARN of one of them.
+///
+/// # Source
+///
+/// <https://docs.aws.amazon.com/kms/latest/developerguide/concepts.html#key-id>
+pub(super) fn is_key(text: &str) -> bool {
+    let name = match text.strip_prefix("arn:") {
+        Some(arn) => match arn.splitn(5, ':').collect::<Vec<_>>().as_slice() {
+            [_, "kms", _, _, resource] => resource.strip_prefix("key/").unwrap_or(resource),
+            _ => return false,
+        },
+        None => text,
+    };
+    match name.strip_prefix("alias/") {
+        Some(alias) => {
+            !alias.is_empty() && alias.bytes().all(|c| c.is_ascii_alphanumeric() || b"/_-".contains(&c))
+        }
+        None => {
+            let digits = name.strip_prefix("mrk-").unwrap_or(name);
+            let is_hexadecimal = digits.bytes().all(|c| c == b'-' || c.is_ascii_hexdigit());
+            matches!(digits.len(), 32 | 36) && is_hexadecimal
+        }
+    }
+}

@@ -37,6 +37,7 @@ pub(crate) struct RunTask {
     #[serde(default)]
     pub(crate) placement_strategy: Vec<Value>,
     pub(crate) platform_version: Option<String>,
+    pub(crate) propagate_tags: Option<String>,
     #[serde(default)]
     pub(crate) enable_execute_command: bool,
     #[serde(default)]

@@ -5,7 +5,7 @@ use std::ops::RangeInclusive;
 use serde_json::Value;
 
 use super::model::Definition;
-use super::names::{is_id, is_role_arn};
+use super::names::{is_id, is_key, is_role_arn};
 use super::run_task::RunTask;
 use crate::wire::Failure;
 
@@ -31,8 +31,8 @@ const TYPES: [VolumeType; 7] = [
 /// The throughput of a `gp3` volume, in MiB a second.
 const THROUGHPUT: RangeInclusive<u64> = 125..=1_000;
 
-/// Fails on volumes that only one of call and definition names, and on invalid configurations. ECS does not look at the key
-/// (`kmsKeyId`) before it makes the volume.
+/// Fails on volumes that only one of call and definition names, and on invalid configurations. ECS looks at the key
+/// (`kmsKeyId`) only when it makes the volume; here a key that cannot exist is refused at once.
 pub(crate) fn check(request: &RunTask, definition: &Definition, on_fargate: bool) -> Result<(), Failure> {
     let given: Vec<_> = request.volume_configurations.iter().map(|one| &one["name"]).collect();
     let all = definition.document["volumes"].as_array().into_iter().flatten();
@@ -56,6 +56,9 @@ fn check_references(ebs: &Value) -> Result<(), Failure> {
     }
     if ebs["snapshotId"].as_str().is_some_and(|id| !is_id(id, "snap-")) {
         return Err(Failure::parameter("managedEBSVolume.snapshotId is not valid."));
+    }
+    if ebs["kmsKeyId"].as_str().is_some_and(|key| !is_key(key)) {
+        return Err(Failure::parameter("managedEBSVolume.kmsKeyId is not valid."));
     }
     if ebs["filesystemType"].as_str().is_some_and(|kind| !["ext3", "ext4", "xfs", "ntfs"].contains(&kind)) {
         return Err(Failure::parameter("managedEBSVolume.filesystemType is not valid."));

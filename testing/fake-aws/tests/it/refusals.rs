@@ -37,6 +37,8 @@ async fn invalid_values_are_refused() {
         (json!({ "platformVersion": "1.0.0" }), "PlatformUnknown", "does not exist"),
         (json!({ "tags": [{ "key": "a", "value": "aws:x" }] }), "InvalidParameter", "aws:"),
         (json!({ "tags": [{ "key": "a", "value": "Ⓐ" }] }), "InvalidParameter", "Tags can only"),
+        (json!({ "propagateTags": "SERVICE" }), "InvalidParameter", "propagateTags"),
+        (on_ec2(json!({ "launchType": "EXTERNAL" })), "InvalidParameter", "awsvpc"),
         (strategy(&[""]), "InvalidParameter", "blank"),
         (strategy(&["fargate"]), "InvalidParameter", "not associated"),
         (strategy(&["FARGATE", "FARGATE"]), "InvalidParameter", "Duplicate"),
@@ -105,8 +107,19 @@ async fn invalid_volumes_are_refused() {
         (json!({ "roleArn": "arn:foo" }), "roleArn"),
         (json!({ "snapshotId": "nope" }), "snapshotId"),
         (json!({ "filesystemType": "zfs" }), "filesystemType"),
+        (json!({ "kmsKeyId": "x y" }), "kmsKeyId"),
+        (json!({ "kmsKeyId": "" }), "kmsKeyId"),
+        (json!({ "kmsKeyId": "ebs" }), "kmsKeyId"),
+        (json!({ "kmsKeyId": "arn:aws:iam::123456789012:role/ebs" }), "kmsKeyId"),
     ] {
         rig.run(volume(more)).await.is("InvalidParameterException", field);
     }
-    rig.run(volume(json!({ "volumeType": "io2", "iops": 1_000, "kmsKeyId": "alias/ebs" }))).await.good();
+    for key in [
+        "alias/ebs",
+        "arn:aws:kms:eu-central-1:123456789012:alias/ebs",
+        "1234abcd-12ab-34cd-56ef-1234567890ab",
+        "arn:aws:kms:eu-central-1:123456789012:key/mrk-1234abcd12ab34cd56ef1234567890ab",
+    ] {
+        rig.run(volume(json!({ "volumeType": "io2", "iops": 1_000, "kmsKeyId": key }))).await.good();
+    }
 }

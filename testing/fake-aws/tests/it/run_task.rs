@@ -248,6 +248,16 @@ async fn unsigned_call_is_refused() {
 }
 
 #[tokio::test]
+async fn regions_that_aws_cannot_have_are_refused() {
+    let rig = Rig::new().await;
+    for region in ["narnia", "eu-central", "EU-central-1"] {
+        let signature = SIGNED.replace("eu-central-1", region);
+        let answer = rig.call(Service::Ecs, "RunTask", &run_task(json!({})), &signature).await.unwrap();
+        answer.is("UnrecognizedClientException", region);
+    }
+}
+
+#[tokio::test]
 async fn regions_and_accounts_are_isolated() {
     let rig = Rig::new().await;
     for signature in
