@@ -14,7 +14,7 @@ use super::values::Values;
 mod tests;
 
 /// Returns one problem for each path that a server cannot use: a folder where a file is required, a file on the way, or a
-/// place where this user can create nothing. Without a configuration, the settings of store and launcher are not looked at.
+/// place where this user can create nothing. Without a configuration, the settings of store and launcher are not checked.
 pub(super) fn wrong_paths(values: &Values, config: Option<&Config>) -> Vec<String> {
     let chosen: Vec<(ProviderDescriptor, &SettingValues)> = config.map_or_else(Vec::new, |config| {
         let Config { store, launcher, .. } = config;

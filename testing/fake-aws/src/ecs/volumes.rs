@@ -31,7 +31,7 @@ const TYPES: [VolumeType; 7] = [
 /// The throughput of a `gp3` volume, in MiB a second.
 const THROUGHPUT: RangeInclusive<u64> = 125..=1_000;
 
-/// Fails on volumes that only one of call and definition names, and on invalid configurations. ECS looks at the key
+/// Fails on volumes that only one of call and definition names, and on invalid configurations. ECS reads the key
 /// (`kmsKeyId`) only when it makes the volume; here a key that cannot exist is refused at once.
 pub(crate) fn check(request: &RunTask, definition: &Definition, on_fargate: bool) -> Result<(), Failure> {
     let given: Vec<_> = request.volume_configurations.iter().map(|one| &one["name"]).collect();
