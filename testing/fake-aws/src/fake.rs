@@ -18,6 +18,7 @@ use crate::control;
 use crate::ecs::EcsControl;
 use crate::fault::Faults;
 use crate::launch_log::{Calls, Launch};
+use crate::logs::LogsControl;
 use crate::resettable_conn::{ConnHandle, ResettableListener};
 use crate::scope::AwsScope;
 use crate::server::Shared;
@@ -124,6 +125,12 @@ impl Fake {
     #[must_use]
     pub fn cloudwatch(&self) -> CloudWatchControl<'_> {
         CloudWatchControl(self)
+    }
+
+    /// Returns the control of `CloudWatch Logs`.
+    #[must_use]
+    pub fn logs(&self) -> LogsControl<'_> {
+        LogsControl(self)
     }
 
     /// Returns every task that was ever started, in the order of their starts.

@@ -9,6 +9,7 @@ mod fake;
 mod fault;
 mod imds;
 mod launch_log;
+mod logs;
 mod permission;
 mod quota;
 mod resettable_conn;
@@ -29,6 +30,7 @@ pub use ecs::{Capacity, EcsControl, EcsSettings, EventFeed, EventForm, Tag, Task
 pub use fake::{Fake, FakeOptions};
 pub use fault::{FaultRule, Faults, InjectedFault};
 pub use launch_log::{Calls, Launch};
+pub use logs::{LogsControl, LogsSettings};
 pub use permission::Permissions;
 pub use quota::{Bucket, Quota, Quotas};
 pub use scope::{ACCOUNT, AwsScope};
@@ -46,6 +48,8 @@ pub enum Service {
     Sqs,
     /// `CloudWatch` metrics.
     CloudWatch,
+    /// `CloudWatch Logs`.
+    Logs,
     /// `DynamoDB`.
     DynamoDb,
     /// Security Token Service.
@@ -62,6 +66,7 @@ impl Service {
             Self::Ecs => "ecs",
             Self::Sqs => "sqs",
             Self::CloudWatch => "cloudwatch",
+            Self::Logs => "logs",
             Self::DynamoDb => "dynamodb",
             Self::Sts => "sts",
             Self::Imds => "imds",

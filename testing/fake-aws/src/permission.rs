@@ -66,6 +66,7 @@ impl FakeState {
             Service::Ecs => self.ecs_resource(call, body),
             Service::Sqs => call.scope.arn("sqs", queue_name(body)),
             Service::CloudWatch => "*".to_owned(),
+            Service::Logs => logs_resource(call, body),
             Service::DynamoDb => return dynamodb::required(call, body),
             Service::Sts if operation == "GetCallerIdentity" => return Vec::new(),
             Service::Sts => body["RoleArn"].as_str().unwrap_or("*").to_owned(),
@@ -184,6 +185,17 @@ fn queue_name(body: &Value) -> &str {
     url.or_else(|| body["QueueName"].as_str()).unwrap_or("*")
 }
 
+/// Returns the stream, or the group where the call names no stream.
+///
+/// # Source
+///
+/// <https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazoncloudwatchlogs.html>
+fn logs_resource(call: &Call, body: &Value) -> String {
+    let group = body["logGroupName"].as_str().unwrap_or("*");
+    let stream = body["logStreamName"].as_str().map(|stream| format!(":log-stream:{stream}"));
+    call.scope.arn("logs", &format!("log-group:{group}{}", stream.unwrap_or_default()))
+}
+
 fn refusal(call: &Call, permission: &RequiredPermission, is_denied: bool) -> Failure {
     let why = if is_denied { "with an explicit deny in an" } else { "because no" };
     let tail = if is_denied { String::new() } else { format!(" allows the {} action", permission.action) };
@@ -194,7 +206,9 @@ fn refusal(call: &Call, permission: &RequiredPermission, is_denied: bool) -> Fai
         permission.resource
     );
     match call.service {
-        Service::Ecs | Service::DynamoDb | Service::Imds => Failure::client("AccessDeniedException", message),
+        Service::Ecs | Service::DynamoDb | Service::Logs | Service::Imds => {
+            Failure::client("AccessDeniedException", message)
+        }
         Service::Sts => Failure::new(403, "AccessDenied", message),
         Service::Sqs => Failure::new(403, "AccessDeniedException", message).queried("AccessDenied"),
         Service::CloudWatch => Failure::new(403, "AccessDeniedException", message).queried("AccessDenied"),
@@ -205,7 +219,7 @@ fn refusal(call: &Call, permission: &RequiredPermission, is_denied: bool) -> Fai
 fn refused_key(call: &Call, code: &str) -> Failure {
     let state = if code.starts_with("Expired") { "expired" } else { "invalid" };
     let status = match call.service {
-        Service::Ecs | Service::DynamoDb => 400,
+        Service::Ecs | Service::DynamoDb | Service::Logs => 400,
         Service::Sqs | Service::CloudWatch | Service::Sts | Service::Imds => 403,
     };
     Failure::new(status, code, format!("The security token included in the request is {state}"))

@@ -53,6 +53,8 @@ pub enum Bucket {
     FargateTasks,
     /// `GetMetricData` calls.
     MetricData,
+    /// `GetLogEvents` calls.
+    LogEvents,
 }
 
 impl Default for Quotas {
@@ -60,7 +62,8 @@ impl Default for Quotas {
     ///
     /// <https://docs.aws.amazon.com/AmazonECS/latest/APIReference/request-throttling.html>,
     /// <https://docs.aws.amazon.com/AmazonECS/latest/developerguide/throttling.html>,
-    /// <https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/cloudwatch_limits.html>
+    /// <https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/cloudwatch_limits.html>,
+    /// <https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/cloudwatch_limits_cwl.html>
     fn default() -> Self {
         let published = [
             (Bucket::ClusterResourceModify, 100.0, 40.0),
@@ -74,6 +77,7 @@ impl Default for Quotas {
             (Bucket::FargateCalls, 20.0, 20.0),
             (Bucket::FargateTasks, 100.0, 20.0),
             (Bucket::MetricData, 50.0, 50.0),
+            (Bucket::LogEvents, 10.0, 10.0),
         ];
         let buckets = published.map(|(bucket, burst, per_second)| (bucket, Quota { burst, per_second }));
         Self { enforced: false, buckets: buckets.into() }
@@ -93,6 +97,7 @@ impl Bucket {
             "TagResource" => Self::TagModify,
             "ListTagsForResource" => Self::TagRead,
             "GetMetricData" => Self::MetricData,
+            "GetLogEvents" => Self::LogEvents,
             _ => return None,
         })
     }

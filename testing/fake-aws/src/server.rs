@@ -81,6 +81,7 @@ fn identify_call(parts: &Parts, bytes: &Bytes) -> Result<Call, (Service, Failure
         Some(("AmazonEC2ContainerServiceV20141113", operation)) => Some((Service::Ecs, operation)),
         Some(("AmazonSQS", operation)) => Some((Service::Sqs, operation)),
         Some(("DynamoDB_20120810", operation)) => Some((Service::DynamoDb, operation)),
+        Some(("Logs_20140328", operation)) => Some((Service::Logs, operation)),
         _ => {
             let prefix = "/service/GraniteServiceVersion20100801/operation/";
             let cloudwatch_operation = parts.uri.path().strip_prefix(prefix);
@@ -90,8 +91,7 @@ fn identify_call(parts: &Parts, bytes: &Bytes) -> Result<Call, (Service, Failure
         }
     };
     let Some((service, operation)) = found else {
-        let message =
-            "neither X-Amz-Target nor the path names an operation of ECS, SQS, CloudWatch, DynamoDB or STS";
+        let message = "neither X-Amz-Target nor the path names an operation of ECS, SQS, CloudWatch, CloudWatch Logs, DynamoDB or STS";
         return Err((Service::Ecs, Failure::client("UnknownOperationException", message)));
     };
     let unsigned =
@@ -175,6 +175,7 @@ fn server_error(service: Service, status: u16) -> Failure {
         Service::Ecs => "ServerException",
         Service::Sqs => "InternalFailure",
         Service::CloudWatch => "InternalServiceFault",
+        Service::Logs => "ServiceUnavailableException",
         Service::DynamoDb => "InternalServerError",
         Service::Sts | Service::Imds => "InternalFailure",
     };
@@ -193,8 +194,10 @@ async fn answer(shared: &Shared, call: &Call, bytes: &Bytes) -> Result<Value, Fa
     let body = match call.service {
         Service::CloudWatch => cloudwatch::read_cbor(bytes)?,
         Service::Sts => sts::read_form(bytes),
-        Service::Ecs | Service::Sqs | Service::DynamoDb | Service::Imds => serde_json::from_slice(bytes)
-            .map_err(|error| Failure::client("SerializationException", error.to_string()))?,
+        Service::Ecs | Service::Sqs | Service::DynamoDb | Service::Logs | Service::Imds => {
+            serde_json::from_slice(bytes)
+                .map_err(|error| Failure::client("SerializationException", error.to_string()))?
+        }
     };
     let (answer, long_poll) = shared.with_state(|state, now| {
         let answer = state.handle(call, &body, now);
@@ -244,6 +247,6 @@ fn write(service: Service, answer: Result<Value, Failure>) -> Response<Body> {
         Service::CloudWatch => cloudwatch::answer(answer),
         Service::Sts => sts::answer(answer),
         Service::Imds => imds::answer(answer),
-        Service::Ecs | Service::Sqs | Service::DynamoDb => json_answer(service, answer),
+        Service::Ecs | Service::Sqs | Service::DynamoDb | Service::Logs => json_answer(service, answer),
     }
 }

@@ -12,6 +12,7 @@ use crate::dynamodb::{DynamoDbSettings, DynamoDbState};
 use crate::ecs::{EcsSettings, EcsState};
 use crate::imds;
 use crate::launch_log::LaunchLog;
+use crate::logs::{LogsSettings, LogsState};
 use crate::permission::Permissions;
 use crate::quota::{Bucket, BucketLevels, Quotas};
 use crate::scope::AwsScope;
@@ -29,6 +30,8 @@ pub struct Settings {
     pub sqs: SqsSettings,
     /// `CloudWatch`.
     pub cloudwatch: CloudWatchSettings,
+    /// `CloudWatch Logs`.
+    pub logs: LogsSettings,
     /// `DynamoDB`.
     pub dynamodb: DynamoDbSettings,
     /// STS.
@@ -64,6 +67,7 @@ pub(crate) struct FakeState {
     pub(crate) ecs: EcsState,
     pub(crate) sqs: SqsState,
     pub(crate) cloudwatch: CloudWatchState,
+    logs: LogsState,
     pub(crate) dynamodb: DynamoDbState,
     pub(crate) launch_log: LaunchLog,
     levels: BucketLevels,
@@ -77,6 +81,7 @@ impl FakeState {
             ecs: EcsState::new(),
             sqs: SqsState::new(base),
             cloudwatch: CloudWatchState::default(),
+            logs: LogsState::default(),
             dynamodb: DynamoDbState::default(),
             launch_log: LaunchLog::default(),
             levels: BucketLevels::default(),
@@ -110,6 +115,7 @@ impl FakeState {
                 let settings = &self.settings.cloudwatch;
                 self.cloudwatch.handle(&call.scope, &call.operation, body, now.as_second(), settings)
             }
+            Service::Logs => self.logs.handle(&call.scope, &call.operation, body, now, self.settings.logs),
             Service::DynamoDb => {
                 self.dynamodb.handle(&call.scope, &call.operation, body, now, &self.settings.dynamodb)
             }

@@ -59,6 +59,7 @@ impl Register {
             ));
         }
         tags::check(&self.tags)?;
+        self.container_definitions.iter().try_for_each(|one| self.check_log(&one["logConfiguration"]))?;
         if self.requires_compatibilities.iter().any(|one| one == "FARGATE") {
             if self.network_mode.as_deref() != Some("awsvpc") {
                 return Err(Failure::client(
@@ -72,6 +73,28 @@ impl Register {
                     return Err(Failure::client("ClientException", message));
                 }
             }
+        }
+        Ok(())
+    }
+
+    /// Checks the options of the log driver `awslogs`.
+    ///
+    /// # Source
+    ///
+    /// <https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_LogConfiguration.html>
+    fn check_log(&self, log: &Value) -> Result<(), Failure> {
+        if log["logDriver"] != "awslogs" {
+            return Ok(());
+        }
+        let is_missing = |name: &str| log["options"][name].as_str().is_none_or(str::is_empty);
+        if is_missing("awslogs-group") || is_missing("awslogs-region") {
+            let message = "Log driver awslogs requires options: awslogs-region, awslogs-group";
+            return Err(Failure::client("ClientException", message));
+        }
+        let on_fargate = self.requires_compatibilities.iter().any(|one| one == "FARGATE");
+        if on_fargate && is_missing("awslogs-stream-prefix") {
+            let message = "Log driver awslogs requires option awslogs-stream-prefix on Fargate";
+            return Err(Failure::client("ClientException", message));
         }
         Ok(())
     }

@@ -80,6 +80,10 @@ impl Rig {
         self.call(Service::Ecs, operation, &body, SIGNED).await.unwrap()
     }
 
+    pub(crate) async fn logs(&self, operation: &str, body: Value) -> Answer {
+        self.call(Service::Logs, operation, &body, SIGNED).await.unwrap()
+    }
+
     pub(crate) async fn sqs(&self, operation: &str, body: Value) -> Answer {
         self.call(Service::Sqs, operation, &body, SIGNED).await.unwrap()
     }
@@ -94,6 +98,7 @@ impl Rig {
         let (prefix, kind) = match service {
             Service::Ecs => ("AmazonEC2ContainerServiceV20141113", "application/x-amz-json-1.1"),
             Service::Sqs | Service::CloudWatch => ("AmazonSQS", "application/x-amz-json-1.0"),
+            Service::Logs => ("Logs_20140328", "application/x-amz-json-1.1"),
             Service::DynamoDb => ("DynamoDB_20120810", "application/x-amz-json-1.0"),
             Service::Sts | Service::Imds => panic!("{service:?} speaks no JSON"),
         };

@@ -10,6 +10,7 @@ mod faults;
 mod fifo;
 mod help;
 mod identity;
+mod logs;
 mod permissions;
 mod queues;
 mod quotas;
