@@ -12,6 +12,7 @@
 //! Start with [`engine`] for the loop, with [`trigger`] and [`registry`] to write a trigger, with [`schedule`] for the
 //! meaning of schedules, and with [`decide`](mod@decide) for the number of tasks.
 
+pub mod backoff;
 pub mod batch;
 pub mod call_stats;
 pub mod clock;
@@ -41,6 +42,7 @@ pub mod text;
 pub mod trigger;
 
 pub use async_trait::async_trait;
+pub use backoff::Backoff;
 pub use batch::{BatchLimits, Batcher, Source};
 pub use clock::{Clock, SystemClock};
 pub use config_error::ConfigError;

@@ -3,7 +3,7 @@
 use ecs_scheduler_core::{Advance, DecisionId, Firing, StoreError};
 use uuid::Uuid;
 
-use crate::backoff::Backoff;
+use crate::backoff;
 use crate::context::StoreContext;
 use crate::db::Committed;
 use crate::error::contention;
@@ -19,7 +19,7 @@ pub(crate) async fn advance(
     advance: Advance,
 ) -> Result<(), StoreError> {
     let write_id = Uuid::new_v4().simple().to_string();
-    let mut backoff = Backoff::for_writes();
+    let mut backoff = backoff::for_writes();
     loop {
         let row = find_row(context, &advance.to).await?;
         // An earlier attempt has succeeded, and its answer was lost.

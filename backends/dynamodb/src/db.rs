@@ -11,10 +11,10 @@ use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes, ReturnValue};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use ecs_scheduler_backend_aws::Fault;
-use ecs_scheduler_core::{FaultKind, StoreError};
+use ecs_scheduler_core::{Backoff, FaultKind, StoreError};
 use futures::{StreamExt as _, TryStreamExt as _};
 
-use crate::backoff::Backoff;
+use crate::backoff;
 use crate::codec::{Attributes, ItemReader, number};
 use crate::keys::{ItemKey, StoreTable};
 
@@ -151,7 +151,7 @@ impl Db {
     ) -> Result<HashMap<ItemKey, Attributes>, StoreError> {
         let mut found = HashMap::with_capacity(keys.len());
         let mut remaining = self.batch_request(keys)?;
-        let mut backoff = Backoff::for_reads();
+        let mut backoff = backoff::for_reads();
         while !remaining.is_empty() {
             let request = || self.client.batch_get_item().set_request_items(Some(remaining.clone())).send();
             let answer = self.send(action, &mut backoff, request).await?;
@@ -201,7 +201,7 @@ impl Db {
                 .return_values(ReturnValue::UpdatedNew)
                 .send()
         };
-        let answer = self.send("reserve decision ids", &mut Backoff::for_writes(), request).await?;
+        let answer = self.send("reserve decision ids", &mut backoff::for_writes(), request).await?;
         let last: u64 = self.reader(&answer.attributes.unwrap_or_default()).number("next")?;
         Ok(last + 1 - count as u64)
     }

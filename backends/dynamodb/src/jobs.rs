@@ -3,12 +3,13 @@
 use std::num::NonZeroUsize;
 
 use ecs_scheduler_core::{
-    JobId, JobList, JobStore, ListFrom, NewJob, Revision, StoreError, StoredJob, Timestamp, async_trait,
+    Backoff, JobId, JobList, JobStore, ListFrom, NewJob, Revision, StoreError, StoredJob, Timestamp,
+    async_trait,
 };
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
-use crate::backoff::Backoff;
+use crate::backoff;
 use crate::change_log::{ChangeKind, ChangeLogHead, changes_since};
 use crate::codec::text;
 use crate::context::StoreContext;
@@ -46,7 +47,7 @@ enum EditResult {
 impl<'a> JobEdit<'a> {
     fn new(context: &'a StoreContext, job: &'a JobId) -> Self {
         let write_id = Uuid::new_v4().simple().to_string()[..16].to_owned();
-        Self { context, job, shard: keys::shard(job), write_id, backoff: Backoff::for_writes() }
+        Self { context, job, shard: keys::shard(job), write_id, backoff: backoff::for_writes() }
     }
 
     async fn head(&self) -> Result<ChangeLogHead, StoreError> {

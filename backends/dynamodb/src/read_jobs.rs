@@ -11,7 +11,7 @@ use ecs_scheduler_core::{JobId, JobUid, NewJob, StoreError, StoredJob};
 use futures::{StreamExt as _, TryStreamExt as _};
 use serde_json::value::RawValue;
 
-use crate::backoff::Backoff;
+use crate::backoff;
 use crate::change_log::ChangeKind;
 use crate::codec::Attributes;
 use crate::context::StoreContext;
@@ -55,7 +55,7 @@ impl StoreContext {
 
     /// Reads a job, and records another program's edit first if there was one.
     pub(crate) async fn read_consistent(&self, id: &JobId) -> Result<Option<ConsistentJob>, StoreError> {
-        let mut backoff = Backoff::for_reads();
+        let mut backoff = backoff::for_reads();
         loop {
             let items = self
                 .db

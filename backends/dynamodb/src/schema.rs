@@ -12,7 +12,7 @@ use aws_sdk_dynamodb::types::{
 use ecs_scheduler_backend_aws::Fault;
 use ecs_scheduler_core::{FaultKind, StoreError};
 
-use crate::backoff::Backoff;
+use crate::backoff;
 use crate::codec::number;
 use crate::db::{BY_AGE, BY_OUTCOME, BY_STATE, Committed, Db, Index, RECENT};
 use crate::error::contention;
@@ -44,7 +44,7 @@ impl Db {
     /// Waits until a table is active, and describes it; `None` when it does not exist.
     pub(crate) async fn describe(&self, table: StoreTable) -> Result<Option<TableDescription>, StoreError> {
         let name = self.name(table);
-        let mut backoff = Backoff::with_timeout(CREATION_TIMEOUT);
+        let mut backoff = backoff::with_timeout(CREATION_TIMEOUT);
         loop {
             let answer = self.client.describe_table().table_name(name).send().await;
             match answer {
@@ -95,7 +95,7 @@ impl Db {
             tracing::info!(table = name, "created a DynamoDB table");
         }
         // A new table may not be listed at once.
-        let mut backoff = Backoff::with_timeout(CREATION_TIMEOUT);
+        let mut backoff = backoff::with_timeout(CREATION_TIMEOUT);
         loop {
             if let Some(found) = self.describe(table).await? {
                 return Ok(found);
@@ -149,7 +149,7 @@ impl Db {
     /// Writes the layout's number to a new table, and refuses a newer layout.
     async fn ensure_layout(&self) -> Result<(), StoreError> {
         let key = ItemKey::table_info("format");
-        let mut backoff = Backoff::for_writes();
+        let mut backoff = backoff::for_writes();
         loop {
             let item = self.get("read the layout's number", key.clone()).await?;
             let format: Option<u64> = item.map(|item| self.reader(&item).number("format")).transpose()?;

@@ -7,7 +7,7 @@ use ecs_scheduler_core::{DecisionId, JobId, Settled, Settlement, StoreError};
 use futures::{StreamExt as _, TryStreamExt as _};
 use uuid::Uuid;
 
-use crate::backoff::Backoff;
+use crate::backoff;
 use crate::context::StoreContext;
 use crate::db::Committed;
 use crate::error::contention;
@@ -46,7 +46,7 @@ pub(crate) async fn settle(
         duplicates: HashSet::new(),
         batch_id: Uuid::new_v4().simple().to_string(),
     };
-    let mut backoff = Backoff::for_writes();
+    let mut backoff = backoff::for_writes();
     let mut attempt = 0_usize;
     loop {
         let indices = batch.next_unanswered();

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use ecs_scheduler_core::{FaultKind, StoreError};
+use ecs_scheduler_core::{Backoff, FaultKind, StoreError};
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue};
 use http::{Request, StatusCode};
 use http_body_util::BodyExt as _;
@@ -103,7 +103,8 @@ impl Transport {
 
     async fn retry(&self, request: &ApiRequest, last: &mut Option<AttemptError>) -> ApiResponse {
         let mut is_repeated = false;
-        let mut backoff = self.timeouts.backoff;
+        let first = self.timeouts.backoff;
+        let mut backoff = Backoff::new(first, first * MAX_BACKOFF_FACTOR);
         let mut attempts = 0;
         loop {
             let index = self.current.load(Ordering::Relaxed) % self.nodes.len();
@@ -122,8 +123,7 @@ impl Transport {
             }
             attempts += 1;
             if is_throttled || attempts % self.nodes.len() == 0 {
-                sleep(backoff).await;
-                backoff = (backoff * 2).min(self.timeouts.backoff * MAX_BACKOFF_FACTOR);
+                sleep(backoff.next_delay()).await;
             }
         }
     }

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use ecs_scheduler_core::store::group_commit::{BatchRequest, BatchResult, BatchWriter};
-use ecs_scheduler_core::{StoreError, fault};
+use ecs_scheduler_core::{Backoff, StoreError, fault};
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
@@ -19,11 +19,9 @@ use crate::segment::{describe_writer, encode, segment_name};
 /// A segment of this size in bytes takes no further operations.
 const MAX_SEGMENT_BYTES: usize = 2 << 20;
 
-/// The maximum number of attempts at one segment before its operations fail.
-const MAX_ATTEMPTS: u32 = 4;
-
-/// The delay before the second attempt. It doubles with each further attempt.
-const INITIAL_BACKOFF: Duration = Duration::from_millis(200);
+/// The delays between the attempts at one segment, of which there are four before its operations fail.
+const APPEND_BACKOFF: Backoff =
+    Backoff::new(Duration::from_millis(200), Duration::from_millis(800)).with_max_attempts(4);
 
 /// An operation in the queue.
 #[derive(Debug)]
@@ -176,18 +174,18 @@ impl SegmentWriter {
     async fn append(&self, bytes: &[u8]) -> Result<(), WriteError> {
         self.lifecycle.ensure_not_fenced().map_err(WriteError::NotWritten)?;
         let name = segment_name(self.position());
-        let (mut attempt, mut backoff) = (1, INITIAL_BACKOFF);
+        let mut backoff = APPEND_BACKOFF;
         loop {
             match self.log.create(&name, bytes.to_vec()).await {
                 Ok(CreateResult::Created) => return Ok(()),
                 Ok(CreateResult::Exists) => return self.compare_existing(&name, bytes).await,
-                Err(error) if error.is_transient() && attempt < MAX_ATTEMPTS => {
-                    tracing::warn!(name, attempt, "{}; retrying", fault::chain(&error));
-                    tokio::time::sleep(backoff).await;
-                    attempt += 1;
-                    backoff *= 2;
+                Err(error) if error.is_transient() && backoff.may_retry() => {
+                    tracing::warn!(name, attempt = backoff.attempt(), "{}; retrying", fault::chain(&error));
+                    tokio::time::sleep(backoff.next_delay()).await;
                 }
-                Err(error) if error.is_transient() || attempt > 1 => return Err(WriteError::Unknown(error)),
+                Err(error) if error.is_transient() || backoff.attempt() > 1 => {
+                    return Err(WriteError::Unknown(error));
+                }
                 Err(error) => return Err(WriteError::NotWritten(error)),
             }
         }

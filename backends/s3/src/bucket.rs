@@ -9,7 +9,7 @@ use aws_sdk_s3::operation::list_objects_v2::{ListObjectsV2Error, ListObjectsV2Ou
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::{BucketLocationConstraint, CreateBucketConfiguration, Delete, ObjectIdentifier};
 use ecs_scheduler_backend_aws::Fault;
-use ecs_scheduler_core::FaultKind;
+use ecs_scheduler_core::{Backoff, FaultKind};
 
 use crate::error::{NOT_IMPLEMENTED, condition_failed, is_status, is_write_race, to_fault};
 
@@ -27,11 +27,10 @@ const MAX_DELETED_KEYS: usize = 1_000;
 /// <https://docs.aws.amazon.com/AmazonS3/latest/API/API_CreateBucket.html>
 const DEFAULT_REGION: &str = "us-east-1";
 
-/// The maximum number of attempts at a call that may be repeated. The SDK makes 3 requests for each.
-const MAX_ATTEMPTS: u32 = 4;
-
-/// The delay before the second attempt. It doubles with each further attempt.
-const INITIAL_BACKOFF: Duration = Duration::from_millis(100);
+/// The delays between the attempts at a call that may be repeated, of which there are four. The SDK makes 3 requests for
+/// each.
+const CALL_BACKOFF: Backoff =
+    Backoff::new(Duration::from_millis(100), Duration::from_millis(400)).with_max_attempts(4);
 
 /// A bucket and its client.
 #[derive(Debug, Clone)]
@@ -94,7 +93,7 @@ impl Bucket {
         condition: Precondition<'_>,
     ) -> Result<WriteResult, Fault> {
         let attempted = format!("could not write \"{key}\" in bucket \"{}\"", self.name);
-        let mut retries = CallRetries::default();
+        let mut backoff = CALL_BACKOFF;
         loop {
             let body = ByteStream::from(bytes.clone());
             let call = self.client.put_object().bucket(&self.name).key(key).body(body);
@@ -105,8 +104,11 @@ impl Bucket {
             match call.send().await {
                 Ok(answer) => return Ok(WriteResult::Done(answer.e_tag.unwrap_or_default())),
                 Err(error) if condition_failed(&error) => return Ok(WriteResult::Refused),
-                Err(error) if is_write_race(&error) && retries.remain() => retries.wait().await,
-                Err(error) if is_write_race(&error) => return Err(race_error(&attempted)),
+                Err(error) if is_write_race(&error) => {
+                    if !backoff.wait().await {
+                        return Err(race_error(&attempted));
+                    }
+                }
                 Err(error) => return Err(to_fault(error, &attempted, "s3:PutObject")),
             }
         }
@@ -116,15 +118,18 @@ impl Bucket {
     /// does not support conditional removals, the tag is read and compared first.
     pub(crate) async fn delete(&self, key: &str, tag: &str) -> Result<WriteResult, Fault> {
         let attempted = format!("could not remove \"{key}\" in bucket \"{}\"", self.name);
-        let mut retries = CallRetries::default();
+        let mut backoff = CALL_BACKOFF;
         loop {
             let call = self.client.delete_object().bucket(&self.name).key(key).if_match(tag);
             match call.send().await {
                 Ok(_) => return Ok(WriteResult::Done(String::new())),
                 Err(error) if is_status(&error, 404) => return Ok(WriteResult::Done(String::new())),
                 Err(error) if condition_failed(&error) => return Ok(WriteResult::Refused),
-                Err(error) if is_write_race(&error) && retries.remain() => retries.wait().await,
-                Err(error) if is_write_race(&error) => return Err(race_error(&attempted)),
+                Err(error) if is_write_race(&error) => {
+                    if !backoff.wait().await {
+                        return Err(race_error(&attempted));
+                    }
+                }
                 Err(error) if is_status(&error, NOT_IMPLEMENTED) => {
                     return self.check_and_delete(key, tag).await;
                 }
@@ -250,36 +255,12 @@ fn race_error(attempted: &str) -> Fault {
 
 /// Makes a call, and repeats it after a transient fault.
 async fn retry<T, F: Future<Output = Result<T, Fault>>>(call: impl Fn() -> F) -> Result<T, Fault> {
-    let mut retries = CallRetries::default();
+    let mut backoff = CALL_BACKOFF;
     loop {
-        match call().await {
-            Err(fault) if fault.kind().is_transient() && retries.remain() => retries.wait().await,
-            answer => return answer,
+        let answer = call().await;
+        let is_passing = answer.as_ref().is_err_and(|fault| fault.kind().is_transient());
+        if !is_passing || !backoff.wait().await {
+            return answer;
         }
-    }
-}
-
-/// The remaining attempts at one call, with exponential backoff.
-#[derive(Debug)]
-struct CallRetries {
-    left: u32,
-    wait: Duration,
-}
-
-impl Default for CallRetries {
-    fn default() -> Self {
-        Self { left: MAX_ATTEMPTS - 1, wait: INITIAL_BACKOFF }
-    }
-}
-
-impl CallRetries {
-    fn remain(&self) -> bool {
-        self.left > 0
-    }
-
-    async fn wait(&mut self) {
-        tokio::time::sleep(self.wait).await;
-        self.left -= 1;
-        self.wait *= 2;
     }
 }

@@ -22,6 +22,7 @@ use super::inner::EngineInner;
 use super::spans::firing_span;
 use super::status::Counters;
 use super::without_details;
+use crate::backoff::Backoff;
 use crate::clock::is_ahead;
 use crate::decide::TickOutcome;
 use crate::event::Event;
@@ -30,10 +31,8 @@ use crate::firing::{Firing, FiringState, Origin};
 use crate::store::StoreError;
 use launch_attempt::{AttemptFlow, Interruption};
 
-/// The first wait before a retry; doubled each time.
-const MIN_BACKOFF: Duration = Duration::from_millis(250);
-/// The longest wait before a retry.
-const MAX_BACKOFF: Duration = Duration::from_secs(30);
+/// The waits before the retries of a launch, and before those of a write of the journal.
+const RETRY_BACKOFF: Backoff = Backoff::new(Duration::from_millis(250), Duration::from_secs(30));
 /// How long a firing keeps its permit of dispatch while it waits for the store.
 const MAX_PERMIT_WRITE: Duration = Duration::from_secs(1);
 
@@ -71,7 +70,7 @@ struct FiringDriver {
     firing: Firing,
     /// The permit of dispatch, released while the firing waits for a retry or for a slow store.
     permit: Option<OwnedSemaphorePermit>,
-    backoff: Duration,
+    backoff: Backoff,
     /// The call without an answer may have launched tasks.
     outcome_unknown: bool,
     /// The reason why that call last failed, when it surely launched none.
@@ -90,7 +89,7 @@ impl FiringDriver {
             engine,
             firing,
             permit: Some(permit),
-            backoff: MIN_BACKOFF,
+            backoff: RETRY_BACKOFF,
             outcome_unknown,
             failure: None,
             logged_failure: None,
@@ -123,12 +122,11 @@ impl FiringDriver {
         let engine = Arc::clone(&self.engine);
         tokio::select! {
             biased;
-            proceed = engine.sleep(self.backoff) => if !proceed {
+            proceed = engine.sleep(self.backoff.next_delay()) => if !proceed {
                 return false;
             },
             () = engine.task_tracker.superseded(&self.firing), if !self.outcome_unknown => {}
         }
-        self.backoff = (self.backoff * 2).min(MAX_BACKOFF);
         self.acquire_permit().await
     }
 
@@ -162,7 +160,7 @@ impl FiringDriver {
     /// Makes the firing's next state durable, and retries while the store does not answer. Done when the firing has another
     /// writer, or the engine stops. When the store refuses the state for good, the state without details is written.
     async fn advance(&mut self, mut to: Firing, outcome: Option<TickOutcome>) -> AttemptFlow {
-        let mut backoff = MIN_BACKOFF;
+        let mut backoff = RETRY_BACKOFF;
         let mut logged = false;
         loop {
             match self.write_or_shrink(&mut to, outcome, &mut logged).await {
@@ -188,10 +186,9 @@ impl FiringDriver {
                 Err(StoreError::Fenced(_)) => return Break(Interruption::Done), // The new owner found the firing in the journal.
                 Err(StoreError::Fault { .. }) => {
                     self.permit = None;
-                    if !self.engine.sleep(backoff).await {
+                    if !self.engine.sleep(backoff.next_delay()).await {
                         return Break(Interruption::Done);
                     }
-                    backoff = (backoff * 2).min(MAX_BACKOFF);
                 }
             }
         }

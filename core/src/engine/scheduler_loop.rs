@@ -19,6 +19,7 @@ use super::message::{DueJob, FireError, FireOrder, JobProgress, Message, ReportS
 use super::recover;
 use super::round;
 use super::store_calls::StoreCalls;
+use crate::backoff::Backoff;
 use crate::job::JobId;
 use crate::store::StoreError;
 use scan::Scan;
@@ -29,10 +30,8 @@ const MESSAGE_CAPACITY: usize = 4_096;
 const FIRST_ROUND: usize = 128;
 /// How long a job waits when the store did not answer.
 const RETRY_DELAY: SignedDuration = SignedDuration::from_secs(1);
-/// The first pause of the loop's own calls to the store after one failed; doubled each time.
-const MIN_STORE_PAUSE: Duration = Duration::from_secs(1);
-/// The longest pause of the loop's own calls.
-const MAX_STORE_PAUSE: Duration = Duration::from_secs(30);
+/// The pauses of the loop's own calls to the store after calls that failed.
+const STORE_PAUSES: Backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(30));
 /// How long a settlement without an answer may still become durable, in the store's queue or on its way.
 const MAX_LATE_SETTLEMENT: Duration = Duration::from_secs(60);
 /// How often the journal is searched meanwhile.
@@ -43,8 +42,8 @@ pub(super) struct SchedulerLoop {
     engine: Arc<EngineInner>,
     /// The store with the deadline of the loop's own calls: while one is under way, no round starts.
     store: StoreCalls,
-    /// Until when the loop does not call the store because a call failed, and how long that pause is.
-    store_pause: Option<(Instant, Duration)>,
+    /// Until when the loop does not call the store because a call failed, and the pauses after further failures.
+    store_pause: Option<(Instant, Backoff)>,
     agenda: Agenda,
     messages: mpsc::Receiver<Message>,
     reports: ReportSender,
@@ -172,15 +171,15 @@ impl SchedulerLoop {
 
     /// Tells whether the loop's own calls to the store pause, because the last one failed.
     fn is_store_paused(&self) -> bool {
-        self.store_pause.is_some_and(|(until, _)| Instant::now() < until)
+        self.store_pause.as_ref().is_some_and(|(until, _)| Instant::now() < *until)
     }
 
     /// Pauses the loop's own calls after a failed one, so that a store that does not answer seldom delays ticks.
     fn record_answer(&mut self, answered: bool) {
         let last = self.store_pause.take().filter(|_| !answered);
         if !answered {
-            let pause = last.map_or(MIN_STORE_PAUSE, |(_, last)| (last * 2).min(MAX_STORE_PAUSE));
-            self.store_pause = Some((Instant::now() + pause, pause));
+            let mut pauses = last.map_or(STORE_PAUSES, |(_, pauses)| pauses);
+            self.store_pause = Some((Instant::now() + pauses.next_delay(), pauses));
         }
     }
 
@@ -191,7 +190,8 @@ impl SchedulerLoop {
         let recheck = self.recheck_at.filter(|_| self.search.is_none());
         let next = [tick, recheck].into_iter().flatten().min();
         let until_due = next.map(|due| Duration::try_from(due.duration_since(now)).unwrap_or(Duration::ZERO));
-        let pause = self.store_pause.map(|(until, _)| until.saturating_duration_since(Instant::now()));
+        let pause =
+            self.store_pause.as_ref().map(|(until, _)| until.saturating_duration_since(Instant::now()));
         let pause = pause.filter(|left| !left.is_zero() || !self.engine.nudges.lock().is_empty());
         [until_due, self.time_to_recovery(), pause].into_iter().flatten().fold(max, Duration::min)
     }

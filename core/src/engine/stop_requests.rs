@@ -6,16 +6,17 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
+use crate::backoff::Backoff;
 use crate::task::TaskId;
 
-/// The first wait after a request: longer than most stop time-outs. Doubled each time.
+/// The first wait after a request: longer than most stop time-outs.
 const MIN_WAIT: Duration = Duration::from_mins(1);
 /// The longest wait after a request.
 const MAX_WAIT: Duration = Duration::from_mins(16);
-/// The first wait before a failed call is retried. Doubled each time.
-const MIN_RETRY_DELAY: Duration = Duration::from_secs(1);
-/// The longest wait before a failed call is retried.
-const MAX_RETRY_DELAY: Duration = Duration::from_secs(30);
+/// The waits after accepted requests.
+const REQUEST_BACKOFF: Backoff = Backoff::new(MIN_WAIT, MAX_WAIT);
+/// The waits before failed calls are retried.
+const CALL_BACKOFF: Backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(30));
 
 /// The tasks that were requested to stop, and when each may be requested again.
 #[derive(Debug, Default)]
@@ -51,7 +52,7 @@ impl StopRequests {
             state.tasks.entry(task.clone()).or_insert(StopRequest { retry_at: now, accepted: 0, failed: 0 });
         let due = request.retry_at <= now;
         if due {
-            request.retry_at = now + doubled(MIN_WAIT, request.accepted, MAX_WAIT);
+            request.retry_at = now + REQUEST_BACKOFF.delay_after(request.accepted.saturating_add(1));
         }
         due
     }
@@ -63,14 +64,10 @@ impl StopRequests {
         if accepted {
             (request.accepted, request.failed) = (request.accepted.saturating_add(1), 0);
         } else {
-            request.retry_at = now + doubled(MIN_RETRY_DELAY, request.failed, MAX_RETRY_DELAY);
             request.failed = request.failed.saturating_add(1);
+            request.retry_at = now + CALL_BACKOFF.delay_after(request.failed);
         }
     }
-}
-
-fn doubled(first: Duration, times: u32, longest: Duration) -> Duration {
-    first.saturating_mul(1 << times.min(16)).min(longest)
 }
 
 #[cfg(test)]

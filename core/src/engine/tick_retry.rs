@@ -13,14 +13,13 @@ use jiff::{SignedDuration, Timestamp};
 use parking_lot::Mutex;
 use serde::Serialize;
 
+use crate::backoff::Backoff;
 use crate::decide::TickOutcome;
-use crate::hash::{scale, stable};
+use crate::hash::stable;
 use crate::job::{JobId, JobUid};
 
-/// The first wait; each further wait is twice as long.
-const MIN_WAIT: Duration = Duration::from_secs(1);
-/// The longest wait.
-const MAX_WAIT: Duration = Duration::from_secs(30);
+/// The waits between tries. The jitter depends on job and tick, so that jobs that failed together are not tried together.
+const BACKOFF: Backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(30)).with_jitter(25);
 
 /// A tick that is tried again.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -54,7 +53,7 @@ impl Retrying {
     ) -> Self {
         let failures = last.map_or(0, |last| last.failures).saturating_add(1);
         let same = last.filter(|last| last.tick == tick);
-        let wait = SignedDuration::try_from(backoff(job, tick, failures)).unwrap_or(SignedDuration::MAX);
+        let wait = SignedDuration::try_from(retry_wait(job, tick, failures)).unwrap_or(SignedDuration::MAX);
         Self {
             tick,
             outcome,
@@ -73,13 +72,10 @@ impl Retrying {
     }
 }
 
-/// Returns how long to wait after this many failures in a row: the full wait less a jitter of up to a quarter, so that jobs
-/// that failed together are not retried together.
-fn backoff(job: &JobId, tick: Timestamp, failures: u32) -> Duration {
-    let doubled = MIN_WAIT.saturating_mul(1 << (failures - 1).min(5)).min(MAX_WAIT);
-    let quarter = u64::try_from(doubled.as_millis() / 4).unwrap_or(u64::MAX);
+/// Returns how long to wait after this many failures in a row.
+fn retry_wait(job: &JobId, tick: Timestamp, failures: u32) -> Duration {
     let parts = [job.as_str().as_bytes(), &tick.as_second().to_be_bytes(), &failures.to_be_bytes()];
-    doubled - Duration::from_millis(scale(stable(&parts), quarter))
+    BACKOFF.jittered_delay_after(failures, stable(&parts))
 }
 
 /// The ticks that are tried again, at most one of each job.
@@ -120,10 +116,10 @@ mod tests {
         let tick = Timestamp::UNIX_EPOCH;
         let job = |name: &str| JobId::new(name).unwrap();
         let waits: Vec<u128> =
-            (1..=8).map(|failures| backoff(&job("a"), tick, failures).as_millis()).collect();
+            (1..=8).map(|failures| retry_wait(&job("a"), tick, failures).as_millis()).collect();
         for (waited, full) in waits.iter().zip([1_000, 2_000, 4_000, 8_000, 16_000, 30_000, 30_000, 30_000]) {
             assert!((full * 3 / 4..=full).contains(waited), "{waited} of {full}");
         }
-        assert_ne!(backoff(&job("a"), tick, 6), backoff(&job("b"), tick, 6));
+        assert_ne!(retry_wait(&job("a"), tick, 6), retry_wait(&job("b"), tick, 6));
     }
 }

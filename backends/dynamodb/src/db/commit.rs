@@ -8,7 +8,7 @@ use ecs_scheduler_core::{FaultKind, StoreError};
 use uuid::Uuid;
 
 use super::{Db, item_size_hint};
-use crate::backoff::Backoff;
+use crate::backoff;
 use crate::error::contention;
 use crate::write::Write;
 
@@ -49,7 +49,7 @@ impl Db {
         });
         let items = items.collect::<Result<Vec<_>, _>>()?;
         let token = Uuid::new_v4().simple().to_string();
-        let mut backoff = Backoff::for_writes();
+        let mut backoff = backoff::for_writes();
         loop {
             let attempt = self.client.transact_write_items().set_transact_items(Some(items.clone()));
             let Err(error) = attempt.client_request_token(&token).send().await else {

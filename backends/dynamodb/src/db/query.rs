@@ -4,7 +4,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use ecs_scheduler_core::StoreError;
 
 use super::Db;
-use crate::backoff::Backoff;
+use crate::backoff;
 use crate::codec::{Attributes, text};
 use crate::expression::{Condition, ExpressionBuilder};
 use crate::keys::JOB_ID;
@@ -109,7 +109,7 @@ impl Db {
             .scan_index_forward(!query.descending)
             .set_limit(query.limit.map(|limit| i32::try_from(limit).unwrap_or(i32::MAX)))
             .set_exclusive_start_key(from);
-        let answer = self.send(action, &mut Backoff::for_reads(), || request.clone().send()).await?;
+        let answer = self.send(action, &mut backoff::for_reads(), || request.clone().send()).await?;
         let next = answer.last_evaluated_key.filter(|key| !key.is_empty());
         Ok(ItemPage { items: answer.items.unwrap_or_default(), next })
     }
@@ -145,7 +145,7 @@ impl Db {
         let mut from: Option<Attributes> = None;
         loop {
             let request = || request.clone().set_exclusive_start_key(from.clone()).send();
-            let answer = self.send("list the jobs", &mut Backoff::for_reads(), request).await?;
+            let answer = self.send("list the jobs", &mut backoff::for_reads(), request).await?;
             let found = answer.items.unwrap_or_default().into_iter();
             names.extend(found.filter_map(|mut item| match item.remove(JOB_ID) {
                 Some(AttributeValue::S(name)) => Some(name),

@@ -3,7 +3,7 @@
 use std::num::NonZeroU32;
 use std::ops::ControlFlow::{self, Break, Continue};
 
-use super::{Counters, FiringDriver, MIN_BACKOFF};
+use super::{Counters, FiringDriver};
 use crate::decide::TickOutcome;
 use crate::fault;
 use crate::firing::{Answer, Attempt, Firing, FiringState, Origin};
@@ -254,7 +254,7 @@ impl FiringDriver {
         if !complete && !permanent {
             self.advance(to, None).await?;
             if started && !refused {
-                self.backoff = MIN_BACKOFF;
+                self.backoff.reset();
                 return Continue(());
             }
             if !self.expired() {
