@@ -77,7 +77,7 @@ pub use scaling::{DEFAULT_MAX_TASKS, Demand, Scaling, per_task};
 pub use store::{
     Advance, ChangeCursor, ChangedJobs, DecisionQuery, Fence, FiringQuery, ImportBatch, JobList, JobStore,
     Journal, JournalEntry, ListFrom, NewJob, PrunedJobs, Register, Registers, Retention, Settled, Settlement,
-    Shard, ShardChanges, ShardView, Shards, SharedStore, Store, StoreError, Subject,
+    Shard, ShardChanges, ShardView, Shards, SharedStore, Store, StoreError, StoreMaintenance, Subject,
 };
 pub use task::{ContainerEnd, Override, Population, TaskEnd, TaskPhase, TaskSpec, TaskState};
 pub use trigger::{EvalContext, Evaluation, Observation, QueueReading, Tick, Trigger, TriggerError};

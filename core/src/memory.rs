@@ -23,8 +23,8 @@ use crate::firing::Firing;
 use crate::job::{JobId, Revision, StoredJob};
 use crate::store::{
     Advance, DecisionQuery, FiringQuery, ImportBatch, JobHead, JobList, JobStore, Journal, ListFrom, NewJob,
-    PrunedJobs, Register, Registers, Retention, Settled, Settlement, SharedStore, Store, StoreError, Subject,
-    write_set,
+    PrunedJobs, Register, Registers, Retention, Settled, Settlement, SharedStore, Store, StoreError,
+    StoreMaintenance, Subject, write_set,
 };
 
 pub use snapshot::{MemorySnapshot, NamedRegister};
@@ -191,11 +191,7 @@ impl Registers for MemoryStore {
 }
 
 #[async_trait]
-impl Store for MemoryStore {
-    fn kind(&self) -> &'static str {
-        "memory"
-    }
-
+impl StoreMaintenance for MemoryStore {
     async fn health_check(&self) -> Result<(), StoreError> {
         self.lock().map(drop)
     }
@@ -214,6 +210,13 @@ impl Store for MemoryStore {
             registers.remove(name);
         }
         Ok(removed + expired.len())
+    }
+}
+
+#[async_trait]
+impl Store for MemoryStore {
+    fn kind(&self) -> &'static str {
+        "memory"
     }
 
     async fn import(&self, batch: ImportBatch) -> Result<(), StoreError> {

@@ -298,12 +298,9 @@ pub trait Registers {
     ) -> Result<u64, StoreError>;
 }
 
-/// A store: jobs, journal, registers, and their maintenance.
+/// The regular maintenance of a store: the check of its health, and the removal of old history.
 #[async_trait]
-pub trait Store: JobStore + Journal + Registers + fmt::Debug + Send + Sync + 'static {
-    /// Returns the kind for lists and logs: `memory`, `sqlite`.
-    fn kind(&self) -> &'static str;
-
+pub trait StoreMaintenance {
     /// Checks that the store can be written, without a change of its content.
     ///
     /// # Errors
@@ -318,6 +315,15 @@ pub trait Store: JobStore + Journal + Registers + fmt::Debug + Send + Sync + 'st
     ///
     /// Fails when the store cannot be written.
     async fn prune(&self, retention: Retention) -> Result<usize, StoreError>;
+}
+
+/// A store: jobs, journal, registers, and their maintenance.
+#[async_trait]
+pub trait Store:
+    JobStore + Journal + Registers + StoreMaintenance + fmt::Debug + Send + Sync + 'static
+{
+    /// Returns the kind for lists and logs: `memory`, `sqlite`.
+    fn kind(&self) -> &'static str;
 
     /// Imports the contents of another store, durable on return; the commands `import` and `migrate` use it. Nothing
     /// else writes to the store meanwhile.

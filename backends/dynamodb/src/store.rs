@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use ecs_scheduler_core::{
     Advance, DecisionQuery, DecisionRecord, Firing, FiringQuery, ImportBatch, Journal, Retention, Settled,
-    Settlement, SharedStore, Store, StoreError, async_trait,
+    Settlement, SharedStore, Store, StoreError, StoreMaintenance, async_trait,
 };
 use tokio::sync::Mutex;
 
@@ -69,11 +69,7 @@ impl Journal for DynamoDbStore {
 }
 
 #[async_trait]
-impl Store for DynamoDbStore {
-    fn kind(&self) -> &'static str {
-        "dynamodb"
-    }
-
+impl StoreMaintenance for DynamoDbStore {
     async fn health_check(&self) -> Result<(), StoreError> {
         let now = self.context.clock.now().as_millisecond();
         let probe = Write::put(ItemKey::table_info("pulse")).set("at", number(now));
@@ -84,6 +80,13 @@ impl Store for DynamoDbStore {
 
     async fn prune(&self, retention: Retention) -> Result<usize, StoreError> {
         prune::prune(&self.context, &mut *self.sweep.lock().await, retention).await
+    }
+}
+
+#[async_trait]
+impl Store for DynamoDbStore {
+    fn kind(&self) -> &'static str {
+        "dynamodb"
     }
 
     async fn import(&self, batch: ImportBatch) -> Result<(), StoreError> {

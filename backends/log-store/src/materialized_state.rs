@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use ecs_scheduler_core::memory::MemorySnapshot;
 use ecs_scheduler_core::{
     ImportBatch, JobId, JobStore, Journal, MemoryStore, Registers, Revision, Settlement, Store, StoreError,
+    StoreMaintenance,
 };
 use parking_lot::Mutex;
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use ecs_scheduler_core::{
     Advance, DecisionQuery, DecisionRecord, FaultKind, Firing, FiringQuery, ImportBatch, JobId, JobList,
     JobStore, Journal, ListFrom, MemoryStore, NewJob, Register, Registers, Retention, Revision, Settled,
-    Settlement, Store, StoreError, StoredJob, Timestamp, async_trait,
+    Settlement, Store, StoreError, StoreMaintenance, StoredJob, Timestamp, async_trait,
 };
 use serde_json::value::RawValue;
 
@@ -143,11 +143,7 @@ impl Registers for LogStore {
 }
 
 #[async_trait]
-impl Store for LogStore {
-    fn kind(&self) -> &'static str {
-        self.kind
-    }
-
+impl StoreMaintenance for LogStore {
     /// Checks that the log can be read and that no other process writes to it. The next write shows whether it can be
     /// written.
     async fn health_check(&self) -> Result<(), StoreError> {
@@ -159,6 +155,13 @@ impl Store for LogStore {
             return Ok(0);
         }
         Ok(self.editor.writer.commit(LogOp::Prune(retention.into())).await?.into_count())
+    }
+}
+
+#[async_trait]
+impl Store for LogStore {
+    fn kind(&self) -> &'static str {
+        self.kind
     }
 
     async fn import(&self, batch: ImportBatch) -> Result<(), StoreError> {

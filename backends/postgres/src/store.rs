@@ -9,7 +9,7 @@ use ecs_scheduler_core::store::group_commit::GroupCommit;
 use ecs_scheduler_core::store::{Fence, Shard, SharedStore};
 use ecs_scheduler_core::{
     Advance, DecisionQuery, DecisionRecord, FaultKind, Firing, FiringQuery, ImportBatch, Journal, PrunedJobs,
-    Retention, Settled, Settlement, Store, StoreError, async_trait,
+    Retention, Settled, Settlement, Store, StoreError, StoreMaintenance, async_trait,
 };
 
 use crate::advance::{AdvanceWriter, FiringUpdate};
@@ -112,11 +112,7 @@ async fn encode_batch(batch: Vec<Settlement>) -> Result<Vec<SettlementRow>, Stor
 }
 
 #[async_trait]
-impl Store for PostgresStore {
-    fn kind(&self) -> &'static str {
-        "postgres"
-    }
-
+impl StoreMaintenance for PostgresStore {
     async fn health_check(&self) -> Result<(), StoreError> {
         self.pool.health_check().await
     }
@@ -129,6 +125,13 @@ impl Store for PostgresStore {
         let (removed, next) = self.pool.prune(cursor, &retention).await?;
         self.prune_cursor.store(next, Ordering::Relaxed);
         Ok(removed)
+    }
+}
+
+#[async_trait]
+impl Store for PostgresStore {
+    fn kind(&self) -> &'static str {
+        "postgres"
     }
 
     async fn import(&self, batch: ImportBatch) -> Result<(), StoreError> {

@@ -11,7 +11,7 @@ use ecs_scheduler_core::store::group_commit::Priority;
 use ecs_scheduler_core::{
     Advance, DecisionQuery, DecisionRecord, FaultKind, Firing, FiringQuery, ImportBatch, JobId, JobList,
     JobStore, Journal, ListFrom, NewJob, PrunedJobs, Register, Registers, Retention, Revision, Settled,
-    Settlement, Store, StoreError, StoredJob, Timestamp, async_trait,
+    Settlement, Store, StoreError, StoreMaintenance, StoredJob, Timestamp, async_trait,
 };
 use serde_json::value::RawValue;
 
@@ -185,11 +185,7 @@ impl Registers for SqliteStore {
 }
 
 #[async_trait]
-impl Store for SqliteStore {
-    fn kind(&self) -> &'static str {
-        "sqlite"
-    }
-
+impl StoreMaintenance for SqliteStore {
     async fn health_check(&self) -> Result<(), StoreError> {
         match &self.writer {
             Some(writer) => writer.submit(WriterConn::check_health).await,
@@ -216,6 +212,13 @@ impl Store for SqliteStore {
                 return Ok(removed);
             }
         }
+    }
+}
+
+#[async_trait]
+impl Store for SqliteStore {
+    fn kind(&self) -> &'static str {
+        "sqlite"
     }
 
     async fn import(&self, batch: ImportBatch) -> Result<(), StoreError> {

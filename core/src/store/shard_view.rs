@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 
 use super::{
     Advance, DecisionQuery, Fence, FiringQuery, JobList, JobStore, Journal, ListFrom, NewJob, Register,
-    Registers, Retention, Settled, Settlement, Shard, SharedStore, Store, StoreError,
+    Registers, Retention, Settled, Settlement, Shard, SharedStore, Store, StoreError, StoreMaintenance,
 };
 use crate::decide::DecisionRecord;
 use crate::firing::Firing;
@@ -104,17 +104,20 @@ impl Registers for ShardView {
 }
 
 #[async_trait]
-impl Store for ShardView {
-    fn kind(&self) -> &'static str {
-        self.store.kind()
-    }
-
+impl StoreMaintenance for ShardView {
     async fn health_check(&self) -> Result<(), StoreError> {
         self.store.health_check().await
     }
 
     async fn prune(&self, retention: Retention) -> Result<usize, StoreError> {
         self.store.prune(retention).await
+    }
+}
+
+#[async_trait]
+impl Store for ShardView {
+    fn kind(&self) -> &'static str {
+        self.store.kind()
     }
 
     async fn close(&self) -> Result<(), StoreError> {

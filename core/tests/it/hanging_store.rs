@@ -8,8 +8,8 @@ use std::time::Duration;
 use ecs_scheduler_core::{
     Advance, ChangeCursor, Clock, DecisionQuery, DecisionRecord, Fence, Firing, FiringQuery, JobId, JobList,
     JobStore, Journal, ListFrom, MemoryStore, NewJob, Register, Registers, Retention, Revision, Settled,
-    Settlement, Shard, ShardChanges, Shards, SharedStore, Store, StoreError, StoredJob, Timestamp,
-    async_trait,
+    Settlement, Shard, ShardChanges, Shards, SharedStore, Store, StoreError, StoreMaintenance, StoredJob,
+    Timestamp, async_trait,
 };
 use ecs_scheduler_testing::SimClock;
 use parking_lot::Mutex;
@@ -225,17 +225,20 @@ impl Registers for HangingStore {
 }
 
 #[async_trait]
-impl Store for HangingStore {
-    fn kind(&self) -> &'static str {
-        "hanging"
-    }
-
+impl StoreMaintenance for HangingStore {
     async fn health_check(&self) -> Result<(), StoreError> {
         self.inner.health_check().await
     }
 
     async fn prune(&self, retention: Retention) -> Result<usize, StoreError> {
         self.inner.prune(retention).await
+    }
+}
+
+#[async_trait]
+impl Store for HangingStore {
+    fn kind(&self) -> &'static str {
+        "hanging"
     }
 
     async fn close(&self) -> Result<(), StoreError> {

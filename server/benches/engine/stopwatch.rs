@@ -6,7 +6,7 @@ use std::sync::Arc;
 use ecs_scheduler_core::{
     Advance, Clock, DecisionQuery, DecisionRecord, Firing, FiringQuery, ImportBatch, JobId, JobList,
     JobStore, Journal, ListFrom, NewJob, Register, Registers, Retention, Revision, Settled, Settlement,
-    Store, StoreError, StoredJob, SystemClock, Timestamp, async_trait,
+    Store, StoreError, StoreMaintenance, StoredJob, SystemClock, Timestamp, async_trait,
 };
 use parking_lot::Mutex;
 use serde_json::value::RawValue;
@@ -116,17 +116,20 @@ impl Registers for Stopwatch {
 }
 
 #[async_trait]
-impl Store for Stopwatch {
-    fn kind(&self) -> &'static str {
-        self.inner.kind()
-    }
-
+impl StoreMaintenance for Stopwatch {
     async fn health_check(&self) -> Result<(), StoreError> {
         self.inner.health_check().await
     }
 
     async fn prune(&self, retention: Retention) -> Result<usize, StoreError> {
         self.inner.prune(retention).await
+    }
+}
+
+#[async_trait]
+impl Store for Stopwatch {
+    fn kind(&self) -> &'static str {
+        self.inner.kind()
     }
 
     async fn import(&self, batch: ImportBatch) -> Result<(), StoreError> {

@@ -15,7 +15,7 @@ use ecs_scheduler_core::firing::Firing;
 use ecs_scheduler_core::job::{JobId, Revision, StoredJob};
 use ecs_scheduler_core::store::{
     Advance, DecisionQuery, FiringQuery, ImportBatch, JobList, JobStore, Journal, ListFrom, NewJob, Register,
-    Registers, Retention, Settled, Settlement, Store, StoreError,
+    Registers, Retention, Settled, Settlement, Store, StoreError, StoreMaintenance,
 };
 
 /// The fault probabilities of a store, each between 0 and 1.
@@ -267,11 +267,7 @@ impl Registers for ChaosStore {
 }
 
 #[async_trait]
-impl Store for ChaosStore {
-    fn kind(&self) -> &'static str {
-        self.inner.kind()
-    }
-
+impl StoreMaintenance for ChaosStore {
     async fn health_check(&self) -> Result<(), StoreError> {
         self.alive().await;
         self.inner.health_check().await
@@ -279,6 +275,13 @@ impl Store for ChaosStore {
 
     async fn prune(&self, retention: Retention) -> Result<usize, StoreError> {
         Self::write(self, "prune", self.inner.prune(retention)).await
+    }
+}
+
+#[async_trait]
+impl Store for ChaosStore {
+    fn kind(&self) -> &'static str {
+        self.inner.kind()
     }
 
     async fn import(&self, batch: ImportBatch) -> Result<(), StoreError> {

@@ -21,7 +21,7 @@ use ecs_scheduler_core::registry::ConfigError;
 use ecs_scheduler_core::store::{
     Advance, ChangeCursor, DecisionQuery, Fence, FiringQuery, JobList, JobStore, Journal, ListFrom, NewJob,
     Register, Registers, Retention, Settled, Settlement, Shard, ShardChanges, Shards, SharedStore, Store,
-    StoreError,
+    StoreError, StoreMaintenance,
 };
 use ecs_scheduler_core::task::{Population, TaskId, TaskSpec};
 
@@ -223,17 +223,20 @@ impl SharedStore for RemoteStore {
 }
 
 #[async_trait]
-impl Store for RemoteStore {
-    fn kind(&self) -> &'static str {
-        self.inner.kind()
-    }
-
+impl StoreMaintenance for RemoteStore {
     async fn health_check(&self) -> Result<(), StoreError> {
         self.call(self.inner.health_check()).await
     }
 
     async fn prune(&self, retention: Retention) -> Result<usize, StoreError> {
         self.call(self.inner.prune(retention)).await
+    }
+}
+
+#[async_trait]
+impl Store for RemoteStore {
+    fn kind(&self) -> &'static str {
+        self.inner.kind()
     }
 
     async fn close(&self) -> Result<(), StoreError> {

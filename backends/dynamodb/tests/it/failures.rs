@@ -3,7 +3,7 @@
 use ecs_scheduler_backend_dynamodb::{DynamoDbOptions, DynamoDbStore, diagnose, permissions};
 use ecs_scheduler_core::{
     DecisionId, DecisionQuery, FaultKind, FiringState, JobStore as _, Journal as _, Permission, Settled,
-    Settlement, Store as _, StoreError, TickOutcome,
+    Settlement, StoreError, StoreMaintenance as _, TickOutcome,
 };
 use ecs_scheduler_fake_aws::{Fake, FakeOptions};
 use serde_json::json;

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use ecs_scheduler_backend_dynamodb::{DynamoDbOptions, DynamoDbStore};
 use ecs_scheduler_core::{
     DecisionQuery, FiringQuery, FiringState, JobStore as _, Journal as _, ListFrom, PrunedJobs,
-    Registers as _, Retention, Revision, Settled, Store, StoredJob, TickOutcome, async_trait,
+    Registers as _, Retention, Revision, Settled, Store, StoreMaintenance as _, StoredJob, TickOutcome,
+    async_trait,
 };
 use ecs_scheduler_fake_aws::{Fake, FakeOptions, FaultRule, InjectedFault, Service};
 use ecs_scheduler_testing::store_suite::{FaultyConnection, StoreFixture};

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::AttributeValue;
 use ecs_scheduler_backend_dynamodb::{DynamoDbOptions, DynamoDbStore};
-use ecs_scheduler_core::Store as _;
+use ecs_scheduler_core::{Store as _, StoreMaintenance as _};
 use ecs_scheduler_fake_aws::{Fake, FakeOptions};
 use ecs_scheduler_testing::ManualClock;
 use ecs_scheduler_testing::format_fixture::{

@@ -1,6 +1,8 @@
 //! Errors: two processes on one log, and a damaged log.
 
-use ecs_scheduler_core::{FaultKind, FiringState, Journal as _, Registers as _, Store, StoreError};
+use ecs_scheduler_core::{
+    FaultKind, FiringState, Journal as _, Registers as _, Store, StoreError, StoreMaintenance as _,
+};
 
 use crate::backend::MemoryBackend;
 use crate::compaction::write_snapshot;

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use ecs_scheduler_backend_postgres::{PostgresOptions, PostgresStore};
-use ecs_scheduler_core::Store as _;
+use ecs_scheduler_core::StoreMaintenance as _;
 use ecs_scheduler_testing::format_fixture::{
     assert_content, assert_pinned, assert_same_lines, write_content,
 };

@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::process::{Child, Stdio};
 
 use ecs_scheduler_backend_postgres::{PostgresOptions, PostgresStore};
-use ecs_scheduler_core::{FaultKind, JobId, JobStore, Registers as _, Store, StoreError};
+use ecs_scheduler_core::{FaultKind, JobId, JobStore, Registers as _, StoreError, StoreMaintenance as _};
 use tempfile::TempDir;
 
 use crate::fixture::{TestSchema, new_job, open_error};

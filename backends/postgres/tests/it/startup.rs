@@ -1,7 +1,7 @@
 //! Opening: refused servers, databases and permissions, and their error messages.
 
 use ecs_scheduler_backend_postgres::{PostgresOptions, PostgresStore};
-use ecs_scheduler_core::{FaultKind, JobStore, Store, StoreError};
+use ecs_scheduler_core::{FaultKind, JobStore, StoreError, StoreMaintenance as _};
 
 use crate::fixture::{TestSchema, connect, new_job, open_error};
 use crate::server::{in_schema, server, unique_name};

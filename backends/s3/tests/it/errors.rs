@@ -1,6 +1,8 @@
 //! Error messages, and two processes on one bucket.
 
-use ecs_scheduler_core::{FaultKind, JobStore as _, ListFrom, Registers as _, Store as _, StoreError, fault};
+use ecs_scheduler_core::{
+    FaultKind, JobStore as _, ListFrom, Registers as _, Store as _, StoreError, StoreMaintenance as _, fault,
+};
 use std::num::NonZeroUsize;
 
 use crate::bucket::{TestBucket, new_job};

@@ -1,6 +1,8 @@
 //! The store behind a faulty proxy: acknowledged changes are durable, and nothing is duplicated.
 
-use ecs_scheduler_core::{JobStore as _, ListFrom, Registers as _, Revision, Store, StoreError, async_trait};
+use ecs_scheduler_core::{
+    JobStore as _, ListFrom, Registers as _, Revision, Store, StoreError, StoreMaintenance as _, async_trait,
+};
 use ecs_scheduler_testing::store_suite::StoreFixture;
 use std::num::NonZeroUsize;
 use std::sync::Arc;

@@ -7,7 +7,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use ecs_scheduler_backend_sqlite::{SqliteOptions, SqliteStore};
-use ecs_scheduler_core::{FaultKind, JobStore as _, ListFrom, Store as _, StoreError};
+use ecs_scheduler_core::{FaultKind, JobStore as _, ListFrom, Store as _, StoreError, StoreMaintenance as _};
 use rustix::mount::{MountFlags, UnmountFlags, mount, mount_bind, mount_remount, unmount};
 
 use crate::support::{StoreFile, new_job};

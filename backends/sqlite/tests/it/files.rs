@@ -4,7 +4,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use ecs_scheduler_backend_sqlite::{SqliteOptions, SqliteStore, backup, restore};
-use ecs_scheduler_core::{FaultKind, JobStore, ListFrom, Store, StoreError};
+use ecs_scheduler_core::{FaultKind, JobStore, ListFrom, Store, StoreError, StoreMaintenance as _};
 
 use crate::support::{StoreFile, name, new_job};
 

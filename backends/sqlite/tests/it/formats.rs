@@ -4,7 +4,7 @@ use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
 use ecs_scheduler_backend_sqlite::{SqliteOptions, SqliteStore};
-use ecs_scheduler_core::Store as _;
+use ecs_scheduler_core::{Store as _, StoreMaintenance as _};
 use ecs_scheduler_testing::format_fixture::{
     assert_content, assert_same_lines, is_updating, write_content, write_fixture,
 };

@@ -1,11 +1,11 @@
 //! A full store: a failed write leaves nothing behind, fails no other command, and succeeds when there is room.
 
 use ecs_scheduler_backend_sqlite::{SqliteOptions, SqliteStore};
-use ecs_scheduler_core::decide::DecisionDraft;
 use ecs_scheduler_core::{
     DecisionId, DecisionQuery, FaultKind, JobStore, Journal, ListFrom, Registers, Settled, Settlement, Store,
     StoreError, StoredJob, TickOutcome, Timestamp,
 };
+use ecs_scheduler_core::{StoreMaintenance as _, decide::DecisionDraft};
 use ecs_scheduler_testing::sample;
 
 use crate::support::{StoreFile, name, new_job};

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use ecs_scheduler_backend_sqlite::{SqliteProvider, backup, lock};
 use ecs_scheduler_core::{
     DecisionQuery, FaultKind, FiringQuery, ImportBatch, JobStore as _, Journal as _, ListFrom, OpenMode,
-    PrunedJobs, Registers as _, Retention, Revision, SettingValues, Store, StoreError, StoreProvider as _,
-    StoreSetup, TickOutcome,
+    PrunedJobs, Registers as _, Retention, Revision, SettingValues, Store, StoreError, StoreMaintenance as _,
+    StoreProvider as _, StoreSetup, TickOutcome,
 };
 use ecs_scheduler_testing::ManualClock;
 use ecs_scheduler_testing::sample::{at, count, document, draft, name, new_job, settlement};

@@ -2,7 +2,8 @@
 
 use ecs_scheduler_backend_sqlite::{SqliteOptions, SqliteStore};
 use ecs_scheduler_core::{
-    Firing, FiringQuery, JobStore as _, Journal as _, Settlement, Store as _, TickOutcome, Timestamp,
+    Firing, FiringQuery, JobStore as _, Journal as _, Settlement, Store as _, StoreMaintenance as _,
+    TickOutcome, Timestamp,
 };
 use ecs_scheduler_testing::sample;
 use rusqlite::Connection;
