@@ -19,9 +19,40 @@ struct Plan {
     places: &'static [(&'static str, &'static str, &'static str)],
 }
 
+/// Files of a store that have their function, and other names for the same thing.
+const STORE_NAMES: &[(&str, &[&str])] = &[
+    ("open", &["begin", "bootstrap_store", "intake", "opening", "start"]),
+    ("schema", &["layout", "migrate", "migration", "migrations", "tables"]),
+    ("jobs", &["desk", "edit", "edits", "job_editor", "shelf"]),
+    ("settle", &["settlement", "settlements", "settling"]),
+    ("advance", &["advancing", "firings", "moves"]),
+    ("history", &["decisions", "journal", "read_history", "reader"]),
+    ("registers", &["register", "upkeep"]),
+    ("prune", &["pruning", "retention"]),
+    ("import", &["adopt", "adopting", "importing", "takeover"]),
+    ("shared_store", &["replicas", "shared", "shards", "sharing"]),
+    ("codec", &["decode", "encode", "encoding", "serialize"]),
+    ("error", &["errors", "fault", "faults", "trouble"]),
+    ("pool", &["connections", "line", "lines"]),
+    ("group_commit", &["batch", "commit", "lane", "queue", "scribe", "writer"]),
+];
+
+/// Code of a store that only one file has.
+const STORE_PLACES: &[(&str, &str, &str)] = &[
+    ("impl", " Store for ", "store"),
+    ("impl", " Journal for ", "store"),
+    ("impl", " ObjectLog for ", "log"),
+    ("impl", " Documents for ", "documents"),
+    ("impl", " SharedStore for ", "shared_store"),
+    ("impl", " Shards for ", "shared_store"),
+    ("pub async fn open(", "", "open"),
+    ("pub async fn open_existing(", "", "open"),
+    ("pub async fn open_read_only(", "", "open"),
+];
+
 const PLANS: &[Plan] = &[
     Plan {
-        kind: &[" Store for ", " ObjectLog for "],
+        kind: &[" Store for "],
         files: &[
             "lib",
             "store",
@@ -35,37 +66,21 @@ const PLANS: &[Plan] = &[
             "import",
             "error",
         ],
-        names: &[
-            ("open", &["begin", "bootstrap_store", "intake", "opening", "start"]),
-            ("schema", &["layout", "migrate", "migration", "migrations", "tables"]),
-            ("jobs", &["desk", "edit", "edits", "job_editor", "shelf"]),
-            ("settle", &["settlement", "settlements", "settling"]),
-            ("advance", &["advancing", "firings", "moves"]),
-            ("history", &["decisions", "journal", "read_history", "reader"]),
-            ("registers", &["register", "upkeep"]),
-            ("prune", &["pruning", "retention"]),
-            ("import", &["adopt", "adopting", "importing", "takeover"]),
-            ("shared_store", &["replicas", "shared", "shards", "sharing"]),
-            ("codec", &["decode", "encode", "encoding", "serialize"]),
-            ("error", &["errors", "fault", "faults", "trouble"]),
-            ("pool", &["connections", "line", "lines"]),
-            ("group_commit", &["batch", "commit", "lane", "queue", "scribe", "writer"]),
-        ],
-        places: &[
-            ("impl", " Store for ", "store"),
-            ("impl", " Journal for ", "store"),
-            ("impl", " SharedStore for ", "shared_store"),
-            ("impl", " Shards for ", "shared_store"),
-            ("pub async fn open(", "", "open"),
-            ("pub async fn open_existing(", "", "open"),
-            ("pub async fn open_read_only(", "", "open"),
-        ],
+        names: STORE_NAMES,
+        places: STORE_PLACES,
     },
     Plan {
         kind: &[" TriggerType for "],
         files: &["lib", "config", "trigger"],
         names: &[("config", &["options", "settings"]), ("trigger", &["evaluate", "evaluation"])],
         places: &[],
+    },
+    // A log and documents, of which the log store makes a store.
+    Plan {
+        kind: &[" ObjectLog for "],
+        files: &["lib", "log", "documents", "open", "error"],
+        names: STORE_NAMES,
+        places: STORE_PLACES,
     },
 ];
 
@@ -174,6 +189,17 @@ mod tests {
                 "b/src/lib.rs has `pub async fn open(` of open.rs",
                 "b/src/store.rs has `pub async fn open(` of open.rs",
             ]
+        );
+    }
+
+    #[test]
+    fn a_log_that_is_elsewhere_than_in_log_rs_is_found() {
+        let files = ["lib", "log"].map(|name| format!("b/src/{name}.rs"));
+        let code = "impl ObjectLog for X {\n";
+        let files: Vec<(&Path, &str)> = files.iter().map(|file| (Path::new(file), code)).collect();
+        assert_eq!(
+            departures(&PLANS[2], Path::new("b"), &files),
+            ["b/src lacks documents open error", "b/src/lib.rs has `impl ObjectLog for` of log.rs"]
         );
     }
 

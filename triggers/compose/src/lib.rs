@@ -2,8 +2,7 @@
 
 mod combine;
 mod config;
-mod window;
+mod trigger;
 
-pub use combine::{All, Any, Sum};
 pub use config::{CombineConfig, WindowConfig};
-pub use window::Window;
+pub use trigger::{All, Any, Sum, Window};
