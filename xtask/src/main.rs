@@ -1,5 +1,6 @@
 //! Checks of this repository that no ready-made tool makes. `make check` runs them all.
 
+mod bounds;
 mod circles;
 mod copies;
 mod crates;
@@ -19,13 +20,14 @@ use std::process::ExitCode;
 
 use workspace::Workspace;
 
-const USAGE: &str = "usage: cargo xtask circles | copies | crates [--write] | dependencies | layering | licences | names | plan \
+const USAGE: &str = "usage: cargo xtask bounds | circles | copies | crates [--write] | dependencies | layering | licences | names | plan \
     | prose | sizes | totals LOG";
 
 fn main() -> anyhow::Result<ExitCode> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let violations = match arguments.as_slice() {
+        ["bounds"] => bounds::check(&Workspace::load()?)?,
         ["circles"] => circles::check(&Workspace::load()?)?,
         ["copies"] => copies::check(&Workspace::load()?)?,
         ["crates"] => crates::check(&Workspace::load()?)?,
