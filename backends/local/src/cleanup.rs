@@ -3,10 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::SignedDuration;
+use tokio::time::Instant;
 
 use crate::context::Context;
-use crate::limits::TOKEN_TTL;
 
 /// How often expired files are removed.
 const CLEANUP_INTERVAL: Duration = Duration::from_secs(10);
@@ -17,18 +16,19 @@ pub(crate) async fn run_cleanup(context: &Arc<Context>) {
     loop {
         tick.tick().await;
         let context = context.clone();
-        if let Err(error) = tokio::task::spawn_blocking(move || remove_expired(&context)).await {
+        if let Err(error) =
+            tokio::task::spawn_blocking(move || remove_expired(&context, Instant::now())).await
+        {
             tracing::warn!(%error, "the cleanup of task files panicked");
         }
     }
 }
 
 /// Removes expired files: task folders first, because a record without folders starts nothing after a restart.
-pub(crate) fn remove_expired(context: &Context) {
-    let now = context.now();
-    let keep_for = SignedDuration::try_from(context.options.keep_for).unwrap_or(SignedDuration::MAX);
-    let names = context.tasks.lock().prune_tasks(now, context.options.keep_ended, keep_for);
-    let tokens = context.tasks.lock().prune_tokens(now, TOKEN_TTL);
+pub(crate) fn remove_expired(context: &Context, now: Instant) {
+    let (keep, keep_for) = (context.options.keep_ended, context.options.keep_for);
+    let names = context.tasks.lock().prune_tasks(now, keep, keep_for);
+    let tokens = context.tasks.lock().prune_tokens(now);
     let folders = names.iter().map(|name| context.data.task_dir(name).remove());
     let records = tokens.iter().map(|token| context.data.remove_launch(token));
     let logs = std::iter::once_with(|| context.data.enforce_log_cap(context.options.logs_cap));

@@ -2,20 +2,26 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use ecs_scheduler_core::{
     FaultKind, LaunchError, LaunchReport, LaunchRequest, Refusal, StartedTask, TaskId, TaskPhase, TaskState,
+    Timestamp,
 };
 use parking_lot::Mutex;
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 use uuid::Uuid;
 
 use crate::context::Context;
 use crate::data_dir::LaunchRecord;
-use crate::limits::MAX_TASKS_PER_CALL;
+use crate::limits::{MAX_TASKS_PER_CALL, TOKEN_TTL};
 use crate::resolved_task::{ResolvedContainer, resolve_task, unsupported_fields};
 use crate::supervisor::Supervisor;
 use crate::task_table::ReportCell;
+
+/// The shortest time for which a token of an earlier launcher is kept: at the start, the clock may be ahead.
+const MIN_RESUMED_TTL: Duration = Duration::from_hours(1);
 
 /// Starts tasks once per token.
 ///
@@ -37,7 +43,7 @@ pub(crate) async fn launch_once(
             request.count
         ));
     }
-    let cell = context.tasks.lock().report_cell(token, context.now());
+    let cell = context.tasks.lock().report_cell(token, Instant::now());
     let (context, supervisors, request) = (context.clone(), supervisors.clone(), request.clone());
     let work = tokio::spawn(async move {
         let mut report = cell.clone().lock_owned().await;
@@ -76,7 +82,12 @@ pub(crate) fn resume_tasks(
         let ids: Vec<TaskId> = record.tasks.iter().map(|name| context.task_id(name)).collect();
         let report = make_report(&ids, &record.refused);
         let cell: ReportCell = Arc::new(tokio::sync::Mutex::new(Some(report)));
-        context.tasks.lock().bind_token(&record.token, &cell, record.accepted_at, ids.clone());
+        context.tasks.lock().bind_token(
+            &record.token,
+            &cell,
+            expiry(record.accepted_at, context.now()),
+            ids.clone(),
+        );
         for (name, id) in record.tasks.iter().zip(ids) {
             let dir = context.data.task_dir(name);
             // The folder of an ended task is removed before its record: without a folder, nothing can start.
@@ -85,7 +96,7 @@ pub(crate) fn resume_tasks(
             }
             let state = dir.read_state().unwrap_or_else(|| TaskState::pending(id.clone(), None));
             let ended = state.phase == TaskPhase::Stopped;
-            let stop_requests = context.tasks.lock().insert(name, &record.job, state, context.now());
+            let stop_requests = context.tasks.lock().insert(name, &record.job, state, Instant::now());
             if !ended {
                 let supervisor = Supervisor::new(context.clone(), record.clone(), id, dir, stop_requests);
                 supervisors.lock().spawn(supervisor.resume());
@@ -93,6 +104,12 @@ pub(crate) fn resume_tasks(
         }
     }
     Ok(())
+}
+
+/// Returns when the token of an earlier launcher's call expires.
+fn expiry(accepted_at: Timestamp, now: Timestamp) -> Instant {
+    let age = Duration::try_from(now.duration_since(accepted_at)).unwrap_or(Duration::ZERO);
+    Instant::now() + TOKEN_TTL.saturating_sub(age).max(MIN_RESUMED_TTL)
 }
 
 /// Launches the tasks of a token that has no report yet.
@@ -132,12 +149,12 @@ async fn launch_new(
     tasks.release_capacity(capacity);
     written?;
     let ids: Vec<TaskId> = record.tasks.iter().map(|name| context.task_id(name)).collect();
-    tasks.bind_token(&record.token, cell, record.accepted_at, ids.clone());
+    tasks.bind_token(&record.token, cell, Instant::now() + TOKEN_TTL, ids.clone());
     let mut supervisors = supervisors.lock();
     while supervisors.try_join_next().is_some() {}
     for (name, id) in record.tasks.iter().zip(&ids) {
         let state = TaskState::pending(id.clone(), None);
-        let stop_requests = tasks.insert(name, &record.job, state, context.now());
+        let stop_requests = tasks.insert(name, &record.job, state, Instant::now());
         let dir = context.data.task_dir(name);
         let supervisor = Supervisor::new(context.clone(), record.clone(), id.clone(), dir, stop_requests);
         supervisors.spawn(supervisor.run());

@@ -132,7 +132,7 @@ async fn acquire_lock(data: &DataDir) -> Result<File, LaunchError> {
 #[async_trait]
 impl Launcher for LocalLauncher {
     fn limits(&self) -> LaunchLimits {
-        LaunchLimits::new(MAX_TASKS_PER_CALL, 100, Duration::from_millis(500), TOKEN_TTL.unsigned_abs())
+        LaunchLimits::new(MAX_TASKS_PER_CALL, 100, Duration::from_millis(500), TOKEN_TTL)
     }
 
     async fn population(&self, job: &JobId, task: &TaskSpec) -> Result<Population, LaunchError> {

@@ -167,7 +167,7 @@ impl Supervisor {
     fn record_running(&mut self, since: Option<Timestamp>) {
         let now = self.context.now();
         let at = *self.started_at.get_or_insert_with(|| since.map_or(now, |since| since.min(now)));
-        self.context.tasks.lock().update(&self.id, now, |state| {
+        self.context.tasks.lock().update(&self.id, Instant::now(), |state| {
             state.phase = TaskPhase::Running;
             state.started_at = Some(at);
         });
@@ -243,7 +243,7 @@ impl Supervisor {
         let start_failed = request.as_ref().is_some_and(|request| request.code == "TaskFailedToStart");
         let containers = if start_failed { Vec::new() } else { self.container_ends() };
         let mut final_state = None;
-        self.context.tasks.lock().update(&self.id, now, |state| {
+        self.context.tasks.lock().update(&self.id, Instant::now(), |state| {
             state.phase = TaskPhase::Stopped;
             state.exit_code = self.exit_code;
             state.containers = containers;

@@ -1,19 +1,22 @@
-//! The table of tasks and tokens in memory, which answers every call but a launch.
+//! The table of tasks and tokens in memory, which answers every call but a launch. Their ages are those of the monotonic clock:
+//! a wall clock that is ahead for a moment would make all of them old.
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
+use std::time::Duration;
 
-use ecs_scheduler_core::{JobId, LaunchReport, TaskId, TaskPhase, TaskState, Timestamp};
-use jiff::SignedDuration;
+use ecs_scheduler_core::{JobId, LaunchReport, TaskId, TaskPhase, TaskState};
 use tokio::sync::{Mutex, watch};
+use tokio::time::Instant;
 
 use crate::data_dir::StopRequest;
+use crate::limits::TOKEN_TTL;
 
 #[cfg(test)]
 mod tests;
 
 /// How long an ended task is kept whose end no caller has observed.
-const UNSEEN_RETENTION: SignedDuration = SignedDuration::from_hours(1);
+const UNSEEN_RETENTION: Duration = Duration::from_hours(1);
 
 /// The report of a token's first call, once there is one; locked while that call runs.
 pub(crate) type ReportCell = Arc<Mutex<Option<LaunchReport>>>;
@@ -26,14 +29,14 @@ struct TrackedTask {
     folder_name: String,
     stop: watch::Sender<Option<StopRequest>>,
     /// When this launcher learnt that the task ended, and whether a caller has observed it since.
-    ended: Option<(Timestamp, bool)>,
+    ended: Option<(Instant, bool)>,
 }
 
 /// A launch whose token is still valid.
 #[derive(Debug)]
 struct TokenRecord {
     report: ReportCell,
-    accepted_at: Timestamp,
+    expires: Instant,
     tasks: Vec<TaskId>,
 }
 
@@ -51,20 +54,21 @@ pub(crate) struct TaskTable {
 
 impl TaskTable {
     /// Returns the cell of a token's report; adds the token when it is new.
-    pub(crate) fn report_cell(&mut self, token: &str, now: Timestamp) -> ReportCell {
-        let new = || TokenRecord { report: ReportCell::default(), accepted_at: now, tasks: Vec::new() };
+    pub(crate) fn report_cell(&mut self, token: &str, now: Instant) -> ReportCell {
+        let expires = now + TOKEN_TTL;
+        let new = || TokenRecord { report: ReportCell::default(), expires, tasks: Vec::new() };
         self.tokens.entry(token.to_owned()).or_insert_with(new).report.clone()
     }
 
-    /// Binds a token to its tasks, so that the token is kept at least as long as they are.
+    /// Binds a token to its tasks, so that the token is kept at least as long as they are, and until it expires.
     pub(crate) fn bind_token(
         &mut self,
         token: &str,
         report: &ReportCell,
-        accepted_at: Timestamp,
+        expires: Instant,
         tasks: Vec<TaskId>,
     ) {
-        self.tokens.insert(token.to_owned(), TokenRecord { report: report.clone(), accepted_at, tasks });
+        self.tokens.insert(token.to_owned(), TokenRecord { report: report.clone(), expires, tasks });
     }
 
     /// Removes a token whose call started nothing, unless another call waits for the same report: if none does, the
@@ -93,7 +97,7 @@ impl TaskTable {
         folder_name: &str,
         job: &JobId,
         state: TaskState,
-        now: Timestamp,
+        now: Instant,
     ) -> watch::Receiver<Option<StopRequest>> {
         let (stop, stop_requests) = watch::channel(None);
         let id = state.task_id.clone();
@@ -111,7 +115,7 @@ impl TaskTable {
     }
 
     /// Changes the state of a live task.
-    pub(crate) fn update(&mut self, id: &TaskId, now: Timestamp, change: impl FnOnce(&mut TaskState)) {
+    pub(crate) fn update(&mut self, id: &TaskId, now: Instant, change: impl FnOnce(&mut TaskState)) {
         let Some(task) = self.tasks.get_mut(id) else { return };
         change(&mut task.state);
         if task.state.phase != TaskPhase::Stopped || task.ended.is_some() {
@@ -172,12 +176,7 @@ impl TaskTable {
 
     /// Removes ended tasks that are older than `keep_for`, or are not among the newest `keep`. A task whose end no
     /// caller has observed is kept for an hour. Returns the names of their folders.
-    pub(crate) fn prune_tasks(
-        &mut self,
-        now: Timestamp,
-        keep: usize,
-        keep_for: SignedDuration,
-    ) -> Vec<String> {
+    pub(crate) fn prune_tasks(&mut self, now: Instant, keep: usize, keep_for: Duration) -> Vec<String> {
         let mut names = Vec::new();
         let mut excess = self.ended.len().saturating_sub(keep);
         let tasks = &mut self.tasks;
@@ -185,7 +184,7 @@ impl TaskTable {
             let Some((at, observed)) = tasks.get(id).and_then(|task| task.ended) else {
                 return false;
             };
-            let age = now.duration_since(at);
+            let age = now.saturating_duration_since(at);
             let old = age >= keep_for || excess > 0;
             if !old || (!observed && age < UNSEEN_RETENTION) {
                 return true;
@@ -197,11 +196,11 @@ impl TaskTable {
         names
     }
 
-    /// Removes the tokens that are older than `ttl` and have no task in the table, and returns them.
-    pub(crate) fn prune_tokens(&mut self, now: Timestamp, ttl: SignedDuration) -> Vec<String> {
+    /// Removes the tokens that have expired and have no task in the table, and returns them.
+    pub(crate) fn prune_tokens(&mut self, now: Instant) -> Vec<String> {
         let tasks = &self.tasks;
         let expired = |record: &TokenRecord| {
-            now.duration_since(record.accepted_at) >= ttl
+            record.expires <= now
                 && Arc::strong_count(&record.report) == 1
                 && !record.tasks.iter().any(|id| tasks.contains_key(id))
         };

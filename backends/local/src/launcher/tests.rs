@@ -3,6 +3,7 @@ use std::num::NonZeroU32;
 use ecs_scheduler_core::{Clock, FiringId, JobUid, LaunchToken, TaskPhase, TaskState};
 use ecs_scheduler_testing::{ManualClock, sample};
 use jiff::SignedDuration;
+use tokio::time::Instant;
 
 use super::*;
 use crate::cleanup::remove_expired;
@@ -99,11 +100,13 @@ async fn files_of_an_ended_task_and_its_token_are_removed_after_a_day() {
     let id = launcher.launch(&fixture.request()).await.unwrap().started.remove(0).task_id;
     let state = ended(&launcher, &id).await;
     assert_eq!(state.stopped_at, Some(fixture.clock.now()), "times are taken from the clock");
-    fixture.advance(23);
-    remove_expired(&launcher.context);
+    // A clock that is ahead for a moment removes nothing.
+    fixture.advance(1_000);
+    let now = Instant::now();
+    remove_expired(&launcher.context, now + Duration::from_hours(23));
     assert_eq!(remaining_files(&fixture), (1, 1));
-    fixture.advance(1);
-    remove_expired(&launcher.context);
+    fixture.advance(-1_000);
+    remove_expired(&launcher.context, now + Duration::from_hours(24));
     assert_eq!(remaining_files(&fixture), (0, 0));
     assert_eq!(launcher.observe(&[id]).await.unwrap().states, []);
 }
@@ -116,7 +119,7 @@ async fn token_with_removed_tasks_starts_nothing_after_a_restart() {
     let report = launcher.launch(&request).await.unwrap();
     let id = report.started[0].task_id.clone();
     ended(&launcher, &id).await;
-    drop(launcher.context.tasks.lock().prune_tasks(fixture.clock.now(), 0, SignedDuration::ZERO));
+    drop(launcher.context.tasks.lock().prune_tasks(Instant::now(), 0, Duration::ZERO));
     let name = id.as_str().rsplit_once('/').unwrap().1.to_owned();
     launcher.context.data.task_dir(&name).remove().unwrap();
     drop(launcher);
@@ -124,6 +127,26 @@ async fn token_with_removed_tasks_starts_nothing_after_a_restart() {
     assert_eq!(launcher.launch(&request).await.unwrap(), report);
     assert_eq!(launcher.observe(&[id]).await.unwrap().states, []);
     assert_eq!(remaining_files(&fixture), (1, 0));
+}
+
+#[tokio::test]
+async fn token_of_an_earlier_launcher_is_kept_for_the_rest_of_its_day_and_for_an_hour_at_least() {
+    let fixture = Fixture::new("true");
+    let launcher = fixture.open().await;
+    let id = launcher.launch(&fixture.request()).await.unwrap().started.remove(0).task_id;
+    ended(&launcher, &id).await;
+    drop(launcher);
+    let hours = Duration::from_hours;
+    for (age, kept) in [(20, hours(4)), (1_000, hours(1)), (-1_000, hours(24))] {
+        fixture.advance(age);
+        let launcher = fixture.open().await;
+        fixture.advance(-age);
+        launcher.observe(std::slice::from_ref(&id)).await.unwrap();
+        drop(launcher.context.tasks.lock().prune_tasks(Instant::now(), 0, Duration::ZERO));
+        let expires = Instant::now() + kept;
+        let tokens = |at: Instant| launcher.context.tasks.lock().prune_tokens(at).len();
+        assert_eq!((tokens(expires - hours(1) / 2), tokens(expires)), (0, 1), "{age} h");
+    }
 }
 
 #[tokio::test]

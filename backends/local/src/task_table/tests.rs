@@ -1,14 +1,19 @@
+use std::sync::LazyLock;
+
 use super::*;
 
 fn id(number: usize) -> TaskId {
     TaskId::new(format!("task-{number}"))
 }
 
-fn at(hours: i64) -> Timestamp {
-    Timestamp::UNIX_EPOCH + SignedDuration::from_hours(hours)
+/// The start of the test.
+static START: LazyLock<Instant> = LazyLock::new(Instant::now);
+
+fn at(hours: u64) -> Instant {
+    *START + Duration::from_hours(hours)
 }
 
-fn insert_and_end(table: &mut TaskTable, number: usize, when: Timestamp) {
+fn insert_and_end(table: &mut TaskTable, number: usize, when: Instant) {
     let job = JobId::new("job").unwrap();
     table.insert(&number.to_string(), &job, TaskState::pending(id(number), None), when);
     table.update(&id(number), when, |state| state.phase = TaskPhase::Stopped);
@@ -35,7 +40,7 @@ fn excess_ended_tasks_are_pruned_once_their_end_is_observed() {
     for number in 0..5 {
         insert_and_end(&mut table, number, at(0));
     }
-    let day = SignedDuration::from_hours(24);
+    let day = Duration::from_hours(24);
     assert_eq!(table.prune_tasks(at(0), 2, day), Vec::<String>::new(), "no end is observed yet");
     assert_eq!(table.observe(&[id(0), id(1)]).len(), 2);
     assert_eq!(table.prune_tasks(at(0), 2, day), ["0", "1"]);
@@ -50,24 +55,23 @@ fn live_tasks_are_never_pruned() {
     let mut table = TaskTable::default();
     let job = JobId::new("job").unwrap();
     table.insert("1", &job, TaskState::pending(id(1), None), at(0));
-    assert_eq!(table.prune_tasks(at(1_000), 0, SignedDuration::ZERO), Vec::<String>::new());
+    assert_eq!(table.prune_tasks(at(1_000), 0, Duration::ZERO), Vec::<String>::new());
     assert_eq!(table.population(&job), [id(1)]);
 }
 
 #[test]
-fn token_is_kept_for_its_ttl_and_as_long_as_its_tasks() {
+fn token_is_kept_until_it_expires_and_as_long_as_its_tasks() {
     let mut table = TaskTable::default();
-    let ttl = SignedDuration::from_hours(24);
     insert_and_end(&mut table, 1, at(0));
     let report = table.report_cell("with task", at(0));
-    table.bind_token("with task", &report, at(0), vec![id(1)]);
+    table.bind_token("with task", &report, at(2), vec![id(1)]);
     drop(table.report_cell("without", at(0)));
-    assert_eq!(table.prune_tokens(at(23), ttl), Vec::<String>::new());
-    assert_eq!(table.prune_tokens(at(24), ttl), ["without"]);
-    table.prune_tasks(at(24), 0, ttl);
-    assert_eq!(table.prune_tokens(at(24), ttl), Vec::<String>::new(), "a call holds the report");
+    assert_eq!(table.prune_tokens(at(23)), Vec::<String>::new());
+    assert_eq!(table.prune_tokens(at(24)), ["without"]);
+    table.prune_tasks(at(24), 0, TOKEN_TTL);
+    assert_eq!(table.prune_tokens(at(24)), Vec::<String>::new(), "a call holds the report");
     drop(report);
-    assert_eq!(table.prune_tokens(at(24), ttl), ["with task"]);
+    assert_eq!(table.prune_tokens(at(24)), ["with task"]);
 }
 
 #[test]

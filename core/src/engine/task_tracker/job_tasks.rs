@@ -144,6 +144,10 @@ impl JobTasks {
     }
 
     fn evict_ended(&mut self, now: Timestamp) {
+        // A task that ended while the clock was ahead would keep all others from being evicted.
+        if self.ended.front().is_some_and(|ended| ended.observed > now) {
+            self.ended.iter_mut().for_each(|ended| ended.observed = ended.observed.min(now));
+        }
         while self.ended.front().is_some_and(|ended| now.duration_since(ended.observed) > ENDED_TASK_TTL) {
             self.ended.pop_front();
         }

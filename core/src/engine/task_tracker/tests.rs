@@ -223,6 +223,23 @@ fn history_without_samples_is_dropped() {
 }
 
 #[test]
+fn tasks_that_ended_while_the_clock_was_ahead_are_forgotten_after_ten_minutes() {
+    const DAY: i64 = 86_400;
+    let tracker = TaskTracker::default();
+    let end = |name: &str, at_second: i64| {
+        let live = firing(at_second, 1, FiringState::Launched, vec![task(name, Some(at_second), None)]);
+        tracker.record_firing(&live, at(at_second));
+        let ended = task(name, Some(at_second), Some((at_second + 5, 0)));
+        tracker.record_firing(&firing(at_second, 1, FiringState::Finished, vec![ended]), at(at_second + 5));
+    };
+    end("a", DAY);
+    end("b", 0);
+    let reported = Population::new(vec![TaskId::new("a"), TaskId::new("b")], None);
+    assert_eq!(tracker.busy(&uid(), &reported, at(10)), 0, "a late listing revives none");
+    assert_eq!(tracker.busy(&uid(), &reported, at(620)), 2, "the launcher has started them again");
+}
+
+#[test]
 fn firing_that_is_about_to_launch_counts_for_an_older_one() {
     let tracker = TaskTracker::default();
     let decided = |observed: i64, decision| Firing {
