@@ -16,7 +16,7 @@ use super::inner::EngineInner;
 use super::message::Message;
 use super::spans::firing_span;
 use super::task_retry;
-use super::time_limit::{overdue, time_limits};
+use super::time_limit::{FutureTimes, overdue, time_limits};
 use crate::diagnosis::Diagnosis;
 use crate::fault;
 use crate::firing::{Firing, FiringId, FiringState};
@@ -50,6 +50,7 @@ pub(super) async fn run(engine: Arc<EngineInner>, commands: mpsc::WeakSender<Mes
         missing: HashMap::new(),
         failures: BTreeSet::new(),
         retried: Arc::default(),
+        future: FutureTimes::default(),
     };
     loop {
         let more = engine.monitor_wakeup.notified();
@@ -78,6 +79,8 @@ struct TaskMonitor {
     failures: BTreeSet<String>,
     /// Firings whose retry is under way.
     retried: Arc<Mutex<BTreeSet<FiringId>>>,
+    /// Moments of tasks that lie in the future.
+    future: FutureTimes,
 }
 
 /// The states of tasks that one poll has seen, and the moments at which it asked; `None` for a task that the launcher does not know.
@@ -230,7 +233,7 @@ impl TaskMonitor {
     }
 
     /// Requests tasks to stop that exceed a time limit.
-    fn enforce_timeouts(&self, seen: &SeenTasks) {
+    fn enforce_timeouts(&mut self, seen: &SeenTasks) {
         // Recording takes time: an older moment would look like a step of the clock.
         let now = self.engine.clock.now();
         // While the clock may be ahead, the run time of a task is unknown.
@@ -244,8 +247,10 @@ impl TaskMonitor {
                 .values()
                 .filter(|firing| firing.timeout_secs.or(firing.start_timeout_secs).is_some());
             let state = |task: &TaskId| seen.get(task).and_then(|(at, state)| Some((*at, state.as_ref()?)));
+            let future = &mut self.future;
+            future.retain_followed(monitored.values());
             let tasks = limited.flat_map(|firing| {
-                overdue(firing, state, now)
+                overdue(firing, state, future, now)
                     .into_iter()
                     .map(|(task, reason)| (firing_span(firing), task, reason))
             });

@@ -1,9 +1,12 @@
 //! The limits on the time of tasks: how long a task may be pending, and how long it may run.
 
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
+use tokio::time::Instant;
 
+use crate::clock::is_ahead;
 use crate::diagnosis::Diagnosis;
 use crate::firing::Firing;
 use crate::task::{TaskId, TaskPhase, TaskState};
@@ -52,12 +55,45 @@ pub(super) fn time_limits(firing: &Firing) -> impl Iterator<Item = TimeLimit> {
     limits.into_iter().filter_map(|(field, phase, secs)| Some(TimeLimit { field, phase, secs: secs? }))
 }
 
+/// Moments of tasks that lie in the future, because the clock was ahead. Each counts from when it was first seen there: the clock
+/// may need years to get to it.
+#[derive(Debug, Default)]
+pub(super) struct FutureTimes(HashMap<TaskId, (Timestamp, Instant)>);
+
+impl FutureTimes {
+    /// Returns how long ago a task was accepted, or started.
+    fn age(&mut self, task: &TaskId, since: Timestamp, now: Timestamp) -> SignedDuration {
+        if !is_ahead(since, now) {
+            self.0.remove(task);
+            return now.duration_since(since);
+        }
+        let new = || (since, Instant::now());
+        let seen = self.0.entry(task.clone()).or_insert_with(new);
+        if seen.0 != since {
+            *seen = new();
+        }
+        SignedDuration::try_from(seen.1.elapsed()).unwrap_or(SignedDuration::MAX)
+    }
+
+    /// Forgets the moments of tasks that are not followed any more.
+    pub(super) fn retain_followed<'f>(&mut self, firings: impl Iterator<Item = &'f Firing>) {
+        if self.0.is_empty() {
+            return;
+        }
+        let tasks = firings.flat_map(|firing| &firing.tasks);
+        let live = tasks.filter(|task| task.phase != TaskPhase::Stopped);
+        let live: HashSet<&TaskId> = live.map(|task| &task.task_id).collect();
+        self.0.retain(|task, _| live.contains(task));
+    }
+}
+
 /// Returns the firing's tasks that exceed a time limit, each with the reason. A task has exceeded `startTimeout` only if it was
 /// `seen` as pending at a moment after the limit: a record may be old while ECS or the store cannot be reached, and so may an
 /// answer while other calls hang.
 pub(super) fn overdue<'s>(
     firing: &Firing,
     seen: impl Fn(&TaskId) -> Option<(Timestamp, &'s TaskState)>,
+    future: &mut FutureTimes,
     now: Timestamp,
 ) -> Vec<(TaskId, String)> {
     let mut tasks = Vec::new();
@@ -78,7 +114,7 @@ pub(super) fn overdue<'s>(
             // Firings that an earlier version stored have no `accepted_at`.
             let accepted = recorded.accepted_at.unwrap_or_else(|| firing.last_sent());
             let since = task.started_at.filter(|_| task.phase == TaskPhase::Running).unwrap_or(accepted);
-            if at.duration_since(since) > allowed {
+            if future.age(&recorded.task_id, since, at) > allowed {
                 tasks.push((recorded.task_id.clone(), limit.reason()));
             }
         }

@@ -13,7 +13,8 @@ fn pending_task_is_overdue_only_if_it_was_seen_after_the_limit() {
     });
     let firing: Firing = serde_json::from_value(firing).expect("it is a firing");
     let found = |seen: Option<i64>, now: i64| {
-        overdue(&firing, |_| seen.map(|second| (at(second), &firing.tasks[0])), at(now)).len()
+        let state = |_: &TaskId| seen.map(|second| (at(second), &firing.tasks[0]));
+        overdue(&firing, state, &mut FutureTimes::default(), at(now)).len()
     };
     assert_eq!(found(Some(113), 113), 1);
     assert_eq!(found(Some(105), 130), 0, "the answer is from before the limit");

@@ -198,6 +198,32 @@ async fn clock_step_stops_no_task_and_marks_none_as_lost() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn task_that_was_started_while_the_clock_was_ahead_is_stopped_at_its_limit() {
+    let stage = Stage::at("2026-01-01T10:00:30Z");
+    *stage.launcher.run_for.lock() = None;
+    let skip = |schedule: &str| json!({"taskDefinition": "job", "schedule": schedule, "overlap": "skip"});
+    let (mut runs, mut pends) = (skip("0 *"), skip("20 *"));
+    (runs["timeout"], pends["startTimeout"]) = (json!("5m"), json!("5m"));
+    stage.world.create("runs", &runs).await.unwrap();
+    let life = stage.world.boot(StoreFaults::default(), 0).await.unwrap();
+    stage.world.clock.step(TEN_YEARS);
+    pass(&stage, SignedDuration::from_secs(40)).await;
+    *stage.launcher.pending_for.lock() = Duration::from_hours(1);
+    stage.world.create("pends", &pends).await.unwrap();
+    life.engine.nudge(&id("pends"));
+    pass(&stage, SignedDuration::from_secs(20)).await;
+    *stage.launcher.pending_for.lock() = Duration::ZERO;
+    stage.world.clock.step(-TEN_YEARS);
+    stage.until("2026-01-01T10:06:00Z").await;
+    assert_eq!((stage.launcher.running(), stage.launcher.stops.lock().len()), (2, 0));
+    // Their time counts from when the clock was steady again.
+    stage.until("2026-01-01T10:08:30Z").await;
+    let mut stopped = stage.launcher.stops.lock().clone();
+    stopped.sort();
+    assert_eq!(stopped, ["task-0", "task-1"].map(ecs_scheduler_core::TaskId::new));
+}
+
+#[tokio::test(start_paused = true)]
 async fn firing_that_was_decided_while_the_clock_was_ahead_is_not_retried_for_years() {
     let stage = Stage::at("2026-01-01T10:00:30Z");
     let mut job = often("0 *");
