@@ -18,8 +18,12 @@ use crate::id::{FiringId, JobId, TaskId};
 use crate::permission::Permission;
 use crate::task::{Population, TaskSpec, TaskState};
 
+mod logs;
+
 #[cfg(test)]
 pub(crate) mod tests;
+
+pub use logs::{LogCursor, LogLine, LogPage, LogRequest, LogStart, MAX_LOG_BYTES, MAX_LOG_LINES, TaskLogs};
 
 /// A call that starts tasks. The engine makes it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -322,11 +326,11 @@ impl LaunchLimits {
 
 /// Starts, counts, observes and stops tasks.
 ///
-/// Its supertraits have a default for every method: a launcher without options, diagnosis, quotas or a lookup of lost
-/// calls implements them with an empty body.
+/// Its supertraits have a default for every method: a launcher without options, diagnosis, quotas, a lookup of lost
+/// calls or logs implements them with an empty body.
 #[async_trait]
 pub trait Launcher:
-    TaskValidation + LaunchDiagnosis + LaunchRecovery + fmt::Debug + Send + Sync + 'static
+    TaskValidation + LaunchDiagnosis + LaunchRecovery + TaskLogs + fmt::Debug + Send + Sync + 'static
 {
     /// Returns the launcher's limits.
     fn limits(&self) -> LaunchLimits;

@@ -62,7 +62,8 @@ pub use jiff::Timestamp;
 pub use job::{FieldError, Job, JobContext, LastRunTask, Progress, StoredJob, Suspension};
 pub use launcher::{
     CheckResult, Finding, LaunchDiagnosis, LaunchError, LaunchLimits, LaunchRecovery, LaunchReport,
-    LaunchRequest, Launcher, LostCall, ObservedTasks, Refusal, StartedTask, TaskValidation, UnreadTasks,
+    LaunchRequest, Launcher, LogCursor, LogLine, LogPage, LogRequest, LogStart, LostCall, MAX_LOG_BYTES,
+    MAX_LOG_LINES, ObservedTasks, Refusal, StartedTask, TaskLogs, TaskValidation, UnreadTasks,
 };
 pub use memory::MemoryStore;
 pub use permission::Permission;

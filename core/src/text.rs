@@ -1,4 +1,4 @@
-//! Detection of characters that change how the surrounding text is displayed, bounded lines of text from outside, and plain
+//! Detection of characters that change how the surrounding text is displayed, bounded or printable text from outside, and plain
 //! words for types.
 
 /// Tells whether a character is invisible and changes how other text is displayed: control characters except line feed and
@@ -58,15 +58,35 @@ pub fn make_line(text: &mut String) {
     if is_short && (text.bytes().all(|byte| matches!(byte, b' '..=b'~')) || !text.contains(is_replaced)) {
         return;
     }
-    let mut characters = text.chars().map(|character| match character {
-        _ if !is_replaced(character) => character,
-        _ if character.is_whitespace() => ' ',
-        _ => char::REPLACEMENT_CHARACTER,
-    });
+    let replace = |character| if is_replaced(character) { replacement(character) } else { character };
+    let mut characters = text.chars().map(replace);
     let mut line: String = characters.by_ref().take(MAX_LINE - 1).collect();
     let last = characters.next();
     line.extend(if characters.next().is_some() { Some('…') } else { last });
     *text = line;
+}
+
+/// Replaces each [unprintable](is_unprintable) character of a text from outside, as [`make_line`] does. Line feeds and tabs
+/// stay, and the text keeps its length in characters. A printable text stays as it is, without an allocation.
+///
+/// # Example
+///
+/// ```
+/// let mut text = "\u{1b}[32mok\n\tdone".to_owned();
+/// ecs_scheduler_core::text::make_printable(&mut text);
+/// assert_eq!(text, "\u{fffd}[32mok\n\tdone");
+/// ```
+pub fn make_printable(text: &mut String) {
+    if text.contains(is_unprintable) {
+        let replace = |character| if is_unprintable(character) { replacement(character) } else { character };
+        *text = text.chars().map(replace).collect();
+    }
+}
+
+/// Returns the character that replaces one which must not be shown.
+fn replacement(character: char) -> char {
+    if character.is_whitespace() { ' ' } else { char::REPLACEMENT_CHARACTER }
+>>>>>>> 538a8c2f (core,local,ecs,server: read the output of tasks)
 }
 
 /// The types of Rust that errors of serde name, in plain words.
@@ -172,6 +192,16 @@ mod tests {
             prop_assert!(once.chars().count() <= MAX_LINE);
             prop_assert!(!once.contains(['\n', '\t']) && refusal(&once).is_none());
             prop_assert_eq!(line(&once), once);
+        }
+
+        #[test]
+        fn printable_text_keeps_its_length_its_line_feeds_and_its_tabs(text in "(?s).{0,200}") {
+            let mut made = text.clone();
+            make_printable(&mut made);
+            prop_assert!(refusal(&made).is_none());
+            prop_assert_eq!(made.chars().count(), text.chars().count());
+            let kept = |text: &str| text.match_indices(['\n', '\t']).count();
+            prop_assert_eq!(kept(&made), kept(&text));
         }
     }
 }

@@ -39,6 +39,7 @@ mod job_status;
 mod job_summary;
 mod job_summary_cache;
 mod jobs;
+mod logs;
 mod manual_firing;
 mod metrics;
 mod middleware;
@@ -108,6 +109,7 @@ fn resources() -> OpenApiRouter<App> {
         .routes(routes!(firings::of_job, firings::fire))
         .routes(routes!(firings::all))
         .routes(routes!(firings::read))
+        .routes(routes!(logs::read))
         .routes(routes!(brake::read, brake::engage, brake::release))
         .routes(routes!(plugins::triggers))
         .routes(routes!(plugins::launchers))

@@ -6,9 +6,12 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::{Method, Response, StatusCode, Url, header};
 use serde_json::Value;
 
+use self::event_stream::EventStream;
 use crate::error::CommandError;
 use crate::output::printable;
 use crate::output::table::cell;
+
+pub(crate) mod event_stream;
 
 #[cfg(test)]
 mod tests;
@@ -91,6 +94,35 @@ impl Client {
             return Ok(ClientResponse { body, etag });
         }
         Err(CommandError::Refused { message: refusal(&attempt, status, &body, &text) })
+    }
+}
+
+/// The time for which a stream may stay silent: the server sends a comment every 15 s.
+const SILENCE_TIMEOUT: Duration = Duration::from_secs(45);
+
+impl Client {
+    /// Opens a stream of events, behind the event with this id.
+    ///
+    /// # Errors
+    ///
+    /// Fails when the server cannot be reached or refuses.
+    pub(crate) async fn stream(&self, path: &str, after: Option<&str>) -> Result<EventStream, CommandError> {
+        let unreachable =
+            |error| CommandError::Unreachable { server: self.server.clone(), cause: Box::new(error) };
+        // The limit of a whole request does not hold for a stream.
+        let request = self.http.get(format!("{}{path}", self.server)).timeout(Duration::MAX);
+        let request = match after {
+            Some(id) => request.header("last-event-id", id),
+            None => request,
+        };
+        let response = request.send().await.map_err(unreachable)?;
+        let status = response.status();
+        if status.is_success() {
+            return Ok(EventStream::new(response, SILENCE_TIMEOUT));
+        }
+        let text = response.text().await.map_err(unreachable)?;
+        let body = serde_json::from_str(&text).unwrap_or(Value::Null);
+        Err(CommandError::Refused { message: refusal(&format!("GET {path}"), status, &body, &text) })
     }
 }
 

@@ -16,7 +16,9 @@ pub use aws_smithy_runtime_api::client::interceptors::Intercept;
 pub use aws_types::SdkConfig;
 pub use context::{AssumeRole, AwsContext, AwsScope, AwsSettings, Timeouts, is_account};
 pub use fault::Fault;
-pub use limits::{FARGATE_CALLS, FARGATE_TASKS, Quota, READ_CLUSTER, READ_DEFINITION, RUN_TASK, Share};
+pub use limits::{
+    FARGATE_CALLS, FARGATE_TASKS, Quota, READ_CLUSTER, READ_DEFINITION, READ_LOG, RUN_TASK, Share,
+};
 pub use meter::{Meter, Metering};
 pub use partition::{is_region, partition};
 pub use rate_limiter::{RateLimiter, RateLimiters};

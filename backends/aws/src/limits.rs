@@ -51,6 +51,13 @@ pub const READ_CLUSTER: Quota = Quota { name: "ecs-read-cluster", burst: 100.0, 
 /// <https://docs.aws.amazon.com/AmazonECS/latest/APIReference/request-throttling.html>
 pub const READ_DEFINITION: Quota = Quota { name: "ecs-read-definition", burst: 50.0, per_second: 20.0 };
 
+/// GetLogEvents calls. Large regions allow more.
+///
+/// # Source
+///
+/// <https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/cloudwatch_limits_cwl.html>
+pub const READ_LOG: Quota = Quota { name: "logs-get-log-events", burst: 10.0, per_second: 10.0 };
+
 /// RunTask calls for Fargate, beside [`RUN_TASK`].
 ///
 /// # Source

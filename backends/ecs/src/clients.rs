@@ -4,9 +4,12 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use aws_sdk_cloudwatchlogs::Client as LogClient;
 use aws_sdk_ecs::Client;
 use aws_sdk_ecs::config::retry::RetryConfig;
-use ecs_scheduler_backend_aws::{AwsContext, AwsScope, Fault, Quota, RateLimiter, RateLimiters, Share};
+use ecs_scheduler_backend_aws::{
+    AwsContext, AwsScope, Fault, Quota, RateLimiter, RateLimiters, RegionalClients, SdkConfig, Share,
+};
 use ecs_scheduler_core::FaultKind;
 use parking_lot::Mutex;
 use tokio::sync::OnceCell;
@@ -35,12 +38,15 @@ pub(crate) struct Clients {
     rate_limiters: RateLimiters,
     send_limiters: RateLimiters,
     regions: Mutex<HashMap<Option<String>, Arc<OnceCell<RegionClients>>>>,
+    /// The clients of CloudWatch Logs, which may be in other regions than the tasks.
+    log_clients: RegionalClients<LogClient>,
     pub(crate) refused_names: RefusedNames,
 }
 
 impl Clients {
     pub(crate) fn new(aws: AwsContext, share: Share) -> Self {
         Self {
+            log_clients: RegionalClients::new(aws.clone()),
             aws,
             rate_limiters: RateLimiters::new(share),
             send_limiters: RateLimiters::new(share),
@@ -71,6 +77,15 @@ impl Clients {
         })
     }
 
+    /// Returns the client of CloudWatch Logs in a region.
+    pub(crate) async fn log_client(&self, scope: &AwsScope) -> Result<Arc<LogClient>, Fault> {
+        let make = |config: &SdkConfig, _| {
+            let builder = aws_sdk_cloudwatchlogs::config::Builder::from(config);
+            LogClient::from_conf(builder.interceptor(self.aws.metering()).build())
+        };
+        self.log_clients.at(scope, make).await
+    }
+
     /// Returns the rate limiter of a quota in a region.
     pub(crate) fn rate_limiter(&self, scope: &AwsScope, quota: Quota) -> Arc<RateLimiter> {
         self.rate_limiters.get(scope, quota)
@@ -82,14 +97,14 @@ impl Clients {
         self.send_limiters.get(scope, quota)
     }
 
-    /// Waits for quota, then makes a call that reads or stops. A throttled call lowers the rate.
+    /// Waits for quota of a scope, then makes a call that reads or stops. A throttled call lowers the rate.
     pub(crate) async fn call_paced<T>(
         &self,
-        at: &RegionClients,
+        scope: &AwsScope,
         quota: Quota,
         call: impl Future<Output = Result<T, Fault>>,
     ) -> Result<T, Fault> {
-        let limiter = self.rate_limiter(&at.scope, quota);
+        let limiter = self.rate_limiter(scope, quota);
         limiter.acquire(Instant::now() + READ_QUOTA_DEADLINE, 1).await;
         let answer = call.await;
         if let Err(fault) = &answer

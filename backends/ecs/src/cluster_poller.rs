@@ -233,7 +233,7 @@ pub(crate) async fn list_tasks(
             Fault::from_sdk(error, format!("could not list the tasks of cluster \"{cluster}\""))
         })
     };
-    let answer = clients.call_paced(at, READ_CLUSTER, call).await?;
+    let answer = clients.call_paced(&at.scope, READ_CLUSTER, call).await?;
     let tasks = answer.task_arns().iter().map(|arn| TaskId::new(arn.as_str())).collect();
     Ok((tasks, answer.next_token))
 }

@@ -14,6 +14,7 @@ use tokio::sync::Mutex as AsyncMutex;
 use tokio::time::Instant;
 
 use crate::clients::{Clients, RegionClients};
+use crate::log_destination::ContainerLog;
 use crate::sizes::{self, Reservation, Size};
 
 /// Time for which the answer about a family is used.
@@ -41,6 +42,8 @@ pub(crate) struct Definition {
     pub(crate) reservations: Vec<Reservation>,
     /// Names of the volumes that are configured at launch.
     pub(crate) volumes: Vec<String>,
+    /// Where the containers write their output.
+    pub(crate) logs: Vec<ContainerLog>,
 }
 
 impl Definition {
@@ -67,6 +70,7 @@ impl Definition {
                 .filter(|volume| volume.configured_at_launch() == Some(true))
                 .map(|volume| volume.name().unwrap_or_default().to_owned())
                 .collect(),
+            logs: known.container_definitions().iter().map(ContainerLog::from_sdk).collect(),
         }
     }
 }
@@ -201,7 +205,7 @@ impl Definitions {
             answer
                 .map_err(|error| Fault::from_sdk(error, format!("could not read task definition \"{name}\"")))
         };
-        match clients.call_paced(at, READ_DEFINITION, call).await {
+        match clients.call_paced(&at.scope, READ_DEFINITION, call).await {
             Ok(answer) => {
                 let Some(definition) =
                     answer.task_definition().map(|known| Arc::new(Definition::from_sdk(known)))

@@ -85,6 +85,6 @@ pub(crate) async fn read_once(
             Fault::from_sdk(error, format!("could not read {} tasks of cluster \"{cluster}\"", tasks.len()))
         })
     };
-    let answer = clients.call_paced(at, READ_CLUSTER, call).await?;
+    let answer = clients.call_paced(&at.scope, READ_CLUSTER, call).await?;
     Ok(answer.tasks.unwrap_or_default())
 }

@@ -13,7 +13,7 @@ use crate::context::LauncherContext;
 use crate::events_queue;
 use crate::options::capacity_place;
 use crate::request;
-use crate::{cluster_poller, describe};
+use crate::{cluster_poller, describe, logs};
 
 /// The id of a task that no cluster has, to describe and to stop.
 const NO_TASK: &str = "00000000000000000000000000000000";
@@ -62,6 +62,12 @@ pub(crate) async fn run_checks(shared: &LauncherContext, tasks: &[TaskSpec]) -> 
                 let call = request::build_placement(&options, attempt, &cluster).task_definition(&definition);
                 seen.push(Box::pin(check_launch(shared, &at, &cluster, what, call)).await);
             }
+            for check in check_logs(shared, &at, &definition).await {
+                // Several definitions may write to one group.
+                if !seen.contains(&check) {
+                    seen.push(check);
+                }
+            }
         }
     }
     if let Some(queue) = &shared.options.events_queue {
@@ -81,7 +87,7 @@ async fn check_cluster(shared: &LauncherContext, at: &RegionClients, cluster: &s
         let call = at.client.stop_task().cluster(cluster).task(NO_TASK).reason("ecs-scheduler doctor");
         call.send().await.map_err(|error| Fault::from_sdk(error, "could not stop a task that does not exist"))
     };
-    let stopped = clients.call_paced(at, READ_CLUSTER, stop).await;
+    let stopped = clients.call_paced(&at.scope, READ_CLUSTER, stop).await;
     vec![
         check_result(on("ecs:ListTasks"), listed.err(), |_| false),
         check_result(on("ecs:DescribeTasks"), described.err(), |_| false),
@@ -111,7 +117,7 @@ async fn check_launch(
             .await
             .map_err(|error| Fault::from_sdk(error, "could not start a task"))
     };
-    match Box::pin(shared.clients.call_paced(at, RUN_TASK, call)).await {
+    match Box::pin(shared.clients.call_paced(&at.scope, RUN_TASK, call)).await {
         // Only an error about the container shows that ECS accepted everything else.
         Err(fault) => check_result(what, Some(fault), |fault| chain(fault).contains(NO_CONTAINER)),
         Ok(answer) => {
@@ -124,6 +130,28 @@ async fn check_launch(
             CheckResult::failed(what, text)
         }
     }
+}
+
+/// Checks that the output of tasks can be read. A stream that does not exist is enough to test the permission.
+async fn check_logs(shared: &LauncherContext, at: &RegionClients, definition: &str) -> Vec<CheckResult> {
+    // A definition that cannot be read is reported by the other checks.
+    let Ok(Some(known)) = shared.definitions.find(&shared.clients, at, definition).await else {
+        return Vec::new();
+    };
+    let mut checks = Vec::new();
+    for log in &known.logs {
+        let read = match logs::find_stream(shared, at, log, NO_TASK).await {
+            Ok(None) => continue,
+            Ok(Some(stream)) => {
+                let what = format!("logs:GetLogEvents on log group \"{}\"", stream.group);
+                (what, stream.read_newest(1).await.err())
+            }
+            Err(fault) => (format!("logs of {definition}"), Some(fault)),
+        };
+        let (what, fault) = read;
+        checks.push(check_result(what, fault.filter(|fault| fault.kind() != FaultKind::NotFound), |_| false));
+    }
+    checks
 }
 
 /// Turns a fault into a check result. A refusal after the permission check shows that the permission is there.

@@ -12,8 +12,8 @@ use ecs_scheduler_backend_aws::{
 use ecs_scheduler_core::fault::chain;
 use ecs_scheduler_core::{
     CheckResult, ConfigError, FaultKind, Finding, JobId, LaunchDiagnosis, LaunchError, LaunchLimits,
-    LaunchRecovery, LaunchReport, LaunchRequest, Launcher, LostCall, ObservedTasks, Permission, Population,
-    TaskId, TaskSpec, TaskState, TaskValidation, Timestamp,
+    LaunchRecovery, LaunchReport, LaunchRequest, Launcher, LogPage, LogRequest, LostCall, ObservedTasks,
+    Permission, Population, TaskId, TaskLogs, TaskSpec, TaskState, TaskValidation, Timestamp,
 };
 use parking_lot::Mutex;
 use serde_json::Value;
@@ -28,7 +28,7 @@ use crate::run_task_response::{self, RunTaskResult};
 use crate::task_location::TaskLocation;
 use crate::task_snapshot::TaskSnapshot;
 use crate::task_state_cache::StateSource;
-use crate::{describe, diagnose, lost_launch, permissions, preflight, request};
+use crate::{describe, diagnose, logs, lost_launch, permissions, preflight, request};
 
 /// Maximum number of tasks that one call starts.
 ///
@@ -293,7 +293,7 @@ impl Launcher for EcsLauncher {
             let call = at.client.stop_task().cluster(&location.cluster).task(task.as_str()).reason(reason);
             call.send().await.map_err(|error| Fault::from_sdk(error, format!("could not stop task {task}")))
         };
-        match self.shared.clients.call_paced(&at, RUN_TASK, call).await {
+        match self.shared.clients.call_paced(&at.scope, RUN_TASK, call).await {
             Ok(answer) => {
                 if answer.task().is_some_and(|task| task.last_status() != Some("STOPPED")) {
                     self.shared.event_health.expect_event(began);
@@ -347,6 +347,13 @@ impl LaunchDiagnosis for EcsLauncher {
 
     async fn permissions(&self, tasks: &[TaskSpec]) -> Result<Vec<Permission>, LaunchError> {
         permissions::required(&self.shared, tasks).await
+    }
+}
+
+#[async_trait]
+impl TaskLogs for EcsLauncher {
+    async fn read_log(&self, request: &LogRequest) -> Result<LogPage, LaunchError> {
+        Box::pin(logs::read(&self.shared, request)).await
     }
 }
 

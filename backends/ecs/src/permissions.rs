@@ -7,6 +7,7 @@ use ecs_scheduler_core::{LaunchError, Permission, TaskSpec};
 
 use crate::context::LauncherContext;
 use crate::events;
+use crate::log_destination::LogDestination;
 use crate::options::PropagateTags;
 use crate::task_location::cluster_name;
 
@@ -47,6 +48,9 @@ pub(crate) async fn required(
             all.insert(pass.with_condition("StringEquals", "iam:PassedToService", "ecs.amazonaws.com"));
         }
     }
+    for task in tasks {
+        all.extend(log_permissions(shared, task).await?);
+    }
     if let Some(queue) = &shared.options.events_queue {
         let name = queue.rsplit('/').next().unwrap_or(queue);
         let arn = format!("arn:aws:sqs:*:*:{name}");
@@ -81,6 +85,21 @@ async fn decrypt_permission(shared: &LauncherContext, queue: &str) -> Option<Per
         }
         _ => Some(Permission::new("kms:Decrypt", key)),
     }
+}
+
+/// Returns the permissions to read the output of a task from the log streams of its containers.
+async fn log_permissions(shared: &LauncherContext, task: &TaskSpec) -> Result<Vec<Permission>, LaunchError> {
+    let options = shared.parse_options(task)?;
+    let at = shared.clients.client_for(options.region.as_deref()).await?;
+    let known = shared.definitions.find(&shared.clients, &at, &task.definition).await?;
+    let logs = known.iter().flat_map(|known| &known.logs);
+    let permissions = logs.filter_map(|log| {
+        let LogDestination::CloudWatch { group, prefix, region } = &log.destination else { return None };
+        let region = region.as_deref().or(options.region.as_deref()).unwrap_or("*");
+        let streams = format!("{group}:log-stream:{prefix}/{}/*", log.container);
+        Some(Permission::new("logs:GetLogEvents", format!("arn:aws:logs:{region}:*:log-group:{streams}")))
+    });
+    Ok(permissions.collect())
 }
 
 /// Returns the ARNs of the roles that a task runs with. ECS also accepts the bare name of a role in the definition's

@@ -1,5 +1,6 @@
 //! The launcher's files: `launches/<token>.json` and `tasks/<task>/…`, all for this user alone.
 
+use std::collections::BTreeSet;
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
@@ -201,6 +202,25 @@ impl TaskDir {
 
     pub(crate) fn log(&self, container: &str) -> PathBuf {
         self.path.join(format!("{container}.log"))
+    }
+
+    /// The part of a container's log before the last rotation.
+    pub(crate) fn rotated_log(&self, container: &str) -> PathBuf {
+        self.path.join(format!("{container}.log.1"))
+    }
+
+    /// Returns the names of the containers that have files: those that were started, in alphabetical order.
+    pub(crate) fn container_names(&self) -> io::Result<BTreeSet<String>> {
+        let mut names = BTreeSet::new();
+        for entry in fs::read_dir(&self.path)? {
+            let name = entry?.file_name();
+            if let Some((container, rest)) = name.to_str().and_then(|name| name.split_once('.'))
+                && (rest.starts_with("log") || rest.starts_with("started."))
+            {
+                names.insert(container.to_owned());
+            }
+        }
+        Ok(names)
     }
 
     pub(crate) fn marker(&self, container: &str, number: u32) -> PathBuf {

@@ -9,7 +9,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use ecs_scheduler_core::{
     ConfigError, FaultKind, JobId, LaunchDiagnosis, LaunchError, LaunchLimits, LaunchRecovery, LaunchReport,
-    LaunchRequest, Launcher, ObservedTasks, Population, TaskId, TaskSpec, TaskValidation,
+    LaunchRequest, Launcher, LogPage, LogRequest, ObservedTasks, Population, TaskId, TaskLogs, TaskSpec,
+    TaskValidation,
 };
 use parking_lot::Mutex;
 use tokio::task::JoinSet;
@@ -21,7 +22,7 @@ use crate::definition_store::DefinitionStore;
 use crate::limits::{MAX_TASKS_PER_CALL, TOKEN_TTL};
 use crate::options::LocalOptions;
 use crate::task_table::TaskTable;
-use crate::{cleanup, launch, resolved_task};
+use crate::{cleanup, launch, logs, resolved_task};
 
 #[cfg(test)]
 mod tests;
@@ -182,3 +183,10 @@ impl TaskValidation for LocalLauncher {
 impl LaunchDiagnosis for LocalLauncher {}
 
 impl LaunchRecovery for LocalLauncher {}
+
+#[async_trait]
+impl TaskLogs for LocalLauncher {
+    async fn read_log(&self, request: &LogRequest) -> Result<LogPage, LaunchError> {
+        logs::read(&self.context, request).await
+    }
+}

@@ -156,6 +156,11 @@ impl TaskTable {
         self.tasks.get(id).map(|task| &*task.folder_name)
     }
 
+    /// Returns the name of a task's folder and whether the task has ended, if the task is in the table.
+    pub(crate) fn folder_and_end(&self, id: &TaskId) -> Option<(String, bool)> {
+        self.tasks.get(id).map(|task| (task.folder_name.clone(), task.ended.is_some()))
+    }
+
     /// Tells whether a task can be stopped: it is in the table, has not ended and has no stop request yet.
     pub(crate) fn can_stop(&self, id: &TaskId) -> bool {
         self.tasks.get(id).is_some_and(|task| task.ended.is_none() && task.stop.borrow().is_none())

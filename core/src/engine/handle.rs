@@ -20,7 +20,7 @@ use super::tick_retry::Retrying;
 use crate::decide::{DecisionDraft, DecisionRecord};
 use crate::event::Event;
 use crate::job::{Job, JobId, JobUid, Revision, StoredJob};
-use crate::launcher::Launcher;
+use crate::launcher::{LaunchError, Launcher, LogPage, LogRequest};
 use crate::store::StoreError;
 use crate::trigger::Tick;
 
@@ -51,6 +51,15 @@ impl EngineHandle {
     #[must_use]
     pub fn launcher(&self) -> &dyn Launcher {
         self.engine.launcher.inner()
+    }
+
+    /// Reads a page of the output of a task, within a deadline. Its texts are printable.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`TaskLogs::read_log`](crate::TaskLogs::read_log), and a page beyond its bounds.
+    pub async fn read_log(&self, request: &LogRequest) -> Result<LogPage, LaunchError> {
+        self.engine.read_log(request).await
     }
 
     /// Announces that a job was created, replaced or removed: the engine reads the store again.

@@ -1,6 +1,6 @@
 //! The launcher as an engine calls it: the texts of each answer are made [lines](make_line) before they reach the journal. The ids of
 //! tasks and the name of a definition stay as the launcher gave them. Texts of errors become lines in
-//! [`fault::chain`](crate::fault::chain).
+//! [`fault::chain`](crate::fault::chain). Lines of a task's output stay whole, and become [printable](make_printable).
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -8,12 +8,14 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use crate::diagnosis::Diagnosis;
+use crate::fault::FaultKind;
 use crate::id::{JobId, TaskId};
 use crate::launcher::{
-    LaunchError, LaunchLimits, LaunchReport, LaunchRequest, Launcher, LostCall, ObservedTasks, StartedTask,
+    LaunchError, LaunchLimits, LaunchReport, LaunchRequest, Launcher, LogPage, LogRequest, LostCall,
+    ObservedTasks, StartedTask,
 };
 use crate::task::{Population, TaskSpec};
-use crate::text::make_line;
+use crate::text::{make_line, make_printable};
 
 /// The launcher, as one engine calls it.
 #[derive(Debug)]
@@ -75,6 +77,22 @@ impl LauncherCalls {
             state.diagnosis.iter_mut().for_each(clean_diagnosis);
         }
         Ok(observed)
+    }
+
+    pub(super) async fn read_log(&self, request: &LogRequest) -> Result<LogPage, LaunchError> {
+        let mut page = self.0.read_log(request).await?;
+        if !page.is_within(request) {
+            let message = format!(
+                "could not read the output of task {}: its page is too large, or ends at no position",
+                request.task
+            );
+            return Err(LaunchError::new(FaultKind::Bug, message));
+        }
+        for line in &mut page.lines {
+            make_line(&mut line.container);
+            make_printable(&mut line.text);
+        }
+        Ok(page)
     }
 
     pub(super) async fn stop(&self, task: &TaskId, reason: &str) -> Result<(), LaunchError> {

@@ -12,10 +12,29 @@ use tokio::time::Instant;
 use super::inner::EngineInner;
 use crate::fault;
 use crate::id::TaskId;
-use crate::launcher::{LaunchError, ObservedTasks};
+use crate::launcher::{LaunchError, LogPage, LogRequest, ObservedTasks};
 
 /// How long the launcher may take to observe or stop tasks; it may wait for its own quota meanwhile.
 const TASK_CALL_TIMEOUT: Duration = Duration::from_mins(2);
+
+/// How long the launcher may take to read a page of a task's output: less than a request to the API may take.
+const LOG_CALL_TIMEOUT: Duration = Duration::from_secs(8);
+
+/// Makes a call to the launcher within a deadline. A panic becomes an error.
+async fn guard_call<T>(
+    action: &str,
+    deadline: Duration,
+    call: impl Future<Output = Result<T, LaunchError>>,
+) -> Result<T, LaunchError> {
+    match tokio::time::timeout(deadline, AssertUnwindSafe(call).catch_unwind()).await {
+        Ok(Ok(answer)) => answer,
+        Ok(Err(_panic)) => Err(LaunchError::unanswered(format!("could not {action}: the launcher panicked"))),
+        Err(_) => {
+            let seconds = deadline.as_secs();
+            Err(LaunchError::unanswered(format!("could not {action} within {seconds} s")))
+        }
+    }
+}
 
 impl EngineInner {
     /// Makes a call to the launcher, and records whether it answers. A call that panics or takes too long may still have its
@@ -26,16 +45,7 @@ impl EngineInner {
         deadline: Duration,
         call: impl Future<Output = Result<T, LaunchError>>,
     ) -> Result<T, LaunchError> {
-        let answer = match tokio::time::timeout(deadline, AssertUnwindSafe(call).catch_unwind()).await {
-            Ok(Ok(answer)) => answer,
-            Ok(Err(_panic)) => {
-                Err(LaunchError::unanswered(format!("could not {action}: the launcher panicked")))
-            }
-            Err(_) => {
-                let seconds = deadline.as_secs();
-                Err(LaunchError::unanswered(format!("could not {action} within {seconds} s")))
-            }
-        };
+        let answer = guard_call(action, deadline, call).await;
         self.record_launcher_fault(answer.as_ref().err());
         answer
     }
@@ -55,6 +65,12 @@ impl EngineInner {
             self.record_launcher_fault(Some(&unread.error));
         }
         Ok(answer)
+    }
+
+    /// Reads a page of the output of a task. A failure shows nothing about launches, so it is not recorded.
+    pub(super) async fn read_log(&self, request: &LogRequest) -> Result<LogPage, LaunchError> {
+        let call = self.launcher.read_log(request);
+        guard_call("read the output of a task", LOG_CALL_TIMEOUT, call).await
     }
 
     /// Requests a task to stop, unless it was requested a short while ago.

@@ -37,3 +37,5 @@ impl TaskValidation for DenyingLauncher {}
 impl LaunchDiagnosis for DenyingLauncher {}
 
 impl LaunchRecovery for DenyingLauncher {}
+
+impl TaskLogs for DenyingLauncher {}

@@ -12,7 +12,7 @@ use crate::engine::{
 };
 use crate::event::Event;
 use crate::job::{Job, JobId, StoredJob};
-use crate::launcher::Launcher;
+use crate::launcher::{LaunchError, Launcher, LogPage, LogRequest};
 use crate::store::StoreError;
 
 /// A single engine that runs every job, or a replica that runs its share of them.
@@ -56,6 +56,15 @@ impl SchedulerNode {
     #[must_use]
     pub fn launcher(&self) -> &dyn Launcher {
         self.any_engine().launcher()
+    }
+
+    /// Reads a page of the output of a task, also of a job that another replica owns.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`EngineHandle::read_log`].
+    pub async fn read_log(&self, request: &LogRequest) -> Result<LogPage, LaunchError> {
+        self.any_engine().read_log(request).await
     }
 
     /// Notifies the engine that a job was created, replaced or removed.

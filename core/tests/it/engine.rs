@@ -8,6 +8,7 @@ mod failing;
 mod faults;
 mod hangs;
 mod history;
+mod logs;
 mod queue;
 mod refused;
 mod replace;

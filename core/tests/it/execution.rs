@@ -12,7 +12,7 @@ use std::time::Duration;
 use ecs_scheduler_core::{
     BuildContext, ConfigError, EngineOptions, EvalContext, Evaluation, JobId, LaunchDiagnosis, LaunchError,
     LaunchLimits, LaunchRecovery, LaunchReport, LaunchRequest, Launcher, MemoryStore, ObservedTasks,
-    Population, StartedTask, TaskId, TaskSpec, TaskState, TaskValidation, Trigger, TriggerError,
+    Population, StartedTask, TaskId, TaskLogs, TaskSpec, TaskState, TaskValidation, Trigger, TriggerError,
     TriggerRegistry, TriggerType, async_trait, per_task,
 };
 use ecs_scheduler_testing::{SimClock, Simulation, StoreFaults};
@@ -127,6 +127,8 @@ impl TaskValidation for Recorder {}
 impl LaunchDiagnosis for Recorder {}
 
 impl LaunchRecovery for Recorder {}
+
+impl TaskLogs for Recorder {}
 
 /// The recorded queues.
 #[derive(Debug, Clone)]

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use ecs_scheduler_core::{
     Clock, JobId, LaunchDiagnosis, LaunchError, LaunchLimits, LaunchRecovery, LaunchReport, LaunchRequest,
-    Launcher, ObservedTasks, Population, StartedTask, SystemClock, TaskId, TaskPhase, TaskSpec, TaskState,
-    TaskValidation, async_trait,
+    Launcher, ObservedTasks, Population, StartedTask, SystemClock, TaskId, TaskLogs, TaskPhase, TaskSpec,
+    TaskState, TaskValidation, async_trait,
 };
 use parking_lot::Mutex;
 use tokio::sync::watch;
@@ -83,3 +83,5 @@ impl TaskValidation for Instant {}
 impl LaunchDiagnosis for Instant {}
 
 impl LaunchRecovery for Instant {}
+
+impl TaskLogs for Instant {}

@@ -5,6 +5,7 @@ mod decision;
 mod enums;
 mod firing;
 mod job;
+mod log;
 mod named_schema;
 mod numbers;
 mod requests;
@@ -14,6 +15,7 @@ pub(super) use decision::{DecisionPage, DecisionView, EvaluationView};
 pub(super) use enums::{FiringStateName, JobStateName, OutcomeName, TaskOutcomeName};
 pub(super) use firing::{FiringPage, FiringView};
 pub(super) use job::{JobChange, JobDocument, JobPage, JobView, Link, Reference, Removed};
+pub(super) use log::LogPageView;
 pub(super) use requests::{
     BrakeRequest, BrakeView, EvaluateJobRequest, EvaluateRequest, FireBody, GivenBody, GivenObservations,
     Preview, PreviewRequest, SuspendRequest,

@@ -15,7 +15,7 @@ use ecs_scheduler_core::Event;
 use ecs_scheduler_core::replica::SchedulerNode;
 use futures::{Stream, StreamExt, stream};
 use serde_json::{Value, json};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_stream::wrappers::BroadcastStream;
 use tokio_stream::wrappers::errors::BroadcastStreamRecvError;
 use tokio_util::sync::CancellationToken;
@@ -24,7 +24,7 @@ use super::dto::{BrakeView, DecisionView, FiringView};
 use super::problem::{Problem, ProblemType};
 
 /// The interval of comments that keep an idle stream open.
-const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(15);
+pub(super) const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(15);
 
 /// Permits for live streams.
 #[derive(Debug, Clone)]
@@ -44,8 +44,14 @@ impl StreamPermits {
         self.limit.saturating_sub(self.free.available_permits())
     }
 
-    fn try_acquire(self) -> Result<OwnedSemaphorePermit, TryAcquireError> {
-        self.free.try_acquire_owned()
+    /// Takes a permit.
+    ///
+    /// # Errors
+    ///
+    /// 503 when as many streams are open as may be.
+    pub(super) fn try_acquire(&self) -> Result<OwnedSemaphorePermit, Problem> {
+        let full = |_| Problem::new(ProblemType::Unavailable, "Too many open event streams.");
+        Arc::clone(&self.free).try_acquire_owned().map_err(full)
     }
 }
 
@@ -61,8 +67,7 @@ pub(super) async fn stream_events(
     State(closing): State<CancellationToken>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let full = |_| Problem::new(ProblemType::Unavailable, "Too many open event streams.");
-    let permit = permits.try_acquire().map_err(full)?;
+    let permit = permits.try_acquire()?;
     let live = BroadcastStream::new(engine.subscribe()).map(StreamEvent::from);
     let returning = headers.contains_key("last-event-id").then(|| StreamEvent::gap("connected again"));
     let all = stream::iter(returning).chain(live).take_until(closing.cancelled_owned());

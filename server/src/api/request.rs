@@ -28,8 +28,7 @@ pub(super) struct Name(pub(super) String);
 
 impl Name {
     fn from_uri(uri: &Uri) -> Self {
-        let segment = uri.path().split('/').nth(2).unwrap_or_default();
-        Self(percent_decode_str(segment).decode_utf8_lossy().into_owned())
+        Self(segment(uri, 2))
     }
 
     /// Reads it as the name of a job.
@@ -39,6 +38,23 @@ impl Name {
     /// 404 if the name is not valid for a job.
     pub(super) fn job(&self) -> Result<JobId, Problem> {
         JobId::new(&self.0).map_err(|_| Problem::no_job(&self.0))
+    }
+}
+
+/// The fourth segment of the path: a task's name, decoded as [`Name`] is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct TaskSegment(pub(super) String);
+
+fn segment(uri: &Uri, index: usize) -> String {
+    let segment = uri.path().split('/').nth(index).unwrap_or_default();
+    percent_decode_str(segment).decode_utf8_lossy().into_owned()
+}
+
+impl<S: Sync> FromRequestParts<S> for TaskSegment {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
+        Ok(Self(segment(&parts.uri, 4)))
     }
 }
 

@@ -97,7 +97,7 @@ pub(super) struct AppState {
     aws: AwsCalls,
     pub(super) hosts: Vec<String>,
     pub(super) limits: Limits,
-    closing: CancellationToken,
+    pub(super) closing: CancellationToken,
     pub(super) openapi: Arc<ServedDocument>,
     pub(super) requests: Arc<Semaphore>,
     /// A permit for each byte of request bodies.
@@ -106,7 +106,7 @@ pub(super) struct AppState {
     /// Permits for `/readyz` and `/metrics`.
     pub(super) probes: Arc<Semaphore>,
     pub(super) pages: Arc<Semaphore>,
-    streams: StreamPermits,
+    pub(super) streams: StreamPermits,
     pub(super) answered: Arc<ResponseCounters>,
     forwarder: Forwarder,
     pub(super) idempotency: Idempotency,

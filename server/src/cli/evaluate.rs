@@ -14,7 +14,7 @@ use clap::Args;
 use ecs_scheduler_core::replica::SchedulerNode;
 use ecs_scheduler_core::{
     ConfigError, FaultKind, JobId, LaunchDiagnosis, LaunchError, LaunchLimits, LaunchRecovery, LaunchReport,
-    LaunchRequest, Launcher, ObservedTasks, Population, TaskId, TaskSpec, TaskValidation,
+    LaunchRequest, Launcher, ObservedTasks, Population, TaskId, TaskLogs, TaskSpec, TaskValidation,
 };
 use serde_json::{Map, Value, json};
 use std::num::NonZeroU32;
@@ -213,3 +213,5 @@ impl TaskValidation for NoLauncher {
 impl LaunchDiagnosis for NoLauncher {}
 
 impl LaunchRecovery for NoLauncher {}
+
+impl TaskLogs for NoLauncher {}

@@ -2,6 +2,7 @@
 
 pub(super) mod create;
 mod fire;
+mod logs;
 pub(super) mod show;
 
 use std::path::PathBuf;
@@ -12,6 +13,7 @@ use reqwest::{Method, header};
 use serde_json::{Value, json};
 
 use self::fire::FireArgs;
+use self::logs::LogsArgs;
 use crate::client::{Client, escape, job_path as path};
 use crate::error::CommandError;
 use crate::input::read_document;
@@ -104,6 +106,8 @@ pub enum JobsCommand {
         #[arg(long)]
         outcome: Option<String>,
     },
+    /// Print what a task wrote to its standard output and standard error
+    Logs(LogsArgs),
 }
 
 /// Runs a command at the moment `now` and returns its output.
@@ -138,6 +142,7 @@ pub async fn run(
             (client.send(Method::DELETE, &path(id, ""), None, &[]).await?.body, show::deleted)
         }
         JobsCommand::Fire(args) => return fire::run(args, client, as_json).await,
+        JobsCommand::Logs(args) => return logs::run(args, client, as_json).await,
         JobsCommand::Suspend { id, reason, until } => {
             let mut body = json!({});
             for (name, value) in [("reason", reason), ("until", until)] {

@@ -85,7 +85,7 @@ async fn every_documented_operation_is_routed() {
         if path == "/events" {
             continue;
         }
-        let path = path.replace("{id}", "none").replace("{kind}", "stale");
+        let path = path.replace("{id}", "none").replace("{task}", "none").replace("{kind}", "stale");
         let reply = server.call(&method.to_uppercase(), &path, &[], "").await;
         assert_ne!(reply.status, 405, "{call}");
         assert!(!reply.text().contains("URL was not found"), "{call}");
@@ -109,7 +109,7 @@ async fn an_unknown_parameter_is_refused_on_every_route_with_the_nearest_name() 
     let document = document();
     for call in operations(&document).map(|(call, _)| call).chain(undocumented) {
         let (method, path) = call.split_once(' ').unwrap();
-        let path = path.replace("{id}", "none").replace("{kind}", "stale");
+        let path = path.replace("{id}", "none").replace("{task}", "none").replace("{kind}", "stale");
         let headers = [("content-type", "application/json")];
         let reply =
             server.call(&method.to_uppercase(), &format!("{path}?suspended=true"), &headers, "").await;

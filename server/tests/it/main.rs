@@ -21,5 +21,6 @@ mod elasticsearch;
 mod formats;
 mod harness;
 mod local;
+mod logs;
 mod replicas;
 mod transfer;

@@ -17,7 +17,7 @@ use ecs_scheduler_core::firing::FiringId;
 use ecs_scheduler_core::job::JobId;
 use ecs_scheduler_core::launcher::{
     LaunchDiagnosis, LaunchError, LaunchLimits, LaunchRecovery, LaunchReport, LaunchRequest, LaunchToken,
-    Launcher, LostCall, ObservedTasks, Refusal, StartedTask, TaskValidation,
+    Launcher, LostCall, ObservedTasks, Refusal, StartedTask, TaskLogs, TaskValidation,
 };
 use ecs_scheduler_core::task::{Population, TaskId, TaskPhase, TaskSpec, TaskState};
 
@@ -409,6 +409,8 @@ impl Launcher for ChaosLauncher {
 impl TaskValidation for ChaosLauncher {}
 
 impl LaunchDiagnosis for ChaosLauncher {}
+
+impl TaskLogs for ChaosLauncher {}
 
 #[async_trait]
 impl LaunchRecovery for ChaosLauncher {

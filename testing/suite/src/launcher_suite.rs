@@ -36,6 +36,7 @@
 
 mod calls;
 mod lifecycle;
+mod logs;
 mod tokens;
 
 use std::sync::Arc;
@@ -45,6 +46,7 @@ use async_trait::async_trait;
 use ecs_scheduler_core::launcher::Launcher;
 
 pub use lifecycle::*;
+pub use logs::*;
 pub use tokens::*;
 
 /// A fixture that opens a launcher: without tasks at first, each value another launcher.
@@ -96,6 +98,8 @@ macro_rules! launcher_suite {
             concurrent_calls_with_one_token_start_once
             a_retry_of_a_cancelled_call_starts_nothing_twice
             different_tokens_start_different_tasks
+            the_output_of_an_ended_task_has_pages_or_is_not_found
+            the_output_of_an_unknown_task_has_no_lines
         );
     };
 }

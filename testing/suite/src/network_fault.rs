@@ -15,7 +15,7 @@ use ecs_scheduler_core::firing::Firing;
 use ecs_scheduler_core::job::{JobId, Revision, StoredJob};
 use ecs_scheduler_core::launcher::{
     LaunchDiagnosis, LaunchError, LaunchLimits, LaunchRecovery, LaunchReport, LaunchRequest, Launcher,
-    LostCall, ObservedTasks, TaskValidation,
+    LostCall, ObservedTasks, TaskLogs, TaskValidation,
 };
 use ecs_scheduler_core::registry::ConfigError;
 use ecs_scheduler_core::store::{
@@ -304,6 +304,8 @@ impl TaskValidation for RemoteLauncher {
 }
 
 impl LaunchDiagnosis for RemoteLauncher {}
+
+impl TaskLogs for RemoteLauncher {}
 
 #[async_trait]
 impl LaunchRecovery for RemoteLauncher {

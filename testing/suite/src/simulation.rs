@@ -15,7 +15,7 @@ use ecs_scheduler_core::firing::{Firing, FiringState};
 use ecs_scheduler_core::job::{self, JobContext, JobId, JobUid, StoredJob};
 use ecs_scheduler_core::launcher::{
     LaunchDiagnosis, LaunchError, LaunchLimits, LaunchRecovery, LaunchReport, LaunchRequest, Launcher,
-    LostCall, ObservedTasks, TaskValidation,
+    LostCall, ObservedTasks, TaskLogs, TaskValidation,
 };
 use ecs_scheduler_core::registry::{ConfigError, TriggerRegistry};
 use ecs_scheduler_core::schedule::Strictness;
@@ -328,6 +328,8 @@ impl TaskValidation for KillableLauncher {
 }
 
 impl LaunchDiagnosis for KillableLauncher {}
+
+impl TaskLogs for KillableLauncher {}
 
 #[async_trait]
 impl LaunchRecovery for KillableLauncher {

@@ -6,4 +6,5 @@ mod faults;
 mod firing_variables;
 mod help;
 mod launches;
+mod logs;
 mod suite;

@@ -12,7 +12,7 @@ use crate::job::messages;
 use crate::launcher::tests::DenyingLauncher;
 use crate::launcher::{
     LaunchDiagnosis, LaunchError, LaunchLimits, LaunchRecovery, LaunchReport, LaunchRequest, ObservedTasks,
-    TaskValidation,
+    TaskLogs, TaskValidation,
 };
 use crate::policy::{CatchUpPolicy, OnError, Overlap, RetryAction, RetryCondition, RetryRule, TaskRetry};
 use crate::registry::TriggerType;
@@ -143,6 +143,8 @@ impl TaskValidation for Picky {
 impl LaunchDiagnosis for Picky {}
 
 impl LaunchRecovery for Picky {}
+
+impl TaskLogs for Picky {}
 
 fn now() -> Timestamp {
     "2026-11-22T12:00:00Z".parse().unwrap()

@@ -7,11 +7,11 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use ecs_scheduler_core::{
-    Clock, ContainerEnd, DecisionQuery, DecisionRecord, EngineOptions, FaultKind, FireRequest, Firing,
-    FiringQuery, FiringState, JobId, LaunchDiagnosis, LaunchError, LaunchLimits, LaunchRecovery,
-    LaunchReport, LaunchRequest, LaunchToken, Launcher, MemoryStore, ObservedTasks, Population, Refusal,
-    StartedTask, TaskId, TaskPhase, TaskSpec, TaskState, TaskValidation, TickOutcome, Timestamp,
-    TriggerRegistry, async_trait,
+    Clock, ContainerEnd, DecisionQuery, DecisionRecord, EngineOptions, FaultKind, FireRequest, Firing, FiringQuery,
+    FiringState, JobId, LaunchDiagnosis, LaunchError, LaunchLimits, LaunchRecovery, LaunchReport,
+    LaunchRequest, LaunchToken, Launcher, LogPage, LogRequest, MemoryStore, ObservedTasks, Population,
+    Refusal, StartedTask, TaskId, TaskLogs, TaskPhase, TaskSpec, TaskState, TaskValidation, TickOutcome,
+    Timestamp, TriggerRegistry, async_trait,
 };
 use ecs_scheduler_testing::{SimClock, Simulation};
 use parking_lot::Mutex;
@@ -89,6 +89,9 @@ pub(crate) struct ScriptedLauncher {
     /// The fault of the next observation, and of the next request to stop a task.
     pub(crate) observe_fault: Mutex<Option<CallFault>>,
     pub(crate) stop_fault: Mutex<Option<CallFault>>,
+    /// The page of the next read of a task's output, and the fault of that read.
+    pub(crate) log: Mutex<Option<LogPage>>,
+    pub(crate) log_fault: Mutex<Option<CallFault>>,
     /// The job whose tasks cannot be observed now.
     pub(crate) unread: Mutex<Option<JobId>>,
     /// Every request to stop a task.
@@ -278,6 +281,23 @@ impl TaskValidation for ScriptedLauncher {}
 impl LaunchDiagnosis for ScriptedLauncher {}
 
 #[async_trait]
+impl TaskLogs for ScriptedLauncher {
+    async fn read_log(&self, request: &LogRequest) -> Result<LogPage, LaunchError> {
+        let (fault, page) = (self.log_fault.lock().take(), self.log.lock().take());
+        CallFault::inject(fault).await;
+        match page {
+            Some(page) => Ok(page),
+            None => DenyingLogs.read_log(request).await,
+        }
+    }
+}
+
+/// Logs with the default of every method.
+struct DenyingLogs;
+
+impl TaskLogs for DenyingLogs {}
+
+#[async_trait]
 impl LaunchRecovery for ScriptedLauncher {
     async fn acquire_quota(&self, _: &LaunchRequest, _: Timestamp) {
         if *self.no_quota.lock() {
@@ -317,6 +337,8 @@ impl Stage {
             hidden: AtomicBool::new(false),
             observe_fault: Mutex::default(),
             stop_fault: Mutex::default(),
+            log: Mutex::default(),
+            log_fault: Mutex::default(),
             unread: Mutex::default(),
             stops: Mutex::default(),
             ends: Mutex::default(),

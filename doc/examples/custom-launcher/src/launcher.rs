@@ -10,8 +10,8 @@ use std::time::Duration;
 use ecs_scheduler_core::{
     ConfigError, FaultKind, JobId, LaunchDiagnosis, LaunchError, LaunchLimits, LaunchRecovery, LaunchReport,
     LaunchRequest, Launcher, LauncherProvider, LauncherSetup, ObservedTasks, Population, ProviderDescriptor,
-    Refusal, Setting, SettingError, SettingValues, StartedTask, TaskId, TaskSpec, TaskState, TaskValidation,
-    async_trait,
+    Refusal, Setting, SettingError, SettingValues, StartedTask, TaskId, TaskLogs, TaskSpec, TaskState,
+    TaskValidation, async_trait,
 };
 
 use crate::spool::{Launch, Spool, TaskName};
@@ -175,3 +175,5 @@ impl TaskValidation for SpoolLauncher {
 impl LaunchDiagnosis for SpoolLauncher {}
 
 impl LaunchRecovery for SpoolLauncher {}
+
+impl TaskLogs for SpoolLauncher {}

@@ -89,6 +89,18 @@ impl Query {
         moment
     }
 
+    /// Returns whether a parameter is `true`; `false` when it is left out.
+    pub(in crate::api) fn flag(&mut self, name: &str) -> bool {
+        match self.text(name) {
+            None | Some("false") => false,
+            Some("true") => true,
+            Some(_) => {
+                self.refuse(name, "Must be true or false.");
+                false
+            }
+        }
+    }
+
     /// Returns one of a set of names.
     pub(in crate::api) fn choice<T: FromStr<Err = String>>(&mut self, name: &str) -> Option<T> {
         let parsed = self.text(name)?.parse();

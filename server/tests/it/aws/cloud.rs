@@ -86,6 +86,11 @@ impl Cloud {
         self.json("sqs", &format!("AmazonSQS.{operation}"), "1.0", &body).await
     }
 
+    /// Calls CloudWatch Logs.
+    pub(crate) async fn logs(&self, operation: &str, body: Value) -> Value {
+        self.json("logs", &format!("Logs_20140328.{operation}"), "1.1", &body).await
+    }
+
     async fn json(&self, service: &str, target: &str, version: &str, body: &Value) -> Value {
         let request = self
             .http

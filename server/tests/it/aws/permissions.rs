@@ -7,7 +7,7 @@ use std::sync::Arc;
 use ecs_scheduler_backend_aws::{AwsContext, AwsSettings};
 use ecs_scheduler_backend_ecs::EcsLauncher;
 use ecs_scheduler_core::{Clock, SystemClock, TriggerRegistry};
-use ecs_scheduler_fake_aws::EventFeed;
+use ecs_scheduler_fake_aws::{EventFeed, Service};
 use ecs_scheduler_trigger_cloudwatch::CloudWatch;
 use ecs_scheduler_trigger_sqs::Sqs;
 use futures::future::join_all;
@@ -29,8 +29,14 @@ async fn set(cloud: &Cloud) -> Stage<'_> {
         "memory": "512",
         "taskRoleArn": "arn:aws:iam::123456789012:role/work",
         "executionRoleArn": "pull",
-        "containerDefinitions": [{"name": "main", "image": "busybox", "essential": true}],
+        "containerDefinitions": [{
+            "name": "main", "image": "busybox", "essential": true,
+            "logConfiguration": {"logDriver": "awslogs", "options": {
+                "awslogs-group": "/least", "awslogs-region": REGION, "awslogs-stream-prefix": "ecs",
+            }},
+        }],
     });
+    cloud.logs("CreateLogGroup", json!({"logGroupName": "/least"})).await;
     cloud.ecs("RegisterTaskDefinition", definition).await;
     let container = json!({"name": "main", "image": "busybox", "memory": 64});
     let definition = json!({
@@ -100,6 +106,17 @@ async fn begin<'a>(stage: &'a Stage<'a>, policy: &Value) -> Playing<'a> {
     playing
 }
 
+/// Reads the output of a task of the job `replaced`, once it has one.
+async fn read_output(playing: &Playing<'_>) -> Option<Value> {
+    let firings = playing.list("/jobs/replaced/firings", "firings").await;
+    let firing = firings.into_iter().find(|firing| firing["tasks"][0].is_object())?;
+    let task = firing["tasks"][0]["taskId"].as_str().unwrap().rsplit('/').next().unwrap();
+    let stream = json!({"logGroupName": "/least", "logStreamName": format!("ecs/main/{task}")});
+    // It may be there from the read before.
+    let _ = playing.stage.cloud.fake().call(Service::Logs, "CreateLogStream", &stream);
+    Some(playing.get(&format!("/firings/{}/tasks/{task}/logs", firing["id"].as_str().unwrap())).await)
+}
+
 /// Tells which operations were ever denied; nothing else makes a call fail here.
 async fn failed(stage: &Stage<'_>) -> Vec<String> {
     let calls = stage.cloud.calls().await;
@@ -132,6 +149,7 @@ async fn the_printed_policy_suffices() {
     // A replaced task has ended, and its end was observed.
     let firing = playing.firing("replaced", "finished").await;
     assert_eq!(firing["tasks"][0]["stopCode"], "UserInitiated", "{firing}");
+    assert_eq!(read_output(&playing).await, Some(json!({"lines": []})));
     assert_eq!(failed(&stage).await, [] as [String; 0]);
 }
 
@@ -140,12 +158,16 @@ async fn every_statement_of_the_printed_policy_is_needed() {
     let cloud = Cloud::start(Kind::Fake).await;
     let policy = printed(&set(&cloud).await, REGION).await;
     let narrower = narrower(&policy);
-    assert_eq!(narrower.len(), 14, "{policy:#}");
+    assert_eq!(narrower.len(), 15, "{policy:#}");
     join_all(narrower.iter().map(async |(action, policy)| {
         let cloud = Cloud::start(Kind::Fake).await;
         let stage = set(&cloud).await;
-        let _playing = begin(&stage, policy).await;
-        until(&format!("something fails without {action}"), async || !failed(&stage).await.is_empty()).await;
+        let playing = begin(&stage, policy).await;
+        until(&format!("something fails without {action}"), async || {
+            read_output(&playing).await;
+            !failed(&stage).await.is_empty()
+        })
+        .await;
     }))
     .await;
 }

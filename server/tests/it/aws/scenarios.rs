@@ -22,6 +22,7 @@ const SCENARIOS: &[Scenario] = &[
     Scenario { name: "crowded", play: |stage| launching::crowded(stage).boxed_local() },
     Scenario { name: "ended", play: |stage| launching::ended(stage).boxed_local() },
     Scenario { name: "told", play: |stage| launching::variables_of_tasks(stage).boxed_local() },
+    Scenario { name: "logged", play: |stage| launching::output_of_tasks(stage).boxed_local() },
     Scenario { name: "queued", play: |stage| measuring::queued(stage).boxed_local() },
     Scenario { name: "no-queue", play: |stage| measuring::no_queue(stage).boxed_local() },
     Scenario { name: "measured", play: |stage| measuring::measured(stage).boxed_local() },

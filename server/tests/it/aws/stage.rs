@@ -50,6 +50,21 @@ impl<'a> Stage<'a> {
         self.cloud.ecs("RegisterTaskDefinition", definition).await;
     }
 
+    /// Registers a task definition for Fargate whose container `main` writes to a log group, under the prefix `ecs`.
+    pub(crate) async fn define_logged(&self, family: &str, group: &str) {
+        let options =
+            json!({"awslogs-group": group, "awslogs-region": REGION, "awslogs-stream-prefix": "ecs"});
+        let container = json!({
+            "name": "main", "image": "busybox", "essential": true,
+            "logConfiguration": {"logDriver": "awslogs", "options": options},
+        });
+        let definition = json!({
+            "family": family, "networkMode": "awsvpc", "requiresCompatibilities": ["FARGATE"],
+            "cpu": "256", "memory": "512", "containerDefinitions": [container],
+        });
+        self.cloud.ecs("RegisterTaskDefinition", definition).await;
+    }
+
     /// Returns a job that looks every second and starts `work` on Fargate; `more` is merged into it.
     pub(crate) fn job(&self, more: &Value) -> Value {
         let network = json!({"subnets": [self.subnet], "securityGroups": [self.group]});
@@ -186,6 +201,14 @@ impl Deref for Playing<'_> {
 }
 
 impl Playing<'_> {
+    /// Runs a command for jobs of the running scheduler, and returns its output.
+    pub(crate) async fn jobs(&self, arguments: &[&str]) -> String {
+        let server = format!("http://127.0.0.1:{}", self.stage.site.port);
+        let output = self.stage.command(&[&["jobs", "--server", &server], arguments].concat()).await;
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    }
+
     /// Waits for a decision of this outcome, and returns the newest.
     pub(crate) async fn decision(&self, job: &str, outcome: &str) -> Value {
         let path = format!("/jobs/{job}/decisions?outcome={outcome}");

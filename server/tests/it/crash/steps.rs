@@ -17,8 +17,8 @@ use ecs_scheduler_core::store::MAX_PAGE;
 use ecs_scheduler_core::{
     Clock, ConfigError, DEFAULT_MAX_TASKS, DecisionQuery, Engine, EngineHandle, EngineOptions, JobContext,
     JobId, JobUid, LaunchDiagnosis, LaunchError, LaunchLimits, LaunchRecovery, LaunchReport, LaunchRequest,
-    Launcher, ListFrom, LostCall, NewJob, ObservedTasks, Population, Store, SystemClock, TaskId, TaskSpec,
-    TaskValidation, TickOutcome, Timestamp, TriggerRegistry, async_trait,
+    Launcher, ListFrom, LostCall, NewJob, ObservedTasks, Population, Store, SystemClock, TaskId, TaskLogs,
+    TaskSpec, TaskValidation, TickOutcome, Timestamp, TriggerRegistry, async_trait,
 };
 use ecs_scheduler_testing::{ChaosStore, StoreFaults};
 use serde_json::value::to_raw_value;
@@ -118,6 +118,8 @@ impl TaskValidation for Doomed {
 }
 
 impl LaunchDiagnosis for Doomed {}
+
+impl TaskLogs for Doomed {}
 
 #[async_trait]
 impl LaunchRecovery for Doomed {

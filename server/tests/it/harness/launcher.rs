@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use ecs_scheduler_core::{
     FaultKind, JobId, LaunchDiagnosis, LaunchError, LaunchLimits, LaunchRecovery, LaunchReport,
-    LaunchRequest, LaunchToken, Launcher, ObservedTasks, Population, StartedTask, TaskId, TaskPhase,
-    TaskSpec, TaskState, TaskValidation, async_trait,
+    LaunchRequest, LaunchToken, Launcher, ObservedTasks, Population, StartedTask, TaskId, TaskLogs,
+    TaskPhase, TaskSpec, TaskState, TaskValidation, async_trait,
 };
 use parking_lot::Mutex;
 
@@ -109,3 +109,5 @@ impl TaskValidation for InstantLauncher {}
 impl LaunchDiagnosis for InstantLauncher {}
 
 impl LaunchRecovery for InstantLauncher {}
+
+impl TaskLogs for InstantLauncher {}

@@ -18,7 +18,7 @@ use ecs_scheduler_core::engine::EngineOptions;
 use ecs_scheduler_core::job::JobId;
 use ecs_scheduler_core::launcher::{
     LaunchDiagnosis, LaunchError, LaunchLimits, LaunchRecovery, LaunchReport, LaunchRequest, Launcher,
-    ObservedTasks, StartedTask, TaskValidation,
+    ObservedTasks, StartedTask, TaskLogs, TaskValidation,
 };
 use ecs_scheduler_core::memory::MemoryStore;
 use ecs_scheduler_core::registry::{BuildContext, ConfigError, TriggerRegistry, TriggerType};
@@ -159,6 +159,8 @@ impl TaskValidation for ModelLauncher {}
 impl LaunchDiagnosis for ModelLauncher {}
 
 impl LaunchRecovery for ModelLauncher {}
+
+impl TaskLogs for ModelLauncher {}
 
 /// Runs the scheduler through a scenario. Must be called on a tokio runtime whose time is paused.
 ///

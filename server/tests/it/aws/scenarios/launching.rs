@@ -1,5 +1,6 @@
 //! Scenarios about launches and their results.
 
+use ecs_scheduler_core::{Clock as _, SystemClock};
 use serde_json::{Value, json};
 
 use crate::aws::stage::Stage;
@@ -139,4 +140,47 @@ pub(super) async fn variables_of_tasks(stage: &Stage<'_>) {
     assert_eq!((&told["state"], &told["exitCode"]), (&json!("stopped"), &json!(3)), "{told}");
     assert_eq!(told["reason"], "Essential container in task exited", "{told}");
     until("the queue is empty", async || stage.messages(&queue).await == 0).await;
+}
+
+/// The output of a task is read from its log stream, by the API and by the command line.
+pub(super) async fn output_of_tasks(stage: &Stage<'_>) {
+    let family = stage.family("logged");
+    let group = format!("/{family}");
+    stage.define_logged(&family, &group).await;
+    let playing = stage.start().await;
+    playing.create("logged", &stage.job(&json!({"taskDefinition": family}))).await;
+    playing.settled("logged", 1).await;
+    let firing = playing.firing("logged", "launched").await;
+    let id = firing["tasks"][0]["taskId"].as_str().unwrap().rsplit('/').next().unwrap();
+    let path = format!("/firings/{}/tasks/{id}/logs", firing["id"].as_str().unwrap());
+    stage.cloud.logs("CreateLogGroup", json!({"logGroupName": group})).await;
+    let early = playing.get(&path).await;
+    assert_eq!(early["status"], 404, "{early}");
+    assert!(early["detail"].as_str().unwrap().contains("has not written anything yet"), "{early}");
+
+    let stream = json!({"logGroupName": group, "logStreamName": format!("ecs/main/{id}")});
+    stage.cloud.logs("CreateLogStream", stream.clone()).await;
+    let now = jiff::Timestamp::from_millisecond(SystemClock.now().as_millisecond()).unwrap();
+    let at = |line: i64| now - jiff::SignedDuration::from_secs(10 - line);
+    let event =
+        |line: i64| json!({"timestamp": at(line).as_millisecond(), "message": format!("line {line}\u{1b}")});
+    let mut put = stream;
+    put["logEvents"] = json!([event(1), event(2), event(3)]);
+    stage.cloud.logs("PutLogEvents", put).await;
+
+    let mut lines: Vec<Value> = Vec::new();
+    let mut next = json!(path);
+    while let Some(path) = next.as_str() {
+        let mut page = playing.get(path).await;
+        lines.append(page["lines"].as_array_mut().unwrap());
+        next = page["next"].take();
+    }
+    let line =
+        |line: i64| json!({"at": at(line), "container": "main", "text": format!("line {line}\u{fffd}")});
+    assert_eq!(json!(lines), json!([line(1), line(2), line(3)]));
+    assert_eq!(playing.get(&format!("{path}?tail=1")).await["lines"], json!([line(3)]));
+    let since = playing.get(&format!("{path}?since={}", at(2))).await;
+    assert_eq!(since["lines"], json!([line(2), line(3)]), "{since}");
+    let printed = playing.jobs(&["logs", "logged", "--tail", "2"]).await;
+    assert_eq!(printed, "line 2\u{fffd}\nline 3\u{fffd}\n");
 }
