@@ -12,7 +12,7 @@ use serde_json::Value;
 use crate::context::LauncherContext;
 use crate::event_health::EVENT_TIMEOUT;
 use crate::events::{MAX_BATCH, REMEDY, client, fault, parse_event, url};
-use crate::queue_policy::Delivery;
+use crate::queue_policy::EventAccess;
 
 /// A redrive policy with fewer receives than this: a check that receives messages could move them to the dead-letter queue.
 const MIN_RECEIVES: u64 = 5;
@@ -68,10 +68,10 @@ async fn examine(shared: &LauncherContext, queue: &str) -> Result<Result<String,
              of your own that allows events.amazonaws.com kms:GenerateDataKey and kms:Decrypt"
         )));
     }
-    Ok(match Delivery::by_policy(policy, arn) {
-        Delivery::Allowed(rules) => Ok(unproven(arn.unwrap_or("ARN"), &rules)),
-        Delivery::Denied => Err("a statement of its policy denies sqs:SendMessage to everybody: remove it".to_owned()),
-        Delivery::NotAllowed => Err(
+    Ok(match EventAccess::by_policy(policy, arn) {
+        EventAccess::Allowed(rules) => Ok(unproven(arn.unwrap_or("ARN"), &rules)),
+        EventAccess::Denied => Err("a statement of its policy denies sqs:SendMessage to everybody: remove it".to_owned()),
+        EventAccess::NotAllowed => Err(
             "its policy allows neither EventBridge nor SNS to send messages: add a rule for \"ECS Task State Change\", and \
              allow sqs:SendMessage to events.amazonaws.com with the rule as aws:SourceArn (deploy/terraform has both)"
                 .to_owned(),

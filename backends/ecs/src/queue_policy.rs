@@ -12,7 +12,7 @@ const SENDERS: [&str; 2] = ["events.amazonaws.com", "sns.amazonaws.com"];
 
 /// The result of a queue's policy for events.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Delivery {
+pub(crate) enum EventAccess {
     /// A statement allows events from these rules and topics; an empty list stands for a pattern, or for all.
     Allowed(Vec<String>),
     /// No statement allows events.
@@ -21,7 +21,7 @@ pub(crate) enum Delivery {
     Denied,
 }
 
-impl Delivery {
+impl EventAccess {
     /// Reads a policy. `arn` is that of the queue; if it is unknown, each `Resource` counts as the queue.
     ///
     /// # Source

@@ -1,6 +1,6 @@
 use serde_json::{Value, json};
 
-use super::{Delivery, fits};
+use super::{EventAccess, fits};
 
 const QUEUE: &str = "arn:aws:sqs:eu-central-1:123456789012:events";
 const RULE: &str = "arn:aws:events:eu-central-1:123456789012:rule/task-events";
@@ -17,15 +17,18 @@ fn statement(changes: Value) -> Value {
     statement
 }
 
-fn delivery(statements: &[Value]) -> Delivery {
-    Delivery::by_policy(&json!({"Version": "2012-10-17", "Statement": statements}).to_string(), Some(QUEUE))
+fn delivery(statements: &[Value]) -> EventAccess {
+    EventAccess::by_policy(
+        &json!({"Version": "2012-10-17", "Statement": statements}).to_string(),
+        Some(QUEUE),
+    )
 }
 
 #[test]
 fn policy_that_allows_a_rule_names_it() {
-    assert_eq!(delivery(&[statement(json!({}))]), Delivery::Allowed(vec![RULE.to_owned()]));
-    let single = Delivery::by_policy(&json!({"Statement": statement(json!({}))}).to_string(), Some(QUEUE));
-    assert_eq!(single, Delivery::Allowed(vec![RULE.to_owned()]));
+    assert_eq!(delivery(&[statement(json!({}))]), EventAccess::Allowed(vec![RULE.to_owned()]));
+    let single = EventAccess::by_policy(&json!({"Statement": statement(json!({}))}).to_string(), Some(QUEUE));
+    assert_eq!(single, EventAccess::Allowed(vec![RULE.to_owned()]));
     let pattern = json!({"ArnLike": {"AWS:SourceArn": ["arn:aws:events:*:*:rule/*"]}});
     let topic = json!({"ArnEquals": {"aws:SourceArn": "arn:aws:sns:eu-central-1:123456789012:task-events"}});
     for (changes, rules) in [
@@ -41,7 +44,7 @@ fn policy_that_allows_a_rule_names_it() {
         (json!({"Action": null, "NotAction": "sqs:DeleteMessage", "Resource": null}), 1),
     ] {
         match delivery(&[statement(changes.clone())]) {
-            Delivery::Allowed(named) => assert_eq!(named.len(), rules, "{changes}"),
+            EventAccess::Allowed(named) => assert_eq!(named.len(), rules, "{changes}"),
             other => panic!("{changes}: {other:?}"),
         }
     }
@@ -62,17 +65,17 @@ fn policy_without_an_allowed_sender_action_queue_or_rule_allows_no_events() {
         json!({"Condition": {"StringEquals": {"aws:SourceAccount": "999999999999"}}}),
         json!({"Principal": "*", "Condition": {"StringEquals": {"aws:PrincipalOrgID": "o-1"}}}),
     ] {
-        assert_eq!(delivery(&[statement(changes.clone())]), Delivery::NotAllowed, "{changes}");
+        assert_eq!(delivery(&[statement(changes.clone())]), EventAccess::NotAllowed, "{changes}");
     }
     for policy in ["", "{}", "[]", "rubbish"] {
-        assert_eq!(Delivery::by_policy(policy, None), Delivery::NotAllowed, "{policy}");
+        assert_eq!(EventAccess::by_policy(policy, None), EventAccess::NotAllowed, "{policy}");
     }
 }
 
 #[test]
 fn policy_that_denies_events_without_a_condition_outweighs_one_that_allows_them() {
     let everybody = statement(json!({"Effect": "Deny", "Principal": "*", "Condition": null}));
-    assert_eq!(delivery(&[statement(json!({})), everybody]), Delivery::Denied);
+    assert_eq!(delivery(&[statement(json!({})), everybody]), EventAccess::Denied);
 }
 
 #[test]
