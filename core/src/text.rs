@@ -86,7 +86,6 @@ pub fn make_printable(text: &mut String) {
 /// Returns the character that replaces one which must not be shown.
 fn replacement(character: char) -> char {
     if character.is_whitespace() { ' ' } else { char::REPLACEMENT_CHARACTER }
->>>>>>> 538a8c2f (core,local,ecs,server: read the output of tasks)
 }
 
 /// The types of Rust that errors of serde name, in plain words.

@@ -17,7 +17,7 @@ use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tokio::time::Instant;
 use tracing::Instrument as _;
 
-use super::faults::{FailedTicks, Failing};
+use super::faults::{FailedTicks, Failing, FaultyAction};
 use super::inner::EngineInner;
 use super::spans::firing_span;
 use super::status::Counters;
@@ -166,6 +166,8 @@ impl FiringDriver {
             match self.write_or_shrink(&mut to, outcome, &mut logged).await {
                 Ok(()) => {
                     self.firing = to;
+                    let faults = &self.engine.process.faults;
+                    faults.end_lasting(&self.firing.job, self.firing.uid, FaultyAction::RecordFiring);
                     let Firing { state, requested, .. } = &self.firing;
                     tracing::debug!(
                         state = state.as_str(),
@@ -219,6 +221,11 @@ impl FiringDriver {
             // If the refused write had its effect all the same, its repetition finds that.
             Err(StoreError::Conflict(_)) => Err(refused),
             answer => {
+                if let Err(error) = &answer
+                    && error.is_lasting()
+                {
+                    self.engine.record_refused((&to.job, to.uid), FaultyAction::RecordFiring, error, 1);
+                }
                 if first {
                     self.engine.store.record_lasting_fault(&answer);
                 }
@@ -250,6 +257,7 @@ impl FiringDriver {
         }
         if matches!(outcome, TickOutcome::Launched | TickOutcome::Partial) {
             engine.process.faults.record_decided(&firing.uid, true);
+            engine.process.faults.record_launched(engine.number, firing);
         } else if of_tick && matches!(outcome, TickOutcome::LaunchFailed | TickOutcome::Unknown) {
             let reason = firing.note.clone().unwrap_or_default();
             let failing = Failing { outcome, reason, since: firing.nominal, ticks: 1 };

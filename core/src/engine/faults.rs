@@ -1,8 +1,11 @@
-//! Tracks sources, counts and launches that fail: for which jobs, and since when.
+//! Tracks sources, counts, launches and records that fail: for which jobs, and since when.
 //!
 //! Many jobs may read one source. The log has one line when a source begins to fail for the first of them, and one when
 //! the last of them can read it again. It has one line when the launches of a job begin to fail for a reason, and one when the
-//! job launches again.
+//! job launches again; and the same for launches that start fewer tasks than requested, and for records that the store refuses.
+
+mod incomplete;
+mod lasting;
 
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeSet, HashMap, HashSet};
@@ -19,6 +22,10 @@ use crate::decide::TickOutcome;
 use crate::firing::Firing;
 use crate::job::{JobId, JobUid};
 use crate::task::TaskEnd;
+use incomplete::IncompleteLaunches;
+use lasting::LastingFaults;
+
+pub(crate) use lasting::FaultyAction;
 
 /// How many removed jobs are remembered.
 const MAX_REMOVED: NonZeroUsize = NonZeroUsize::new(10_000).expect("it is not zero");
@@ -28,7 +35,8 @@ const MAX_REMOVED: NonZeroUsize = NonZeroUsize::new(10_000).expect("it is not ze
 #[serde(rename_all = "camelCase")]
 pub struct Failing {
     /// How its newest tick ended: [`TickOutcome::SourceError`], [`TickOutcome::LiveUnknown`], [`TickOutcome::LaunchFailed`] or
-    /// [`TickOutcome::Unknown`].
+    /// [`TickOutcome::Unknown`]. `Unknown` also if the store refuses to record its ticks or firings, and `LiveUnknown` if its tasks
+    /// cannot be observed or stopped.
     pub outcome: TickOutcome,
     /// The reason.
     pub reason: String,
@@ -97,6 +105,8 @@ struct FaultState {
     /// The source that each job cannot read.
     unreadable: HashMap<(JobUid, ReadSubject), (u64, String)>,
     sources: HashMap<(ReadSubject, String), SourceFault>,
+    lasting: LastingFaults,
+    incomplete: IncompleteLaunches,
     /// Jobs that were removed. Their last launches and tasks may still fail, and concern nobody.
     removed: RemovedJobs,
 }
@@ -240,9 +250,58 @@ impl Faults {
         }
     }
 
-    /// Tells whether the newest tick of a job failed for a reason, or for one that ends with it.
+    /// Records whether a firing started all of its tasks.
+    pub(crate) fn record_launched(&self, engine: u64, firing: &Firing) {
+        let mut known = self.state.lock();
+        if firing.shortfall() == 0 {
+            known.incomplete.record_complete(&firing.uid);
+        } else {
+            known.incomplete.record_partial(engine, firing);
+        }
+    }
+
+    /// Tells whether the newest tick of a job failed or started too few tasks for a reason, or for one that ends with it.
     pub(crate) fn is_repeated(&self, uid: &JobUid, reason: &str) -> bool {
-        self.state.lock().jobs.get(uid).is_some_and(|(_, row)| row.failing.reason.ends_with(reason))
+        let known = self.state.lock();
+        let row = known.jobs.get(uid);
+        row.is_some_and(|(_, row)| row.failing.reason.ends_with(reason))
+            || known.incomplete.is_repeated(uid, reason)
+    }
+
+    /// Records why a call of a tick's firing is retried; returns whether the job's last one was for another reason.
+    pub(crate) fn record_retry(&self, engine: u64, uid: JobUid, reason: &str) -> bool {
+        self.state.lock().incomplete.record_retry(engine, uid, reason)
+    }
+
+    /// Records that an action fails for a job for a reason that does not pass, which concerns this many ticks; returns whether it
+    /// did not fail before.
+    pub(crate) fn record_lasting(
+        &self,
+        engine: u64,
+        (uid, action): (JobUid, FaultyAction),
+        error: &str,
+        ticks: u64,
+        now: Timestamp,
+    ) -> bool {
+        self.state.lock().lasting.record(engine, (uid, action), error, ticks, now)
+    }
+
+    /// Records that an action works for a job.
+    pub(crate) fn end_lasting(&self, job: &JobId, uid: JobUid, action: FaultyAction) {
+        let ended = self.state.lock().lasting.end(uid, action);
+        if let Some(since) = ended {
+            tracing::info!(%job, %since, ?action, "an action that failed for a job works again");
+        }
+    }
+
+    /// Records the jobs whose tasks cannot be observed now, each with the reason.
+    pub(crate) fn record_unobserved(&self, engine: u64, jobs: &HashMap<JobUid, &str>, now: Timestamp) {
+        let mut known = self.state.lock();
+        let action = FaultyAction::ObserveTasks;
+        known.lasting.end_others(engine, action, |uid| jobs.contains_key(uid));
+        for (uid, error) in jobs {
+            known.lasting.record(engine, (*uid, action), error, 0, now);
+        }
     }
 
     /// Forgets a job that was removed, and what is still recorded about it.
@@ -262,6 +321,8 @@ impl Faults {
         known.recalling.remove(uid);
         let failed = (known.jobs.remove(uid).is_some(), known.failing_tasks.remove(uid).is_some());
         self.record_change(failed.0 || failed.1);
+        known.lasting.forget(uid);
+        known.incomplete.forget(uid);
         drop(known);
         self.forget_reads(uid);
     }
@@ -281,6 +342,8 @@ impl Faults {
         let mut known = self.state.lock();
         known.jobs.retain(|_, (of, _)| *of != engine);
         known.failing_tasks.retain(|_, (of, ..)| *of != engine);
+        known.lasting.forget_engine(engine);
+        known.incomplete.forget_engine(engine);
         let gone: Vec<_> =
             known.unreadable.iter().filter(|(_, (of, _))| *of == engine).map(|(key, _)| *key).collect();
         for key in gone {
@@ -359,13 +422,18 @@ impl Faults {
         self.state.lock().failing_tasks.get(uid).map(|(.., failing)| failing.clone())
     }
 
+    /// Returns the fault of a job: of its records, of its ticks, or of its tasks.
     pub(crate) fn get(&self, uid: &JobUid) -> Option<Failing> {
-        self.state.lock().jobs.get(uid).map(|(_, row)| row.failing.clone())
+        let known = self.state.lock();
+        let ticks = || known.jobs.get(uid).map(|(_, row)| &row.failing);
+        known.lasting.get(uid, true).or_else(ticks).or_else(|| known.lasting.get(uid, false)).cloned()
     }
 
-    /// Returns the number of jobs whose newest ticks failed.
+    /// Returns the number of jobs that fail.
     pub(crate) fn failing_jobs(&self) -> usize {
-        self.state.lock().jobs.len()
+        let known = self.state.lock();
+        let lasting: HashSet<&JobUid> = known.lasting.jobs().collect();
+        known.jobs.len() + lasting.iter().filter(|uid| !known.jobs.contains_key(**uid)).count()
     }
 
     /// Describes the source that fails for most jobs.
@@ -373,7 +441,7 @@ impl Faults {
         self.state.lock().worst_source(ReadSubject::Trigger)
     }
 
-    /// Describes why tasks cannot be counted or launched.
+    /// Describes why tasks cannot be counted, launched, observed or stopped.
     pub(crate) fn launcher_fault(&self, now: Timestamp) -> Option<String> {
         let known = self.state.lock();
         if let Some(text) = known.worst_source(ReadSubject::Tasks) {
@@ -384,8 +452,10 @@ impl Faults {
         let failing = counting.map(|(_, row)| &row.failing);
         let launches: Vec<_> =
             failing.filter(|failing| failing.outcome == TickOutcome::LaunchFailed).collect();
-        let oldest = launches.iter().min_by_key(|failing| failing.since)?;
-        Some(describe_fault(&oldest.reason, launches.len(), oldest.since))
+        match launches.iter().min_by_key(|failing| failing.since) {
+            Some(oldest) => Some(describe_fault(&oldest.reason, launches.len(), oldest.since)),
+            None => known.lasting.launcher_fault(),
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! The moves of launched firings: each is made durable, then counted and published.
 
+use super::faults::FaultyAction;
 use super::inner::EngineInner;
 use super::status::Counters;
 use super::without_details;
@@ -19,18 +20,25 @@ pub(super) async fn record(engine: &EngineInner, from: Firing, mut to: Firing) {
     }
     match answer {
         Ok(()) => {
+            let faults = &engine.process.faults;
+            faults.end_lasting(&to.job, to.uid, FaultyAction::RecordFiring);
             tracing::debug!(state = to.state.as_str(), started = to.started(), "a firing moved");
             count_ends(engine, &from, &to);
-            engine.process.faults.record_end(engine.number, &to);
+            faults.record_end(engine.number, &to);
             engine.task_tracker.record_firing(&to, engine.clock.now());
             engine.publish(|| Event::Firing(Box::new(to.clone())));
             if to.state == FiringState::Finished {
+                // Another task that cannot be stopped is recorded again.
+                faults.end_lasting(&to.job, to.uid, FaultyAction::StopTasks);
                 drop_firing(engine, &id);
             } else {
                 engine.monitored.lock().insert(id, to);
             }
         }
         // The next poll records it; or the new owner does.
+        Err(error) if error.is_lasting() => {
+            engine.record_refused((&to.job, to.uid), FaultyAction::RecordFiring, &error, 1);
+        }
         Err(StoreError::Fault { .. } | StoreError::Fenced(_)) => {}
         Err(error) => {
             tracing::error!(error = %fault::chain(&error), "a firing was changed by another writer");

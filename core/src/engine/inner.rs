@@ -15,6 +15,7 @@ use tokio::sync::{Notify, mpsc};
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
+use super::faults::FaultyAction;
 use super::in_flight::InFlight;
 use super::job_cache::JobCache;
 use super::launcher_calls::LauncherCalls;
@@ -27,9 +28,11 @@ use super::tick_retry::Retries;
 use super::{Engine, EngineOptions};
 use crate::clock::Clock;
 use crate::event::Event;
+use crate::fault;
 use crate::firing::Firing;
 use crate::id::{FiringId, JobId, JobUid, Revision, TaskId};
 use crate::registry::TriggerRegistry;
+use crate::store::StoreError;
 
 /// The state that the parts of the engine share.
 pub(super) struct EngineInner {
@@ -177,6 +180,20 @@ impl EngineInner {
     /// Publishes an event. The closure runs only if there are subscribers.
     pub(super) fn publish(&self, event: impl FnOnce() -> Event) {
         self.process.publish(event);
+    }
+
+    /// Records that the store refuses a record of a job altogether, which concerns this many ticks.
+    pub(super) fn record_refused(
+        &self,
+        (job, uid): (&JobId, JobUid),
+        action: FaultyAction,
+        error: &StoreError,
+        ticks: u64,
+    ) {
+        let (error, now) = (fault::chain(error), self.clock.now());
+        if self.process.faults.record_lasting(self.number, (uid, action), &error, ticks, now) {
+            tracing::error!(%job, error, "the store refuses the records of a job");
+        }
     }
 
     /// Returns whether this process may launch now. When it may not, the engine stops.

@@ -9,9 +9,10 @@ use std::time::Duration;
 use futures::FutureExt as _;
 use tokio::time::Instant;
 
+use super::faults::FaultyAction;
 use super::inner::EngineInner;
 use crate::fault;
-use crate::id::TaskId;
+use crate::id::{JobUid, TaskId};
 use crate::launcher::{LaunchError, LogPage, LogRequest, ObservedTasks};
 
 /// How long the launcher may take to observe or stop tasks; it may wait for its own quota meanwhile.
@@ -73,8 +74,8 @@ impl EngineInner {
         guard_call("read the output of a task", LOG_CALL_TIMEOUT, call).await
     }
 
-    /// Requests a task to stop, unless it was requested a short while ago.
-    pub(super) async fn stop_task(&self, task: &TaskId, reason: &str) {
+    /// Requests a task of a job to stop, unless it was requested a short while ago.
+    pub(super) async fn stop_task(&self, uid: JobUid, task: &TaskId, reason: &str) {
         if !self.stop_requests.try_begin(task, Instant::now()) {
             return;
         }
@@ -82,8 +83,13 @@ impl EngineInner {
         let call = self.launcher.stop(task, reason);
         let answer = self.call_launcher("stop a task", TASK_CALL_TIMEOUT, call).await;
         self.stop_requests.record_answer(task, answer.is_ok(), Instant::now());
-        if let Err(error) = answer {
-            tracing::warn!(%task, reason, error = %fault::chain(&error), "could not stop a task");
+        let Err(error) = answer else { return };
+        let (text, now) = (fault::chain(&error), self.clock.now());
+        let fault = (uid, FaultyAction::StopTasks);
+        if error.is_transient() || self.process.faults.record_lasting(self.number, fault, &text, 0, now) {
+            tracing::warn!(%task, reason, error = text, "could not stop a task");
+        } else {
+            tracing::debug!(%task, reason, error = text, "could not stop a task");
         }
     }
 }

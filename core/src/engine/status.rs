@@ -46,7 +46,7 @@ pub struct EngineStatus {
     pub launcher_fault: Option<String>,
     /// The source that cannot be read, and the number of its jobs.
     pub source_fault: Option<String>,
-    /// The number of jobs whose newest ticks could not be read, counted or launched.
+    /// The number of jobs whose newest ticks could not be read, counted, launched or recorded.
     pub failing: usize,
     /// The number of jobs whose newest ended firings had failed tasks.
     pub failing_tasks: usize,

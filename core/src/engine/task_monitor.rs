@@ -20,7 +20,7 @@ use super::time_limit::{FutureTimes, overdue, time_limits};
 use crate::diagnosis::Diagnosis;
 use crate::fault;
 use crate::firing::{Firing, FiringId, FiringState};
-use crate::id::JobId;
+use crate::id::{JobId, JobUid};
 use crate::launcher::{LaunchError, ObservedTasks};
 use crate::task::{TaskEnd, TaskId, TaskPhase, TaskState};
 
@@ -159,7 +159,14 @@ impl TaskMonitor {
     async fn observe(&mut self) -> SeenTasks {
         let live = self.live_tasks();
         let mut seen = SeenTasks::with_capacity(live.len());
-        let mut failures = BTreeSet::new();
+        let (mut failures, mut lasting) = (BTreeSet::new(), HashMap::new());
+        let mut record = |error: &LaunchError, tasks: &[TaskId]| {
+            let text = fault::chain(error);
+            if !error.is_transient() {
+                lasting.extend(tasks.iter().map(|task| (task.clone(), text.clone())));
+            }
+            failures.insert(text);
+        };
         let chunk = self.engine.launcher.limits().per_observation.max(1);
         let engine = &self.engine;
         let chunks = live.chunks(chunk).take_while(|_| !engine.stop.is_cancelled());
@@ -170,19 +177,18 @@ impl TaskMonitor {
                 Ok(ObservedTasks { states, unread }) => {
                     seen.extend(tasks.iter().map(|task| (task.clone(), (at, None))));
                     for unread in unread {
-                        failures.insert(fault::chain(&unread.error));
+                        record(&unread.error, &unread.tasks);
                         for task in &unread.tasks {
                             seen.remove(task);
                         }
                     }
                     seen.extend(states.into_iter().map(|state| (state.task_id.clone(), (at, Some(state)))));
                 }
-                Err(error) => {
-                    failures.insert(fault::chain(&error));
-                }
+                Err(error) => record(&error, tasks),
             }
         }
         drop(answers);
+        self.record_unobserved(&lasting);
         for error in failures.difference(&self.failures) {
             tracing::warn!(error, "tasks cannot be observed");
         }
@@ -192,6 +198,15 @@ impl TaskMonitor {
         self.failures = failures;
         *self.engine.unread_tasks.lock() = live.into_iter().filter(|task| !seen.contains_key(task)).collect();
         seen
+    }
+
+    /// Records the jobs with tasks that cannot be observed for a reason that does not pass.
+    fn record_unobserved(&self, errors: &HashMap<TaskId, String>) {
+        let monitored = self.engine.monitored.lock();
+        let tasks =
+            monitored.values().flat_map(|firing| firing.tasks.iter().map(|task| (firing.uid, &task.task_id)));
+        let jobs = tasks.filter_map(|(uid, task)| Some((uid, errors.get(task)?.as_str()))).collect();
+        self.engine.process.faults.record_unobserved(self.engine.number, &jobs, self.engine.clock.now());
     }
 
     fn live_tasks(&self) -> Vec<TaskId> {
@@ -241,7 +256,7 @@ impl TaskMonitor {
         if !self.engine.process.clock.unsteady_for().is_zero() {
             return;
         }
-        let overdue: Vec<(Span, TaskId, String)> = {
+        let overdue: Vec<(Span, JobUid, TaskId, String)> = {
             let monitored = self.engine.monitored.lock();
             let limited = monitored
                 .values()
@@ -252,14 +267,14 @@ impl TaskMonitor {
             let tasks = limited.flat_map(|firing| {
                 overdue(firing, state, future, now)
                     .into_iter()
-                    .map(|(task, reason)| (firing_span(firing), task, reason))
+                    .map(|(task, reason)| (firing_span(firing), firing.uid, task, reason))
             });
             tasks.collect()
         };
         // A request that hangs delays neither the other requests nor the next poll, which repeats none that is under way.
-        for (span, task, reason) in overdue {
+        for (span, uid, task, reason) in overdue {
             let engine = Arc::clone(&self.engine);
-            self.engine.spawn(async move { engine.stop_task(&task, &reason).await }.instrument(span));
+            self.engine.spawn(async move { engine.stop_task(uid, &task, &reason).await }.instrument(span));
         }
     }
 }

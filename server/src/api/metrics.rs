@@ -112,7 +112,11 @@ fn write_state(text: &mut MetricsText, status: &EngineStatus, evaluating: usize)
         ("store_fault", "1 while the last write to the store failed.", flag(&status.store_fault)),
         ("launcher_fault", "1 while tasks cannot be counted or launched.", flag(&status.launcher_fault)),
         ("source_fault", "1 while a source cannot be read.", flag(&status.source_fault)),
-        ("jobs_failing", "Jobs whose newest ticks could not be read, counted or launched.", status.failing),
+        (
+            "jobs_failing",
+            "Jobs whose newest ticks could not be read, counted, launched or recorded.",
+            status.failing,
+        ),
         (
             "jobs_with_failing_tasks",
             "Jobs whose newest ended firings had failed tasks.",

@@ -350,7 +350,6 @@ impl FiringDriver {
         if self.firing.tasks.is_empty() {
             return self.end(FiringState::Refused, outcome, note).await;
         }
-        tracing::warn!(note, "a firing started fewer tasks than requested");
         let to = Firing { state: FiringState::Launched, note: Some(note), ..self.firing.clone() };
         self.finish(to, TickOutcome::Partial).await
     }
@@ -362,7 +361,10 @@ impl FiringDriver {
             return;
         }
         self.logged_failure = Some(error.to_owned());
-        if self.is_repeated(error) {
+        let Self { engine, firing, .. } = &*self;
+        let is_known = firing.origin == Origin::Tick
+            && !engine.process.faults.record_retry(engine.number, firing.uid, error);
+        if is_known || self.is_repeated(error) {
             tracing::debug!(error, "a launch failed; retrying");
         } else {
             tracing::warn!(error, "a launch failed; retrying");

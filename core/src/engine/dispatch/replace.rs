@@ -8,7 +8,8 @@ use std::sync::Arc;
 
 use super::FiringDriver;
 use crate::decide::TickOutcome;
-use crate::firing::FiringState;
+use crate::engine::faults::FaultyAction;
+use crate::firing::{Firing, FiringState};
 use crate::launcher::ObservedTasks;
 use crate::task::{TaskId, TaskPhase};
 
@@ -54,6 +55,8 @@ impl FiringDriver {
             }
             let remaining = self.remaining(&mut external).await;
             if remaining.is_empty() {
+                let Firing { job, uid, .. } = &self.firing;
+                engine.process.faults.end_lasting(job, *uid, FaultyAction::StopTasks);
                 return self.acquire_permit().await;
             }
             if left.is_zero() {
@@ -65,7 +68,7 @@ impl FiringDriver {
             self.permit = None;
             let began = tokio::time::Instant::now();
             for task in &remaining.tasks {
-                engine.stop_task(task, &reason).await;
+                engine.stop_task(self.firing.uid, task, &reason).await;
             }
             tokio::select! {
                 biased;

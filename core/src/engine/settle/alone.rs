@@ -5,6 +5,7 @@ use std::sync::Arc;
 use futures::future::join_all;
 
 use super::PendingCommit;
+use crate::engine::faults::FaultyAction;
 use crate::engine::inner::EngineInner;
 use crate::engine::message::ReportSender;
 use crate::engine::without_details;
@@ -85,6 +86,7 @@ impl EngineInner {
         let error = match self.store.try_settle(vec![settlement.clone()]).await {
             Ok(mut settled) => {
                 self.refused.forget(&uid);
+                self.process.faults.end_lasting(&one.due.id, uid, FaultyAction::RecordTicks);
                 return (one, Ok(settled.pop().unwrap_or(Settled::Stale)));
             }
             Err(error) if error.is_lasting() => error,
@@ -95,6 +97,7 @@ impl EngineInner {
         let answer = self.store.try_settle(vec![plain.clone()]).await;
         match answer.map(|mut settled| settled.pop()) {
             Ok(Some(recorded @ Settled::Recorded(_))) => {
+                self.process.faults.end_lasting(&one.due.id, uid, FaultyAction::RecordTicks);
                 if first {
                     let (job, error) = (&one.due.id, fault::chain(&error));
                     tracing::error!(%job, error, "the store refuses the details of a tick; it is recorded without them");
@@ -108,6 +111,10 @@ impl EngineInner {
             // If it is stale, the refused write may have had its effect: the journal is searched for its firing.
             Ok(_) => (one, Err(error)),
             Err(error) => {
+                if error.is_lasting() {
+                    let ticks = one.outcomes.iter().map(|(_, ticks)| ticks).sum();
+                    self.record_refused((&one.due.id, uid), FaultyAction::RecordTicks, &error, ticks);
+                }
                 let answer = Err(error);
                 if first {
                     self.store.record_lasting_fault(&answer);

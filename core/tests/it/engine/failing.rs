@@ -291,6 +291,79 @@ async fn launches_that_are_refused_the_same_way_are_logged_once_and_once_when_th
 }
 
 #[tokio::test(start_paused = true)]
+async fn partial_launches_are_logged_once_and_once_when_all_tasks_start() {
+    let (log, _guard) = Log::listen();
+    let stage = Stage::at("2026-01-01T10:00:30Z");
+    let mut job = every_minute();
+    job["taskCount"] = json!(3);
+    job["retry"] = json!({"launch": {"maxAge": "30s"}});
+    stage.world.create("job", &job).await.unwrap();
+    let life = stage.world.boot(StoreFaults::default(), 0).await.unwrap();
+    let refuse = |all_but, retryable| Script::Refuse { all_but, retryable };
+    stage.launcher.script.lock().extend(std::iter::repeat_n(refuse(1, false), 3));
+    stage.until("2026-01-01T10:03:30Z").await;
+    let began = log.with("WARN");
+    assert!(began.len() == 1 && began[0].contains("fewer tasks than requested"), "{began:#?}");
+    // Refusals that may pass are retried first.
+    for minute in 4..=6 {
+        *stage.launcher.script.lock() =
+            std::iter::once(refuse(1, true)).chain(std::iter::repeat_n(refuse(0, true), 40)).collect();
+        stage.until(&format!("2026-01-01T10:0{minute}:45Z")).await;
+    }
+    assert_eq!(life.engine.counters().ticks(TickOutcome::Partial), 6);
+    let lines = log.with("WARN");
+    assert_eq!(lines.len(), 2, "there is a new reason: {lines:#?}");
+    stage.launcher.script.lock().clear();
+    stage.until("2026-01-01T10:08:30Z").await;
+    let lines = log.with("WARN");
+    assert_eq!(lines.len(), 3, "{lines:#?}");
+    assert!(lines[2].contains("starts all of its tasks again") && lines[2].contains("partial_firings=6"));
+    assert!(lines[2].contains("job=job"), "{lines:#?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn tasks_that_may_not_be_observed_or_stopped_show_at_the_job_and_in_the_status() {
+    let (log, _guard) = Log::listen();
+    let stage = Stage::at("2026-01-01T09:59:50Z");
+    *stage.launcher.run_for.lock() = None;
+    let mut stored = Vec::new();
+    for job in ["unseen", "unstopped"] {
+        let document = json!({"taskDefinition": job, "schedule": "0 0 *", "timeout": "2m"});
+        stored.push(stage.world.create(job, &document).await.unwrap().uid);
+    }
+    let life = stage.world.boot(StoreFaults::default(), 0).await.unwrap();
+    *stage.launcher.unread.lock() = Some("unseen".parse().unwrap());
+    stage.until("2026-01-01T10:01:00Z").await;
+    let failing = life.engine.failing(&stored[0]).unwrap();
+    assert_eq!((failing.outcome, life.engine.failing(&stored[1])), (TickOutcome::LiveUnknown, None));
+    assert_eq!(failing.reason, "tasks cannot be observed: could not describe tasks");
+    let status = life.engine.status();
+    assert_eq!(status.failing, 1);
+    assert!(
+        status
+            .launcher_fault
+            .unwrap()
+            .starts_with("tasks cannot be observed: could not describe tasks (1 job")
+    );
+    *stage.launcher.unread.lock() = None;
+    stage.launcher.stop_denied.store(true, std::sync::atomic::Ordering::Relaxed);
+    stage.until("2026-01-01T10:06:00Z").await;
+    let failing = life.engine.failing(&stored[1]).unwrap();
+    assert_eq!(failing.reason, "a task cannot be stopped: could not stop task");
+    let status = life.engine.status();
+    assert!(status.launcher_fault.unwrap().contains("could not stop task (2 jobs"));
+    assert_eq!(
+        log.with("WARN").iter().filter(|line| line.contains("could not stop a task")).count(),
+        2,
+        "{log:?}"
+    );
+    stage.launcher.stop_denied.store(false, std::sync::atomic::Ordering::Relaxed);
+    stage.until("2026-01-01T10:07:00Z").await;
+    let status = life.engine.status();
+    assert_eq!((stage.launcher.running(), status.failing, status.launcher_fault), (0, 0, None));
+}
+
+#[tokio::test(start_paused = true)]
 async fn launch_that_fails_for_another_reason_than_the_tick_before_is_logged() {
     let (log, _guard) = Log::listen();
     let stage = Stage::at("2026-01-01T10:00:30Z");

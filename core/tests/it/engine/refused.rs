@@ -72,7 +72,17 @@ async fn jobs_that_the_store_refuses_altogether_delay_no_other_job() {
     stage.until("2026-01-01T10:01:00.5Z").await;
     assert_eq!(stage.outcomes("good-3").await, [(TickOutcome::Launched, 1); 2]);
     assert_eq!(stage.outcomes("bad-3").await, []);
-    assert_eq!(life.engine.status().store_fault, None);
+    let status = life.engine.status();
+    assert_eq!((status.store_fault, status.failing), (None, 20));
+    let bad = stage.world.store.get(&["bad-3".parse().unwrap()]).await.unwrap().remove(0);
+    let failing = life.engine.failing(&bad.uid).unwrap();
+    assert_eq!((failing.outcome, failing.ticks), (TickOutcome::Unknown, 2));
+    assert!(failing.reason.starts_with("the store refuses to record the outcome of a tick: "), "{failing:?}");
+    assert!(failing.since < "2026-01-01T10:00:05Z".parse().unwrap(), "{failing:?}");
+    stage.replace("bad-3", &every_minute("job")).await;
+    life.engine.nudge(&"bad-3".parse().unwrap());
+    stage.until("2026-01-01T10:01:30Z").await;
+    assert_eq!((life.engine.failing(&bad.uid), life.engine.status().failing), (None, 19));
 }
 
 #[tokio::test(start_paused = true)]
@@ -128,6 +138,11 @@ async fn firing_that_the_store_refuses_altogether_is_retried_slowly_and_delays_n
     let life = boot_refusing(&stage, "task-0").await;
     stage.until("2026-01-01T10:10:10Z").await;
     assert_eq!(log.with("the store refuses a firing").len(), 1);
+    assert_eq!(log.with("the store refuses the records of a job").len(), 1);
+    let job = stage.world.store.get(&["job".parse().unwrap()]).await.unwrap().remove(0);
+    let failing = life.engine.failing(&job.uid).unwrap();
+    assert_eq!((failing.outcome, life.engine.status().failing), (TickOutcome::Unknown, 1));
+    assert!(failing.reason.starts_with("the store refuses to record the state of a firing: "), "{failing:?}");
     assert_eq!(stage.states("job").await, [FiringState::Launching]);
     assert_eq!(stage.outcomes("other").await, [(TickOutcome::Launched, 1); 11]);
     assert_eq!(life.engine.status().store_fault, None, "the store works");

@@ -7,11 +7,11 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use ecs_scheduler_core::{
-    Clock, ContainerEnd, DecisionQuery, DecisionRecord, EngineOptions, FaultKind, FireRequest, Firing, FiringQuery,
-    FiringState, JobId, LaunchDiagnosis, LaunchError, LaunchLimits, LaunchRecovery, LaunchReport,
-    LaunchRequest, LaunchToken, Launcher, LogPage, LogRequest, MemoryStore, ObservedTasks, Population,
-    Refusal, StartedTask, TaskId, TaskLogs, TaskPhase, TaskSpec, TaskState, TaskValidation, TickOutcome,
-    Timestamp, TriggerRegistry, async_trait,
+    Clock, ContainerEnd, DecisionQuery, DecisionRecord, EngineOptions, FaultKind, FireRequest, Firing,
+    FiringQuery, FiringState, JobId, LaunchDiagnosis, LaunchError, LaunchLimits, LaunchRecovery,
+    LaunchReport, LaunchRequest, LaunchToken, Launcher, LogPage, LogRequest, MemoryStore, ObservedTasks,
+    Population, Refusal, StartedTask, TaskId, TaskLogs, TaskPhase, TaskSpec, TaskState, TaskValidation,
+    TickOutcome, Timestamp, TriggerRegistry, async_trait,
 };
 use ecs_scheduler_testing::{SimClock, Simulation};
 use parking_lot::Mutex;
@@ -92,6 +92,8 @@ pub(crate) struct ScriptedLauncher {
     /// The page of the next read of a task's output, and the fault of that read.
     pub(crate) log: Mutex<Option<LogPage>>,
     pub(crate) log_fault: Mutex<Option<CallFault>>,
+    /// Whether requests to stop a task are denied.
+    pub(crate) stop_denied: AtomicBool,
     /// The job whose tasks cannot be observed now.
     pub(crate) unread: Mutex<Option<JobId>>,
     /// Every request to stop a task.
@@ -266,6 +268,9 @@ impl Launcher for ScriptedLauncher {
         self.stops.lock().push(task.clone());
         let fault = self.stop_fault.lock().take();
         CallFault::inject(fault).await;
+        if self.stop_denied.load(Ordering::Relaxed) {
+            return Err(LaunchError::new(FaultKind::Denied, "could not stop task"));
+        }
         for (_, known) in self.tasks.lock().iter_mut().filter(|(_, known)| known.task_id == *task) {
             known.reason.get_or_insert_with(|| reason.to_owned());
         }
@@ -339,6 +344,7 @@ impl Stage {
             stop_fault: Mutex::default(),
             log: Mutex::default(),
             log_fault: Mutex::default(),
+            stop_denied: AtomicBool::new(false),
             unread: Mutex::default(),
             stops: Mutex::default(),
             ends: Mutex::default(),

@@ -135,16 +135,15 @@ fn settled_until(moment: &Value) -> String {
     )
 }
 
-/// Shows how the newest ticks of a job fail.
+/// Shows how the newest ticks or the tasks of a job fail.
 fn failing(failing: &Value) -> String {
     let shown = |name: &str| cell(&failing[name]);
-    format!(
-        "failing: {} at {} ticks in a row since {}\n  reason: {}\n",
-        shown("outcome"),
-        shown("ticks"),
-        shown("since"),
-        shown("reason")
-    )
+    let ticks = match failing["ticks"].as_u64() {
+        Some(0) => String::new(),
+        _ => format!(" at {} ticks in a row", shown("ticks")),
+    };
+    let (outcome, since, reason) = (shown("outcome"), shown("since"), shown("reason"));
+    format!("failing: {outcome}{ticks} since {since}\n  reason: {reason}\n")
 }
 
 /// Shows how the tasks of the newest firings fail.

@@ -112,6 +112,18 @@ fn created_and_changed_jobs_are_shown_with_their_warnings() {
 }
 
 #[test]
+fn explain_shows_a_fault_that_concerns_no_tick() {
+    let answer = json!({
+        "failing": {"outcome": "live_unknown", "reason": "a task cannot be stopped: denied", "ticks": 0,
+            "since": "2027-01-01T01:00:00Z"},
+        "decisions": [],
+    });
+    let expected =
+        "failing: live_unknown since 2027-01-01T01:00:00Z\n  reason: a task cannot be stopped: denied\n";
+    assert_eq!(decisions(&answer), expected);
+}
+
+#[test]
 fn explain_shows_the_reason_of_a_failed_launch() {
     let answer = json!({
         "failing": {"outcome": "launch_failed", "reason": "denied; allow ecs:RunTask", "ticks": 7,
