@@ -65,7 +65,7 @@ async fn unknown_providers(
         let call = at.client.describe_clusters().clusters(cluster).send();
         call.await.map_err(|error| Fault::from_sdk(error, format!("could not read cluster \"{cluster}\"")))
     };
-    let answer = match clients.call_paced(at, READ_CLUSTER, call).await {
+    let answer = match clients.call_paced(&at.scope, READ_CLUSTER, call).await {
         Ok(answer) => answer,
         Err(fault) if fault.kind() == FaultKind::Denied => return Ok(Vec::new()),
         Err(fault) => return finding_from_fault(fault, "/launch/cluster").map(|finding| vec![finding]),

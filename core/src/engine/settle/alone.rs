@@ -112,7 +112,7 @@ impl EngineInner {
             Ok(_) => (one, Err(error)),
             Err(error) => {
                 if error.is_lasting() {
-                    let ticks = one.outcomes.iter().map(|(_, ticks)| ticks).sum();
+                    let ticks = one.outcomes.iter().map(|(_, span)| span.count).sum();
                     self.record_refused((&one.due.id, uid), FaultyAction::RecordTicks, &error, ticks);
                 }
                 let answer = Err(error);
