@@ -46,8 +46,11 @@ impl StoreContext {
 
     /// Reads the row of a decision.
     pub(crate) async fn row(&self, key: ItemKey) -> Result<Option<DecisionRow>, StoreError> {
-        let item = self.db.get("read a firing", key).await?;
-        item.map(|item| DecisionRow::read(self.db.reader(&item))).transpose()
+        const ACTION: &str = "read a firing";
+        match self.db.get(ACTION, key).await? {
+            Some(item) => self.decode_row(ACTION, item).await,
+            None => Ok(None),
+        }
     }
 
     /// Reads the head of a shard's change log.

@@ -9,7 +9,7 @@ use futures::{StreamExt as _, TryStreamExt as _};
 
 use crate::codec::{Attributes, text};
 use crate::context::StoreContext;
-use crate::db::{BY_OUTCOME, BY_STATE, CONCURRENT_READS, Db, PartitionQuery, RECENT};
+use crate::db::{BY_OUTCOME, BY_STATE, CONCURRENT_READS, PartitionQuery, RECENT};
 use crate::expression::Condition;
 use crate::job_meta::JobMeta;
 use crate::keys::{self, ItemKey, META_KEY, PARTS, SHARDS};
@@ -148,8 +148,7 @@ pub(crate) async fn open_firings(
         keys.push(ItemKey::row(&job, DecisionId(id)));
     }
     let items = db.get_all("read open firings", keys).await?;
-    let rows: Vec<DecisionRow> =
-        items.values().map(|item| DecisionRow::read(db.reader(item))).collect::<Result<_, _>>()?;
+    let rows = context.decode_rows("read open firings", items.into_values()).await?;
     let mut firings: Vec<Firing> =
         rows.into_iter().filter(DecisionRow::is_open).filter_map(|row| row.firing).collect();
     firings.sort_by_key(|firing| firing.decision);
@@ -189,9 +188,7 @@ async fn read_rows(
     let mut from = None;
     loop {
         let page = context.db.query_page(ACTION, &query, from).await?;
-        for item in page.items {
-            rows.push(DecisionRow::read(context.db.reader(&item))?);
-        }
+        rows.extend(context.decode_rows(ACTION, page.items).await?);
         if rows.len() >= limit || page.next.is_none() {
             rows.truncate(limit);
             return Ok(rows);
@@ -207,26 +204,29 @@ async fn read_entries(
 ) -> Result<Vec<(DecisionRecord, Option<Firing>)>, StoreError> {
     let db = &context.db;
     let items = db.get_all(ACTION, entries.iter().map(|entry| entry.key.clone())).await?;
-    let mut records = decode_records(db, items)?;
+    let mut records = decode_records(context, items).await?;
     // A decision that was open when the index was written may have a row of its own now.
     let moved =
         entries.iter().filter(|entry| entry.key.range == META_KEY && !records.contains_key(&entry.id));
     let moved = moved.filter_map(|entry| Some(ItemKey::row(&keys::job_of(&entry.key.hash)?, entry.id)));
-    records.extend(decode_records(db, db.get_all(ACTION, moved).await?)?);
+    records.extend(decode_records(context, db.get_all(ACTION, moved).await?).await?);
     Ok(entries.iter().filter_map(|entry| records.remove(&entry.id)).collect())
 }
 
 type Records = HashMap<DecisionId, (DecisionRecord, Option<Firing>)>;
 
-fn decode_records(db: &Db, items: HashMap<ItemKey, Attributes>) -> Result<Records, StoreError> {
+async fn decode_records(
+    context: &StoreContext,
+    items: HashMap<ItemKey, Attributes>,
+) -> Result<Records, StoreError> {
     let mut records = HashMap::with_capacity(items.len());
     for (key, item) in items {
         if key.range == META_KEY {
-            let record = JobMeta::read(db.reader(&item))?.open_decision_record();
+            let record = JobMeta::read(context.db.reader(&item))?.open_decision_record();
             records.extend(record.map(|record| (record.id, (record, None))));
         } else {
-            let row = DecisionRow::read(db.reader(&item))?;
-            records.insert(row.record.id, (row.record, row.firing));
+            let row = context.decode_row(ACTION, item).await?;
+            records.extend(row.map(|row| (row.record.id, (row.record, row.firing))));
         }
     }
     Ok(records)

@@ -17,8 +17,9 @@ use crate::write::Write;
 
 /// Jobs of one transaction: three writes each, and one for each shard.
 const JOBS_PER_TRANSACTION: usize = 28;
-/// Entries of one transaction: at most five writes each.
-const ENTRIES_PER_TRANSACTION: usize = 20;
+/// Entries of one transaction: at most five writes each, and one for each further part of their firings, of which [`MAX_BYTES`]
+/// bound the number.
+const ENTRIES_PER_TRANSACTION: usize = 18;
 
 /// Imports jobs or history.
 pub(crate) async fn import(context: &StoreContext, batch: ImportBatch) -> Result<(), StoreError> {

@@ -17,12 +17,15 @@ use serde_json::value::RawValue;
 use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
-use crate::codec::{Attribute, ItemReader, json, number, text};
+use crate::codec::{Attribute, ItemReader, compact_json, json, number, size, text};
 use crate::keys::{self, ItemKey};
 use crate::write::Write;
 
 /// The attributes by which the indexes find an open decision.
 const INDEX_ATTRIBUTES: [&str; 5] = ["r", "n", "o", "a", "t"];
+
+/// The maximum size of the last run in bytes. Each tick reads it with the other metadata.
+const MAX_RUN_SIZE: usize = 250_000;
 
 /// The metadata of a job.
 #[derive(Debug, Clone, PartialEq)]
@@ -222,15 +225,20 @@ impl JobMeta {
     }
 }
 
-/// Returns the attributes of the last run.
+/// Returns the attributes of the last run: with all of its tasks, or with as many as fit into the item.
 fn run_attributes(progress: &Progress) -> Result<[Attribute; 2], StoreError> {
-    let run = Progress {
+    let mut run = Progress {
         last_run: progress.last_run,
         last_run_tasks: progress.last_run_tasks.clone(),
         ..Progress::default()
     };
+    let mut encoded = compact_json(&run)?;
+    while size(&encoded) > MAX_RUN_SIZE {
+        run.last_run_tasks.truncate(run.last_run_tasks.len() / 2);
+        encoded = compact_json(&run)?;
+    }
     let at = progress.last_run.unwrap_or_default();
-    Ok([("run", json(&run)?), ("run_at", number(at.as_nanosecond()))])
+    Ok([("run", encoded), ("run_at", number(at.as_nanosecond()))])
 }
 
 /// Returns the start of a timestamp's day, in milliseconds.

@@ -57,6 +57,11 @@ impl ItemKey {
         Self::journal(history(job), padded(id.0))
     }
 
+    /// The key of a further part of this row's firing.
+    pub(crate) fn part(&self, index: usize) -> Self {
+        Self::journal(format!("part#{}#{}", self.hash, self.range), format!("{index:02}"))
+    }
+
     /// The key of the pointer to a firing's row.
     pub(crate) fn firing(id: &FiringId) -> Self {
         Self::journal(format!("firing#{id}"), "firing")

@@ -10,6 +10,7 @@ mod diagnose;
 mod error;
 mod expression;
 mod external_edits;
+mod firing_parts;
 mod history;
 mod import;
 mod job_index;

@@ -16,13 +16,14 @@ use crate::expression::Condition;
 use crate::job_meta::JobMeta;
 use crate::keys::{self, ItemKey, META_KEY, PARTS, SHARDS, StoreTable};
 use crate::limits::MAX_WRITES;
-use crate::row::DecisionRow;
 use crate::write::Write;
 
 const ACTION: &str = "remove old history";
 
-/// Rows that one transaction removes, two writes each.
-const REMOVALS_PER_TRANSACTION: usize = MAX_WRITES / 2;
+/// The writes that remove most rows. One whose firing has further parts takes more, and a transaction of its own.
+const WRITES_PER_REMOVAL: usize = 2;
+/// Rows that one transaction removes.
+const REMOVALS_PER_TRANSACTION: usize = MAX_WRITES / WRITES_PER_REMOVAL;
 /// A sweep that found more old rows that are kept is not repeated within a day.
 const MANY_KEPT_ROWS: usize = 1_000;
 /// The maximum number of jobs whose oldest kept decision is cached during a sweep.
@@ -243,15 +244,17 @@ async fn remove_items(
                 let to = JobMeta { open_decision: None, ..meta.clone() };
                 removals.push(vec![meta.settle(&to)?]);
             }
-        } else {
-            let row = DecisionRow::read(db.reader(&item))?;
-            if row.record.draft.observed < retention.before && !row.is_open() {
-                removals.push(row.delete());
-            }
+        } else if let Some(row) = context.decode_row(ACTION, item).await?
+            && row.record.draft.observed < retention.before
+            && !row.is_open()
+        {
+            removals.push(row.delete());
         }
     }
+    let (small, large): (Vec<_>, Vec<_>) =
+        removals.into_iter().partition(|writes| writes.len() <= WRITES_PER_REMOVAL);
     let mut removed = 0;
-    for batch in removals.chunks(REMOVALS_PER_TRANSACTION) {
+    for batch in small.chunks(REMOVALS_PER_TRANSACTION).chain(large.chunks(1)) {
         let writes: Vec<Write> = batch.iter().flatten().cloned().collect();
         if db.commit(ACTION, writes).await? == Committed::Done {
             removed += batch.len();

@@ -9,7 +9,7 @@ use ecs_scheduler_fake_aws::{Fake, FakeOptions};
 use serde_json::json;
 
 use crate::emulator::EmulatorKind;
-use crate::help::{TestTables, advance_of, aws, draft, firing, new_job, settlement};
+use crate::help::{TestTables, advance_of, aws, draft, firing, new_job, random_text, settlement};
 use crate::proxy::{FaultRates, Proxy};
 
 fn message<T: std::fmt::Debug>(result: Result<T, StoreError>, expected: FaultKind) -> String {
@@ -96,9 +96,10 @@ async fn a_firing_that_is_too_large_is_refused_without_a_change() {
     firing.decision = DecisionId(ids[0].0);
     let launching = advance_of(&firing, FiringState::Launching, 0);
     store.advance(launching.clone()).await.unwrap();
-    let large = store.advance(advance_of(&launching.to, FiringState::Launched, 6_000)).await;
-    let said = message(large, FaultKind::Config);
-    assert!(said.contains("400 KB") && said.contains("number of tasks"), "{said}");
+    let mut large = advance_of(&launching.to, FiringState::Launched, 1);
+    large.to.note = Some(random_text(7_000_000));
+    let said = message(store.advance(large).await, FaultKind::Config);
+    assert!(said.contains("at most 3000 KB") && said.contains("number of tasks"), "{said}");
     assert_eq!(store.open_firings().await.unwrap(), [launching.to]);
 }
 

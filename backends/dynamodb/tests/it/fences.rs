@@ -71,15 +71,19 @@ async fn concurrent_writes_under_a_fence_share_transactions() {
 async fn a_write_that_is_refused_does_not_fail_the_others_of_its_batch() {
     let (_proxy, store, fence) = fenced().await;
     let firings = fire_all(&store, &fence).await;
-    let moves = firings.iter().enumerate().map(|(number, firing)| {
-        let mut advance = advance_of(firing, FiringState::Launching, 0);
+    let stored = store.get(&[firings[7].job.clone()]).await.unwrap().remove(0);
+    let mut large = draft(TickOutcome::Idle, 2);
+    large.explanation = "x".repeat(500_000);
+    let large = settlement(&stored, vec![large]);
+    let moves = firings.iter().enumerate().map(async |(number, firing)| {
         if number == 7 {
-            advance.to.note = Some("x".repeat(500_000));
+            return store.settle_fenced(&fence, vec![large.clone()]).await.map(drop);
         }
+        let mut advance = advance_of(firing, FiringState::Launching, 0);
         if number == 8 {
             advance.from = FiringState::Launched;
         }
-        store.advance_fenced(&fence, advance)
+        store.advance_fenced(&fence, advance).await
     });
     for (number, moved) in join_all(moves).await.into_iter().enumerate() {
         match number {

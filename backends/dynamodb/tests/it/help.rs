@@ -109,6 +109,14 @@ impl TestTables {
         put.item("format", AttributeValue::N(format.to_string())).send().await.unwrap();
     }
 
+    /// Counts the items of the journal whose partition begins with this.
+    pub(crate) async fn count_items(&self, partitions: &str) -> usize {
+        let scan = self.client().await.scan().table_name(format!("{}-journal", self.table));
+        let scan = scan.projection_expression("pk").into_paginator().items().send();
+        let items = scan.collect::<Result<Vec<_>, _>>().await.unwrap();
+        items.iter().filter(|item| item["pk"].as_s().unwrap().starts_with(partitions)).count()
+    }
+
     /// Removes the identity from a job's metadata.
     pub(crate) async fn damage_job_meta(&self, job: &str) {
         let update = self.client().await.update_item().table_name(format!("{}-journal", self.table));
@@ -137,6 +145,13 @@ pub(crate) fn draft(outcome: TickOutcome, tick: i64) -> DecisionDraft {
 
 pub(crate) fn firing(job: &StoredJob, tick: i64) -> Firing {
     sample::firing(&job.id, job.uid, at(tick))
+}
+
+/// Returns a text of random hexadecimal digits, which compress to half of their size.
+pub(crate) fn random_text(digits: usize) -> String {
+    let mut text: String = (0..digits.div_ceil(32)).map(|_| Uuid::new_v4().simple().to_string()).collect();
+    text.truncate(digits);
+    text
 }
 
 /// Returns the advance of a firing to a state with this many tasks.

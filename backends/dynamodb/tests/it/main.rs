@@ -9,5 +9,6 @@ mod faults;
 mod fences;
 mod formats;
 mod help;
+mod large_firings;
 mod proxy;
 mod python;

@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 
 use super::number::Number;
 use super::path::Path;
-use super::value::{Attribute, Item};
+use super::value::{Attribute, Item, decoded_size};
 
 /// A comparison of two values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -157,6 +157,7 @@ pub(crate) fn order(left: &Attribute, right: &Attribute) -> Option<Ordering> {
 fn length(value: &Attribute) -> Option<usize> {
     match value {
         Attribute::S(text) => Some(text.len()),
+        Attribute::B(base64) => Some(decoded_size(base64)),
         Attribute::Ss(texts) => Some(texts.len()),
         Attribute::Ns(numbers) => Some(numbers.len()),
         Attribute::L(members) => Some(members.len()),

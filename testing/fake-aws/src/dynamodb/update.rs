@@ -103,6 +103,7 @@ impl Parser<'_> {
             Attribute::N(_) if section == "ADD" => Ok((path, value)),
             other @ (Attribute::N(_)
             | Attribute::S(_)
+            | Attribute::B(_)
             | Attribute::Bool(_)
             | Attribute::Null
             | Attribute::L(_)

@@ -1,4 +1,4 @@
-//! Attributes of items, on the wire and in a table. Binary ones are refused.
+//! Attributes of items, on the wire and in a table. Sets of binary values are refused.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -26,6 +26,8 @@ pub(crate) type RawItem = BTreeMap<String, Value>;
 pub(crate) enum Attribute {
     S(String),
     N(Number),
+    /// Bytes in base64.
+    B(String),
     Bool(bool),
     Null,
     Ss(BTreeSet<String>),
@@ -72,7 +74,9 @@ impl Attribute {
                 let members = members.map(|(name, value)| Ok((name.clone(), Self::read_in(value, deeper)?)));
                 Self::M(members.collect::<Result<_, Failure>>()?)
             }
-            "B" | "BS" => return Err(invalid("the fake has no binary attributes")),
+            "B" if is_base64(&text(value)?) => Self::B(text(value)?),
+            "B" => return Err(odd()),
+            "BS" => return Err(invalid("the fake has no sets of binary values")),
             _ => return Err(unclear()),
         })
     }
@@ -82,6 +86,7 @@ impl Attribute {
         match self {
             Self::S(text) => json!({ "S": text }),
             Self::N(number) => json!({ "N": number.to_string() }),
+            Self::B(base64) => json!({ "B": base64 }),
             Self::Bool(truth) => json!({ "BOOL": truth }),
             Self::Null => json!({ "NULL": true }),
             Self::Ss(texts) => json!({ "SS": texts }),
@@ -98,6 +103,7 @@ impl Attribute {
         match self {
             Self::S(_) => "S",
             Self::N(_) => "N",
+            Self::B(_) => "B",
             Self::Bool(_) => "BOOL",
             Self::Null => "NULL",
             Self::Ss(_) => "SS",
@@ -116,6 +122,7 @@ impl Attribute {
         match self {
             Self::S(text) => text.len(),
             Self::N(number) => number.size(),
+            Self::B(base64) => decoded_size(base64),
             Self::Bool(_) | Self::Null => 1,
             Self::Ss(texts) => texts.iter().map(String::len).sum(),
             Self::Ns(numbers) => numbers.iter().map(|number| number.size()).sum(),
@@ -123,6 +130,18 @@ impl Attribute {
             Self::M(members) => 3 + size_of_item(members) + members.len(),
         }
     }
+}
+
+/// Tells whether a text is base64 with padding.
+fn is_base64(text: &str) -> bool {
+    let digits = text.trim_end_matches('=');
+    let is_digit = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/');
+    text.len().is_multiple_of(4) && text.len() - digits.len() <= 2 && digits.bytes().all(is_digit)
+}
+
+/// Returns how many bytes a text in base64 stands for.
+pub(crate) fn decoded_size(base64: &str) -> usize {
+    base64.trim_end_matches('=').len() * 3 / 4
 }
 
 /// Reads a set: not empty, and each member once.

@@ -19,8 +19,10 @@ impl Rig {
 async fn item_is_put_updated_and_deleted() {
     let rig = Rig::with_things().await;
     let text = json!({ "text": { "S": "Zürich" }, "deep": { "M": { "list": { "L": [{ "N": "1.50" }] } } } });
+    let text = with(text, json!({ "bytes": { "B": "AAH/" } }));
     rig.put("a", "1", text).await.good();
     let is = rig.item("a", "1").await;
+    assert_eq!(is["bytes"], json!({ "B": "AAH/" }));
     assert_eq!(
         (&is["text"], &is["deep"]["M"]["list"]["L"][0]),
         (&json!({"S": "Zürich"}), &json!({"N": "1.5"}))
@@ -119,13 +121,18 @@ async fn keys_and_items_are_validated() {
         (json!({ "x": { "SS": ["a", "a"] } }), "[a, a] contains duplicates"),
         (json!({ "x": {} }), "exactly one of the supported datatypes"),
         (json!({ "x": { "NULL": false } }), "must have the value of true"),
-        (json!({ "x": { "B": "eA==" } }), "no binary attributes"),
+        (json!({ "x": { "BS": ["eA=="] } }), "no sets of binary values"),
+        (json!({ "x": { "B": "no base64" } }), "unexpected value of type B"),
     ] {
         rig.put("a", "1", more).await.invalid(part);
     }
     let odd = json!({ "TableName": "things", "Key": { "pk": { "S": "a" } } });
     rig.dynamodb("DeleteItem", odd).await.invalid("The provided key element does not match the schema");
     rig.put("a", "1", json!({ "x": { "S": "x".repeat(409_000) } })).await.good();
+    rig.put("a", "1", json!({ "x": { "B": "AAAA".repeat(136_000) } })).await.good();
+    rig.put("a", "1", json!({ "x": { "B": "AAAA".repeat(137_000) } }))
+        .await
+        .invalid("Item size has exceeded");
 }
 
 #[tokio::test]
