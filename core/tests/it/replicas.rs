@@ -1,7 +1,7 @@
 //! Several replicas in virtual time, on one store.
 
 mod assignment;
-mod cluster;
+pub(crate) mod cluster;
 mod edits;
 mod faults;
 mod hangs;

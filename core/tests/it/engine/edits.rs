@@ -7,14 +7,16 @@ use std::time::Duration;
 use ecs_scheduler_core::job::EARLIER_SCHEDULES;
 use ecs_scheduler_core::schedule::{Schedule, ScheduleSpec};
 use ecs_scheduler_core::{
-    BuildContext, Clock as _, ConfigError, EvalContext, Evaluation, JobId, Revision, TickOutcome, Timestamp,
-    Trigger, TriggerError, TriggerRegistry, TriggerType, async_trait,
+    BuildContext, Clock as _, ConfigError, EvalContext, Evaluation, FireRequest, JobId, MemoryStore,
+    Revision, SharedStore, Store, TickOutcome, Timestamp, Trigger, TriggerError, TriggerRegistry,
+    TriggerType, async_trait,
 };
 use ecs_scheduler_testing::{EngineRun, SimRng, StoreFaults};
 use jiff::SignedDuration;
 use serde_json::{Value, json};
 
 use super::support::Stage;
+use crate::replicas::cluster::{Member, join};
 
 fn hourly() -> Value {
     json!({"taskDefinition": "job", "schedule": "0 0", "overlap": "allow", "maxCount": 50})
@@ -209,38 +211,163 @@ async fn earlier_schedules_are_left_out_when_their_ticks_are_settled() {
     assert!(!stored.document.get().contains(EARLIER_SCHEDULES), "{}", stored.document.get());
 }
 
-/// Kills, edits, restarts and passing faults at random moments. Returns what the ticks should be and what is recorded.
-async fn a_life_of_edits(seed: u64) -> (BTreeMap<Timestamp, u32>, BTreeMap<Timestamp, u32>, String) {
-    let stage = Stage::at("2026-01-01T00:00:30.5Z");
+/// The schedulers of a job: one alone, or replicas on one store.
+enum Schedulers {
+    Alone(Option<EngineRun>),
+    Replicas { shared: Arc<dyn SharedStore>, members: Vec<Member>, joined: usize },
+}
+
+impl Schedulers {
+    fn replicas(stage: &mut Stage) -> Self {
+        let store = Arc::new(MemoryStore::default());
+        stage.world.store = Arc::clone(&store) as Arc<dyn Store>;
+        Self::Replicas { shared: store, members: Vec::new(), joined: 0 }
+    }
+
+    /// How long after a start or a crash the job may have no owner.
+    const fn hand_over(&self) -> SignedDuration {
+        match self {
+            Self::Alone(_) => SignedDuration::ZERO,
+            Self::Replicas { .. } => SignedDuration::from_secs(30),
+        }
+    }
+
+    fn running(&self) -> usize {
+        match self {
+            Self::Alone(run) => usize::from(run.is_some()),
+            Self::Replicas { members, .. } => members.len(),
+        }
+    }
+
+    async fn crash(&mut self, rng: &mut SimRng) {
+        match self {
+            Self::Alone(run) => {
+                if let Some(run) = run.take() {
+                    EngineRun::crash(run).await;
+                }
+            }
+            Self::Replicas { members, .. } if members.is_empty() => {}
+            Self::Replicas { members, .. } => {
+                let victim = usize::try_from(rng.below(members.len() as u64)).unwrap();
+                members.remove(victim).kill();
+            }
+        }
+    }
+
+    /// Starts a scheduler, unless there are enough.
+    async fn start(&mut self, stage: &Stage) {
+        match self {
+            Self::Alone(Some(_)) => {}
+            Self::Alone(run) => *run = Some(boot(stage).await),
+            Self::Replicas { members, .. } if members.len() >= 2 => {}
+            Self::Replicas { shared, members, joined } => {
+                *joined += 1;
+                let name = format!("replica-{joined}");
+                members.push(join(&stage.world, shared, &name, &name).await);
+            }
+        }
+    }
+
+    /// Announces an edit; returns whether the schedulers know of it.
+    fn announce(&self, nudge: bool) -> bool {
+        match self {
+            Self::Alone(Some(run)) if nudge => run.engine.nudge(&id()),
+            Self::Alone(_) => return false,
+            Self::Replicas { members, .. } => members.iter().for_each(|member| member.replica.nudge(&id())),
+        }
+        true
+    }
+
+    /// Fires the job by hand, if a scheduler owns it.
+    async fn fire(&self) {
+        match self {
+            Self::Alone(Some(run)) => drop(run.engine.fire_now(&id(), FireRequest::default()).await),
+            Self::Alone(None) => {}
+            Self::Replicas { members, .. } => {
+                for member in members {
+                    drop(member.replica.fire_now(&id(), FireRequest::default()).await);
+                }
+            }
+        }
+    }
+
+    async fn stop(self) {
+        match self {
+            Self::Alone(run) => assert!(run.unwrap().engine.stop(Duration::from_secs(60)).await),
+            Self::Replicas { members, .. } => {
+                for member in members {
+                    assert!(member.replica.stop(Duration::from_secs(60)).await);
+                }
+            }
+        }
+    }
+}
+
+/// Times in which nothing kept ticks from being decided.
+#[derive(Default)]
+struct QuietTimes {
+    since: Option<Timestamp>,
+    past: Vec<(Timestamp, Timestamp)>,
+}
+
+impl QuietTimes {
+    /// How late a tick may be decided in such a time: its jitter, and a moment.
+    const LATE: SignedDuration = SignedDuration::from_secs(22);
+
+    fn end(&mut self, now: Timestamp) {
+        self.past.extend(self.since.take().filter(|since| *since < now).map(|since| (since, now)));
+    }
+
+    fn begin(&mut self, at: Timestamp) {
+        self.since.get_or_insert(at);
+    }
+
+    /// Tells whether a tick and the time in which it should be decided were quiet.
+    fn holds(&self, tick: Timestamp) -> bool {
+        self.past.iter().any(|(from, until)| *from < tick && tick + Self::LATE <= *until)
+    }
+}
+
+/// Kills, edits, restarts, firings by hand at a tick and passing faults at random moments. Checks that ticks were decided in
+/// time, and returns what the ticks should be and what is recorded.
+async fn a_life_of_edits(
+    seed: u64,
+    shared: bool,
+) -> (BTreeMap<Timestamp, u32>, BTreeMap<Timestamp, u32>, String) {
+    let mut stage = Stage::at("2026-01-01T00:00:30.5Z");
+    let mut schedulers = if shared { Schedulers::replicas(&mut stage) } else { Schedulers::Alone(None) };
     let mut rng = SimRng::new(seed);
     let schedules = ["0", "30", "0 */2", "15 */3", "cron(*/2 * * * ? *)"];
     let mut document = json!({"taskDefinition": "job", "schedule": "0", "overlap": "allow", "maxCount": 50});
     stage.world.create("job", &document).await.unwrap();
     let began = stage.world.clock.now();
     let mut versions = vec![(began, "0".to_owned())];
-    let mut life = None;
+    let (mut quiet, mut edit_is_known) = (QuietTimes::default(), true);
     let mut story = String::new();
     for step in 0..60 {
         let wait = SignedDuration::from_millis(i64::try_from(rng.below(40_000)).unwrap());
-        let until = stage.world.clock.now().saturating_add(wait).unwrap();
+        let mut until = stage.world.clock.now().saturating_add(wait).unwrap();
+        let action = rng.below(8);
+        if action == 7 {
+            until = parse(&versions.last().unwrap().1).next_after(until).unwrap();
+        }
         stage.world.clock.sleep_until(until).await;
         story.push_str(&format!("{until} "));
-        match rng.below(7) {
+        let running = schedulers.running();
+        match action {
             0 | 1 => {
-                if let Some(life) = life.take() {
-                    EngineRun::crash(life).await;
-                }
+                schedulers.crash(&mut rng).await;
                 story.push_str("crash\n");
             }
             2 | 3 => {
-                if life.is_none() {
-                    life = Some(boot(&stage).await);
-                }
+                schedulers.start(&stage).await;
+                edit_is_known = true;
                 story.push_str("start\n");
             }
             4 => {
                 document["description"] = json!(format!("step {step}"));
                 stage.world.edit("job", &document).await.unwrap();
+                edit_is_known = false;
                 story.push_str("description\n");
             }
             5 => {
@@ -252,29 +379,41 @@ async fn a_life_of_edits(seed: u64) -> (BTreeMap<Timestamp, u32>, BTreeMap<Times
                     document.as_object_mut().unwrap().remove("jitter");
                 }
                 stage.world.edit("job", &document).await.unwrap();
+                edit_is_known = false;
                 versions.push((stage.world.clock.now(), schedule.to_owned()));
                 story.push_str(schedule);
                 story.push('\n');
             }
-            _ => {
+            6 => {
                 let mut fails = stage.launcher.population_fails.lock();
                 *fails = !*fails;
                 story.push_str("fault\n");
             }
+            _ => {
+                schedulers.fire().await;
+                story.push_str("fire\n");
+            }
         }
-        if let Some(life) = life.as_ref().filter(|_| rng.chance(0.8)) {
-            life.engine.nudge(&id());
+        edit_is_known |= schedulers.announce(rng.chance(0.8));
+        let (now, fails) = (stage.world.clock.now(), *stage.launcher.population_fails.lock());
+        let changed = schedulers.running() != running;
+        if changed || fails || !edit_is_known {
+            quiet.end(now);
+        }
+        if schedulers.running() > 0 && !fails && edit_is_known {
+            quiet.begin(now + schedulers.hand_over());
         }
     }
     *stage.launcher.population_fails.lock() = false;
-    let life = match life {
-        Some(life) => life,
-        None => boot(&stage).await,
-    };
-    life.engine.nudge(&id());
-    let end = stage.world.clock.now().saturating_add(SignedDuration::from_mins(20)).unwrap();
+    schedulers.start(&stage).await;
+    schedulers.announce(true);
+    let now = stage.world.clock.now();
+    quiet.end(now);
+    quiet.begin(now + schedulers.hand_over());
+    let end = now.saturating_add(SignedDuration::from_mins(20)).unwrap();
     stage.world.clock.sleep_until(end).await;
-    assert!(life.engine.stop(Duration::from_secs(60)).await);
+    quiet.end(end);
+    schedulers.stop().await;
     let settled = stage.world.store.get(&[id()]).await.unwrap().remove(0).progress.settled.unwrap();
     let mut expected = BTreeMap::new();
     for (index, (from, schedule)) in versions.iter().enumerate() {
@@ -284,8 +423,11 @@ async fn a_life_of_edits(seed: u64) -> (BTreeMap<Timestamp, u32>, BTreeMap<Times
         }
     }
     let mut recorded = BTreeMap::new();
-    for decision in stage.decisions("job").await {
+    for decision in stage.decisions("job").await.iter().filter(|decision| decision.draft.span.count > 0) {
         let span = decision.draft.span;
+        let late = decision.draft.observed.duration_since(span.first);
+        let in_time = late <= QuietTimes::LATE || !quiet.holds(span.first);
+        assert!(in_time, "seed {seed}: {late:#} late: {decision:#?}\n{story}");
         let inside = expected.keys().filter(|tick| (span.first..=span.last).contains(tick)).copied();
         let inside: Vec<Timestamp> = inside.collect();
         assert_eq!(inside.len() as u64, span.count, "seed {seed}: {span:?} {inside:?}\n{story}");
@@ -303,7 +445,15 @@ fn parse(schedule: &str) -> Schedule {
 #[tokio::test(start_paused = true)]
 async fn kills_and_edits_and_faults_at_any_moment_leave_every_tick_one_outcome() {
     for seed in 0..150 {
-        let (expected, recorded, story) = a_life_of_edits(seed).await;
+        let (expected, recorded, story) = a_life_of_edits(seed, false).await;
+        assert_eq!(expected, recorded, "seed {seed}\n{story}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn kills_of_replicas_and_edits_and_faults_at_any_moment_leave_every_tick_one_outcome() {
+    for seed in 0..6 {
+        let (expected, recorded, story) = a_life_of_edits(seed, true).await;
         assert_eq!(expected, recorded, "seed {seed}\n{story}");
     }
 }

@@ -70,6 +70,32 @@ pub(crate) struct Cluster {
     began: Timestamp,
 }
 
+/// Joins a replica with this address to the others on a store.
+pub(crate) async fn join(
+    world: &Simulation,
+    shared: &Arc<dyn SharedStore>,
+    name: &str,
+    address: &str,
+) -> Member {
+    let (store_gate, launcher_gate) = (NetworkLink::default(), NetworkLink::default());
+    let store = Arc::new(RemoteStore::new(Arc::clone(shared), store_gate.clone()));
+    let launcher = Arc::new(RemoteLauncher::new(Arc::clone(&world.launcher), launcher_gate.clone()));
+    let engine = Engine {
+        options: world.options.clone(),
+        store: Arc::clone(&store) as Arc<dyn Store>,
+        launcher,
+        registry: Arc::clone(&world.registry),
+        clock: Arc::clone(&world.clock) as Arc<dyn Clock>,
+    };
+    let options = ReplicaOptions {
+        id: ReplicaId::new(name).unwrap(),
+        address: format!("http://{address}"),
+        timing: Timing::default(),
+    };
+    let replica = Replica { options, engine, store }.join().await.unwrap();
+    Member { replica, store: store_gate, launcher: launcher_gate }
+}
+
 impl Cluster {
     /// Makes a cluster with this many jobs, each of which fires every five seconds and launches one task per tick.
     pub(crate) async fn open(jobs: usize) -> Self {
@@ -110,23 +136,7 @@ impl Cluster {
 
     /// Joins a replica with this address.
     pub(crate) async fn join_as(&self, name: &str, address: &str) -> Member {
-        let (store_gate, launcher_gate) = (NetworkLink::default(), NetworkLink::default());
-        let store = Arc::new(RemoteStore::new(Arc::clone(&self.shared), store_gate.clone()));
-        let launcher = Arc::new(RemoteLauncher::new(Arc::clone(&self.world.launcher), launcher_gate.clone()));
-        let engine = Engine {
-            options: self.world.options.clone(),
-            store: Arc::clone(&store) as Arc<dyn Store>,
-            launcher,
-            registry: Arc::clone(&self.world.registry),
-            clock: Arc::clone(&self.world.clock) as Arc<dyn Clock>,
-        };
-        let options = ReplicaOptions {
-            id: ReplicaId::new(name).unwrap(),
-            address: format!("http://{address}"),
-            timing: Timing::default(),
-        };
-        let replica = Replica { options, engine, store }.join().await.unwrap();
-        Member { replica, store: store_gate, launcher: launcher_gate }
+        join(&self.world, &self.shared, name, address).await
     }
 
     /// Advances time by this many seconds.
