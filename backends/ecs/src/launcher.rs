@@ -45,9 +45,10 @@ const MAX_TASKS_PER_CALL: NonZeroU32 = NonZeroU32::new(10).expect("ten is not ze
 /// <https://docs.aws.amazon.com/AmazonECS/latest/APIReference/ECS_Idempotency.html>
 const TOKEN_LIFETIME: Duration = Duration::from_mins(50);
 
-/// Timeout for reading the containers of a definition before a launch. It is shorter than the timeout of a call, so
-/// that a slow answer does not count as a launch with an unknown result.
-const DEFINITION_TIMEOUT: Duration = Duration::from_secs(8);
+/// Timeout for what precedes the call of a launch: the read of the containers of a definition, and the wait for quota. It is shorter
+/// than the timeout of a launch, so that a call that was not sent does not count as one with an unknown result, and the engine
+/// looks soon whether the firing may still launch.
+const PREPARATION_TIMEOUT: Duration = Duration::from_secs(8);
 
 /// Interval at which running tasks are polled: by calls, and with events, where a poll is free.
 const POLL_INTERVAL: Duration = Duration::from_secs(10);
@@ -219,9 +220,9 @@ impl Launcher for EcsLauncher {
         let options = shared.parse_options(&request.task)?;
         let at = shared.clients.client_for(options.region.as_deref()).await?;
         let cluster = shared.cluster(&options);
-        let learnt =
-            tokio::time::timeout(DEFINITION_TIMEOUT, shared.containers_for_launch(&at, &request.definition))
-                .await;
+        let deadline = Instant::now() + PREPARATION_TIMEOUT;
+        let learnt = shared.containers_for_launch(&at, &request.definition);
+        let learnt = tokio::time::timeout_at(deadline, learnt).await;
         let containers = learnt.unwrap_or_else(|_| {
             let definition = &request.definition;
             let message =
@@ -231,7 +232,14 @@ impl Launcher for EcsLauncher {
         let others = request::other_containers(&request.task, &options, &containers);
         let (own_cluster, tagged) = (&shared.options.cluster, shared.options.tags);
         let call = request::build_run_task(request, &options, own_cluster, tagged, &others);
-        self.throttle(&at, &options, request).await;
+        let sendable = tokio::time::timeout_at(deadline, self.throttle(&at, &options, request)).await;
+        sendable.map_err(|_| {
+            let message = format!(
+                "could not send RunTask within {} s: other launches use up the quota; nothing was started",
+                PREPARATION_TIMEOUT.as_secs()
+            );
+            LaunchError::new(FaultKind::Throttled, message)
+        })?;
         let began = Instant::now();
         shared.clients.aws().meter().record_use(&request.job, "RunTask");
         let report = match call.send_with(&at.launch_client).await {

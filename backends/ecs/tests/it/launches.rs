@@ -1,5 +1,7 @@
 //! RunTask calls whose responses are lost, refused or late: the started tasks, and what is known of them.
 
+use ecs_scheduler_backend_aws::Share;
+use ecs_scheduler_backend_ecs::{EcsLauncher, EcsOptions};
 use ecs_scheduler_core::{
     FaultKind, LaunchRecovery as _, Launcher as _, LostCall, TaskId, TaskValidation as _,
 };
@@ -7,7 +9,7 @@ use ecs_scheduler_fake_aws::{Capacity, FaultRule, InjectedFault, Service};
 use jiff::SignedDuration;
 use serde_json::json;
 
-use crate::help::{Rig, beginning, ids, request, task, work};
+use crate::help::{Rig, aws, beginning, ids, request, task, work};
 
 fn fail_next(rig: &Rig, fault: InjectedFault) {
     rig.fake.faults().add(FaultRule::once(Service::Ecs, "RunTask", fault));
@@ -49,6 +51,21 @@ async fn throttled_call_had_no_effect() {
     assert_eq!(error.kind(), FaultKind::Throttled);
     assert!(!error.outcome_unknown());
     assert_eq!((rig.calls("RunTask"), rig.fake.launches().len()), (1, 0));
+}
+
+#[tokio::test]
+async fn launch_that_gets_no_quota_in_time_was_not_sent() {
+    let rig = Rig::new().await;
+    let clock = rig.clock.clone();
+    let share = Share { burst: 0.0, rate: 0.000_1 };
+    let options = EcsOptions { share, ..EcsOptions::new("batch", "test", clock.clone()) };
+    let launcher = EcsLauncher::new(aws(&rig.fake.url(), clock), options);
+    launcher.launch(&work("a", 1)).await.unwrap();
+    // Everything that the next call needs is known, so that it only waits.
+    tokio::time::pause();
+    let error = launcher.launch(&work("b", 1)).await.unwrap_err();
+    assert_eq!((error.kind(), error.outcome_unknown()), (FaultKind::Throttled, false), "{error}");
+    assert_eq!(rig.calls("RunTask"), 1);
 }
 
 #[tokio::test]
