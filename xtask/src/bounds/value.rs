@@ -35,8 +35,8 @@ impl Bound {
             }
             Self::Computed => return true,
         };
-        let whole = units.iter().filter(|(size, _)| amount % size == 0);
-        whole.into_iter().any(|(size, unit)| has_amount(text, &grouped(amount / size), unit))
+        let mut whole = units.iter().filter(|(size, _)| amount % size == 0);
+        whole.any(|(size, unit)| has_amount(text, &grouped(amount / size), unit))
     }
 }
 
