@@ -74,6 +74,7 @@ lint: ## Check formatting, clippy, a build without features, the documentation's
 	$(XTASK) names
 	$(XTASK) prose
 	$(XTASK) sizes
+	$(XTASK) bounds
 
 .PHONY: clippy
 clippy:

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use aws_sdk_dynamodb::types::AttributeValue;
 use ecs_scheduler_core::{FaultKind, Firing, StoreError};
 
-use crate::backoff::Backoff;
+use crate::backoff;
 use crate::codec::{Attributes, bytes, compact_json, number};
 use crate::context::StoreContext;
 use crate::error::contention;
@@ -87,7 +87,7 @@ impl StoreContext {
         action: &str,
         mut item: Attributes,
     ) -> Result<Option<DecisionRow>, StoreError> {
-        let mut backoff = Backoff::for_reads();
+        let mut backoff = backoff::for_reads();
         loop {
             let reader = self.db.reader(&item);
             let count: usize = reader.optional_number(PARTS)?.unwrap_or_default();

@@ -150,7 +150,7 @@ async fn prune_job(context: &StoreContext, job: &JobId, retention: &Retention) -
         let mut old = Vec::new();
         let mut is_past_old = false;
         for item in page.items.iter().filter(|item| is_row(item)) {
-            let row = DecisionRow::read(context.db.reader(item))?;
+            let Some(row) = context.decode_row(ACTION, item.clone()).await? else { continue };
             let is_old = row.record.draft.observed < retention.before;
             if is_old && !row.is_open() {
                 old.push(row.key());

@@ -2,8 +2,9 @@
 
 use ecs_scheduler_core::{
     Advance, Answer, Attempt, Clock as _, DecisionId, DecisionQuery, Firing, FiringQuery, FiringState,
-    ImportBatch, JobStore as _, Journal as _, JournalEntry, LaunchReport, LaunchToken, Retention, Settled,
-    Settlement, StartedTask, Store as _, SystemClock, TaskId, TaskPhase, TaskState, TickOutcome, Timestamp,
+    ImportBatch, JobStore as _, Journal as _, JournalEntry, LaunchReport, LaunchToken, PrunedJobs, Retention,
+    Settled, Settlement, StartedTask, Store as _, StoreMaintenance as _, SystemClock, TaskId, TaskPhase,
+    TaskState, TickOutcome, Timestamp,
 };
 use jiff::SignedDuration;
 use uuid::Uuid;
@@ -117,14 +118,16 @@ async fn ten_thousand_tasks_are_recorded_and_removed(kind: EmulatorKind) {
     let record = store.decisions(&DecisionQuery::default()).await.unwrap().remove(0);
     let entry = JournalEntry { record, firing: Some(finished.clone()) };
     store.remove(&job.id, None).await.unwrap();
-    let retention = Retention { before: at(100), keep: 0, now: SystemClock.now(), batch: 100 };
+    let retention =
+        Retention { before: at(100), keep: 0, now: SystemClock.now(), batch: 100, jobs: PrunedJobs::All };
     assert_eq!(store.prune(retention).await.unwrap(), 1);
     assert_eq!(tables.count_items("part#").await, 0);
     // Another store's history has such firings, too.
     let other = TestTables::on(kind);
     let store = other.store().await;
     store.import(ImportBatch::History(vec![entry])).await.unwrap();
-    let imported = store.firings(&FiringQuery { id: Some(finished.id.clone()), ..FiringQuery::default() });
+    let query = FiringQuery { id: Some(finished.id.clone()), ..FiringQuery::default() };
+    let imported = store.firings(&query);
     assert!(imported.await.unwrap()[0].tasks == finished.tasks);
 }
 
