@@ -24,8 +24,9 @@ mod stream;
 /// The header in which a reader of a stream that connects again names the last event that it received.
 const LAST_EVENT_ID: &str = "last-event-id";
 
-/// Reads what a task wrote to its standard output and standard error, oldest line first. With `follow`, a stream of events: `lines`,
-/// whose data is a page, and `end` once the task has ended, or `problem`. Each event's id continues the stream.
+/// Reads what a task wrote to its standard output and standard error, oldest line first.
+///
+/// With `follow`, the answer is a stream of events: `lines`, each a page, then `end` or `problem`. The id of an event continues the stream.
 #[utoipa::path(
     get, path = "/firings/{id}/tasks/{task}/logs", tag = "firings", operation_id = "readTaskLog",
     params(

@@ -69,6 +69,8 @@ fn place_in_a_removed_file_continues_with_the_oldest_line_and_reports_the_gap() 
     let log = Log::new();
     log.append("one\n");
     let position = log.read(ReadStart::Oldest, AMPLE, false).next.unwrap();
+    // While it is open, no new file gets its inode.
+    let _open = File::open(log.0.path().join("main.log")).unwrap();
     for text in ["two\n", "three\n"] {
         log.rotate();
         log.append(text);
