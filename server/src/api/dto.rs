@@ -27,5 +27,7 @@ use serde_json::{Map, Value};
 pub(super) fn schemas(max_tasks: u32) -> Map<String, Value> {
     let mut schemas = job::schemas(max_tasks);
     schemas.extend(aws_stats::schemas());
+    // Only a parameter names it, and parameters bring no schemas along.
+    schemas.insert("JobState".to_owned(), enums::job_state());
     schemas
 }

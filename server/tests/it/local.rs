@@ -158,15 +158,12 @@ async fn a_firing_by_hand_runs_with_its_own_overrides_and_moment() {
         {"containerName": "main", "command": ["sh", "-c", command], "environment": {"OF_JOB": "3", "MORE": "0"}},
     ]});
     assert_eq!(server.json("POST", "/jobs", document).await.status, StatusCode::CREATED);
-    let before = server.get("/jobs/work").await.header("etag").to_owned();
     let more = json!({"overrides": [{"containerName": "main", "environment": {"MORE": "4"}}]});
     assert_eq!(fired_with(&server, "work", more).await["exitCode"], 7, "variables of the job stay");
     let earlier = json!({"scheduledAt": "2026-01-01T00:00:00Z"});
     assert_eq!(fired_with(&server, "work", earlier).await["exitCode"], 9);
     assert_eq!(fired(&server, "work").await["exitCode"], 3, "the next firing is the job's own");
     assert_eq!(server.get("/jobs/work").await.json()["overrides"][0]["environment"]["MORE"], "0");
-    let after = server.get("/jobs/work").await.header("etag").to_owned();
-    assert_eq!(before.split('.').next(), after.split('.').next());
 }
 
 #[tokio::test]

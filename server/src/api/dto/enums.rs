@@ -42,6 +42,11 @@ words!(
     /// The state of a job.
     JobStateName as "JobState": JobStatus::ALL.map(JobStatus::as_str)
 );
+/// Returns the schema of the state of a job.
+pub(super) fn job_state() -> serde_json::Value {
+    serde_json::to_value(JobStateName::schema()).expect("a schema is plain data")
+}
+
 words!(
     /// How a task ended, or the tasks of a firing together.
     TaskOutcomeName as "TaskOutcome": TaskEnd::ALL.map(TaskEnd::as_str)
