@@ -4,7 +4,6 @@ use std::fs::File;
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
-use ecs_scheduler_core::{Clock as _, SystemClock, Timestamp};
 use reqwest::{Client, Method, StatusCode};
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
@@ -142,20 +141,6 @@ impl Scheduler {
             self.put(&path, &json!({"schedule": schedule})).await;
             self.put(&path, &json!({"schedule": schedule})).await;
         }
-    }
-
-    /// Fires jobs by hand at the very moment of the next tick. A scheduler that does not own a job, or that is being replaced, may
-    /// refuse.
-    pub(crate) async fn fire_at_tick(&self, jobs: &[&str]) {
-        let now = SystemClock.now();
-        let tick = Timestamp::from_second(now.as_second() + 1).unwrap();
-        // Not a wait for something to happen: the moment is the input of the test.
-        tokio::time::sleep(tick.duration_since(now).unsigned_abs()).await;
-        let fire = |job: &&str| {
-            let request = self.http.post(format!("{}/jobs/{job}/firings", self.url));
-            request.json(&json!({})).send()
-        };
-        futures::future::join_all(jobs.iter().map(fire)).await;
     }
 
     pub(crate) async fn create(&self, id: &str, job: &Value) {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use ecs_scheduler_core::{Firing, FiringState, JobId, Store, Timestamp};
 use ecs_scheduler_fake_aws::{Fake, Launch};
 
-use crate::crash::audit::{MovingEdits, audit_store};
+use crate::crash::audit::audit_store;
 
 /// The totals of a run.
 #[derive(Debug)]
@@ -22,8 +22,8 @@ pub(crate) struct Account {
 
 impl Account {
     /// Checks that nothing was lost and nothing was done twice.
-    pub(crate) async fn audit(store: Arc<dyn Store>, edits: &MovingEdits, fake: &Fake) -> Self {
-        let (audit, firings) = audit_store(store, edits).await;
+    pub(crate) async fn audit(store: Arc<dyn Store>, fake: &Fake) -> Self {
+        let (audit, firings) = audit_store(store).await;
         let started = compare(&firings, fake.launches());
         Self { ticks: audit.ticks, firings, started }
     }
