@@ -55,7 +55,7 @@ impl<'a> Stage<'a> {
         let options =
             json!({"awslogs-group": group, "awslogs-region": REGION, "awslogs-stream-prefix": "ecs"});
         let container = json!({
-            "name": "main", "image": "busybox", "essential": true,
+            "name": "main", "image": "busybox", "memory": 256, "essential": true,
             "logConfiguration": {"logDriver": "awslogs", "options": options},
         });
         let definition = json!({
