@@ -61,10 +61,8 @@ fn compress(bytes: &[u8]) -> Vec<u8> {
 
 /// Estimates how many bytes DynamoDB counts for a value.
 pub(crate) fn size(value: &AttributeValue) -> usize {
-    match value {
-        AttributeValue::B(bytes) => bytes.as_ref().len(),
-        value => value.as_s().or_else(|value| value.as_n()).map_or(1, String::len),
-    }
+    let text = || value.as_s().or_else(|value| value.as_n()).map_or(1, String::len);
+    value.as_b().map_or_else(|_| text(), |bytes| bytes.as_ref().len())
 }
 
 /// Reads the attributes of one item.

@@ -26,6 +26,7 @@ mod permissions;
 mod provider;
 mod prune;
 mod read_jobs;
+mod read_rows;
 mod registers;
 mod row;
 mod schema;

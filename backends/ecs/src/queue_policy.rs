@@ -59,9 +59,11 @@ impl EventAccess {
 /// Whether a statement is about messages that are sent to the queue.
 fn is_about_sending(statement: &Value, arn: Option<&str>) -> bool {
     let is_send = |pattern: &str| fits(&pattern.to_ascii_lowercase(), SEND);
-    let action = match &statement["NotAction"] {
-        Value::Null => texts(&statement["Action"]).into_iter().any(is_send),
-        others => !texts(others).into_iter().any(is_send),
+    let others = &statement["NotAction"];
+    let action = if others.is_null() {
+        texts(&statement["Action"]).into_iter().any(is_send)
+    } else {
+        !texts(others).into_iter().any(is_send)
     };
     let resources = texts(&statement["Resource"]);
     let is_queue = |pattern: &&str| arn.is_none_or(|arn| fits(pattern, arn));

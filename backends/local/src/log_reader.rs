@@ -133,7 +133,7 @@ impl LogReader {
         let reaches_end = start + to_u64(text.len()) == total;
         let split = split_lines(&text, limits, reaches_end && self.has_ended);
         let next = self.position_at(start + to_u64(split.len));
-        // What is left of a text that was split to its end is an incomplete line.
+        // The rest of a text that was split to its end is an incomplete line.
         let has_more = !reaches_end || (split.is_full && split.len < text.len());
         Ok(ReadLines { texts: split.lines, next, has_more, has_gap })
     }

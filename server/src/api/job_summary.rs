@@ -99,10 +99,9 @@ impl JobSummary {
 
     /// Returns the state of the job at a moment. Whether a job of another replica is retrying is not known here.
     pub(super) fn status(&self, engine: &SchedulerNode, job: &StoredJob, now: Timestamp) -> JobStatus {
-        match self.status_with(&JobFaults::read(engine, job), job, now) {
-            JobStatus::Late | JobStatus::Ok if engine.fails_elsewhere(&job.id) => JobStatus::Failing,
-            status => status,
-        }
+        let status = self.status_with(&JobFaults::read(engine, job), job, now);
+        let is_well = matches!(status, JobStatus::Late | JobStatus::Ok);
+        if is_well && engine.fails_elsewhere(&job.id) { JobStatus::Failing } else { status }
     }
 
     /// Returns the state of the job with these faults.

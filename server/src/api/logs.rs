@@ -181,7 +181,9 @@ fn refusal(app: &AppState, job: &JobId, error: &LaunchError) -> Problem {
     let kind = match error.kind() {
         FaultKind::NotFound => ProblemType::NotFound,
         FaultKind::Config => ProblemType::Invalid,
-        other => fault_kind(other),
+        FaultKind::Denied | FaultKind::Throttled | FaultKind::Unavailable | FaultKind::Bug => {
+            fault_kind(error.kind())
+        }
     };
     let mut detail = fault::chain(error);
     if kind == ProblemType::Internal {

@@ -15,7 +15,7 @@ use ecs_scheduler_core::firing::{Firing, FiringState};
 use ecs_scheduler_core::job::{self, JobContext, JobId, JobUid, StoredJob};
 use ecs_scheduler_core::launcher::{
     LaunchDiagnosis, LaunchError, LaunchLimits, LaunchRecovery, LaunchReport, LaunchRequest, Launcher,
-    LostCall, ObservedTasks, TaskLogs, TaskValidation,
+    LogPage, LogRequest, LostCall, ObservedTasks, TaskLogs, TaskValidation,
 };
 use ecs_scheduler_core::registry::{ConfigError, TriggerRegistry};
 use ecs_scheduler_core::schedule::Strictness;
@@ -329,7 +329,13 @@ impl TaskValidation for KillableLauncher {
 
 impl LaunchDiagnosis for KillableLauncher {}
 
-impl TaskLogs for KillableLauncher {}
+#[async_trait]
+impl TaskLogs for KillableLauncher {
+    async fn read_log(&self, request: &LogRequest) -> Result<LogPage, LaunchError> {
+        self.alive().await;
+        self.inner.read_log(request).await
+    }
+}
 
 #[async_trait]
 impl LaunchRecovery for KillableLauncher {

@@ -99,17 +99,12 @@ fn evaluate(expression: &str, text: &str) -> Option<Bound> {
         Bound::Count(count) => Some(count),
         Bound::Time(_) | Bound::Computed => None,
     };
-    let times: [(&str, fn(u64) -> Duration); 6] = [
-        ("Duration::from_millis(", Duration::from_millis),
-        ("Duration::from_secs(", Duration::from_secs),
-        ("Duration::from_mins(", Duration::from_mins),
-        ("Duration::from_hours(", Duration::from_hours),
-        ("SignedDuration::from_secs(", Duration::from_secs),
-        ("SignedDuration::from_hours(", Duration::from_hours),
-    ];
-    for (prefix, time) in times {
-        if let Some(amount) = inner(prefix) {
-            return count(amount).map(|amount| Bound::Time(time(amount)));
+    let units = [("millis", 1), ("secs", 1_000), ("mins", 60_000), ("hours", 3_600_000)];
+    for (unit, milliseconds) in units {
+        let amount = inner(&format!("Duration::from_{unit}("));
+        if let Some(amount) = amount.or_else(|| inner(&format!("SignedDuration::from_{unit}("))) {
+            let length = count(amount)?.checked_mul(milliseconds)?;
+            return Some(Bound::Time(Duration::from_millis(length)));
         }
     }
     for prefix in ["NonZeroUsize::new(", "NonZeroU32::new("] {

@@ -102,7 +102,7 @@ async fn ten_thousand_tasks_are_recorded_and_removed(kind: EmulatorKind) {
     let launching = advance(&store, &planned, launch(&planned)).await;
     let launched =
         advance(&store, &launching, Firing { state: FiringState::Launched, ..launching.clone() }).await;
-    let run = store.get(&[job.id.clone()]).await.unwrap().remove(0).progress;
+    let run = store.get(std::slice::from_ref(&job.id)).await.unwrap().remove(0).progress;
     assert_eq!((run.last_run, run.last_run_tasks.len() >= 5_000), (Some(at(1)), true));
     let finished = advance(&store, &launched, finish(&launched)).await;
     assert!(tables.count_items("part#").await > 0);
