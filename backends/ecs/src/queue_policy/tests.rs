@@ -43,10 +43,9 @@ fn policy_that_allows_a_rule_names_it() {
         (json!({"Action": "*", "Resource": "arn:aws:sqs:*:123456789012:event?"}), 1),
         (json!({"Action": null, "NotAction": "sqs:DeleteMessage", "Resource": null}), 1),
     ] {
-        match delivery(&[statement(changes.clone())]) {
-            EventAccess::Allowed(named) => assert_eq!(named.len(), rules, "{changes}"),
-            other => panic!("{changes}: {other:?}"),
-        }
+        let access = delivery(&[statement(changes.clone())]);
+        let EventAccess::Allowed(named) = &access else { panic!("{changes}: {access:?}") };
+        assert_eq!(named.len(), rules, "{changes}");
     }
 }
 
