@@ -158,12 +158,7 @@ fn execute(command: Command, builder: ServerBuilder) -> Result<ExitCode, Command
     // A program whose plugins contradict each other does nothing.
     builder.registry()?;
     let text = match command {
-        Command::Serve(settings) => {
-            let (config, warnings) = config::resolve_of_server(&gather(&builder, &settings.0)?)?;
-            telemetry::init(&config.log).map_err(|error| CommandError::caused("could not start", error))?;
-            warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
-            return block_on(serve(builder, config, async |_| Ok(())));
-        }
+        Command::Serve(settings) => return run_server(builder, &settings.0),
         Command::Demo(args) => return block_on(demo::run(builder, args)),
         Command::Server(command) => {
             let values = gather(&builder, &Flags::new())?;
@@ -215,6 +210,14 @@ fn execute(command: Command, builder: ServerBuilder) -> Result<ExitCode, Command
     };
     print(&text);
     Ok(ExitCode::SUCCESS)
+}
+
+/// Serves until a signal ends the program.
+fn run_server(builder: ServerBuilder, flags: &Flags) -> Result<ExitCode, CommandError> {
+    let (config, warnings) = config::resolve_of_server(&gather(&builder, flags)?)?;
+    telemetry::init(&config.log).map_err(|error| CommandError::caused("could not start", error))?;
+    warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
+    block_on(serve(builder, config, async |_| Ok(())))
 }
 
 /// Shows warnings while a command runs.
