@@ -17,7 +17,7 @@ use crate::store::{FiringQuery, StoreError};
 
 /// Makes the order to start the failed tasks of a firing again.
 fn order(of: &Firing, policy: &TaskRetry) -> RetryOrder {
-    let cause = of.failed_task().map(|task| task.cause().to_string()).unwrap_or_default();
+    let cause = of.failed_task().map(|task| task.cause().text).unwrap_or_default();
     let (number, attempts, id) = (of.retry.number + 1, policy.attempts, &of.id);
     RetryOrder {
         of: of.clone(),

@@ -244,10 +244,18 @@ pub(super) fn firings(answer: &Value) -> String {
     table(&["TICK", "STATE", "STARTED", "TASKS", "FIRING", "REASON"], firings.iter().map(row))
 }
 
-/// Returns the reason of a firing, or of its first task that did not succeed.
+/// Returns the reason of a firing, or of its first task that did not succeed, and what becomes of failed tasks.
 fn reason(firing: &Value) -> String {
     let note = firing["note"].as_str().map(str::to_owned);
-    note.or_else(|| unsuccessful_task(firing)).unwrap_or_default()
+    let retry = &firing["retry"];
+    let number =
+        retry["number"].as_u64().filter(|number| *number > 0).map(|number| format!("retry {number}"));
+    let text = |name: &str| retry[name].as_str();
+    let next = text("at").map(|at| format!("failed tasks start again at {at}"));
+    let next = next.or_else(|| text("by").map(|by| format!("started again by firing {by}")));
+    let next = next.or_else(|| text("note").map(|note| format!("not started again: {note}")));
+    let parts = [number, note.or_else(|| unsuccessful_task(firing)), next];
+    parts.into_iter().flatten().collect::<Vec<_>>().join("; ")
 }
 
 /// Returns why the first task that did not succeed ended: the known cause with its remedy, or else the platform's reason.
