@@ -69,7 +69,7 @@ def main():
         os.environ.update(
             GATEWAY_PORT=port,
             BIND_HOST="127.0.0.1",
-            SERVICES="ecs,sqs,cloudwatch,s3,dynamodb",
+            SERVICES="ecs,sqs,cloudwatch,s3,dynamodb,logs",
             IOT_MTLS_ENABLED="0",
             MINISTACK_ACCOUNT_ID="123456789012",
         )

@@ -100,6 +100,9 @@ impl Cloud {
             .header("content-type", format!("application/x-amz-json-{version}"))
             .body(body.to_string());
         let text = send(request, target).await;
+        if text.is_empty() {
+            return Value::Null;
+        }
         serde_json::from_str(&text).unwrap_or_else(|error| panic!("{target}: {error}: {text}"))
     }
 

@@ -20,7 +20,7 @@ use super::cloud::{Cloud, Kind, REGION};
 use super::stage::Stage;
 use crate::crash::audit::{audit_journal, open};
 use crate::crash::process::Scheduler;
-use crate::crash::site::{DEADLINE, Site};
+use crate::crash::site::{DEADLINE, Site, until};
 use crate::crash::{ROUNDS, rounds, steps};
 
 /// The kills and the misfortunes come by this seed.
@@ -212,10 +212,11 @@ async fn a_scheduler_that_is_killed_while_replaced_tasks_are_slow_to_stop_keeps_
         scheduler.kill().await;
     }
     let scheduler = Scheduler::start(&stage.site).await;
+    // A replacement that waits while its job is suspended is not launched.
+    until("tasks are replaced", async || cloud.fake().launches().len() >= 8).await;
     scheduler.quiesce().await;
     scheduler.terminate().await;
     audit_journal(&stage.site).await;
-    assert!(cloud.fake().launches().len() >= 8, "tasks were replaced");
     assert_eq!(most_alive(&stage).await, 1);
 }
 
