@@ -120,19 +120,25 @@ impl FiringDriver {
     }
 
     /// Returns how many of the wanted tasks the job's cap allows now. The cap may be lower than at the decision, or unknown tasks
-    /// may have appeared. Ends the firing when there is no room, and when the job was removed or suspended meanwhile.
+    /// may have appeared. Ends the firing when there is no room, and a launch that was refused when the job was removed or
+    /// suspended meanwhile.
     async fn available_room(&mut self, wanted: u32) -> AttemptFlow<u32> {
         let jobs = self.engine.load_jobs(std::slice::from_ref(&self.firing.job)).await;
         let Ok(jobs) = jobs else { return Break(Interruption::Retry) };
+        let is_repeated = !self.firing.attempts.is_empty();
         let Some((_, loaded)) = jobs.first().filter(|(_, loaded)| loaded.uid == self.firing.uid) else {
-            return Break(self.withdraw("the job was removed".to_owned()).await);
+            if !is_repeated {
+                return Continue(wanted);
+            }
+            return Break(self.abandon(TickOutcome::Suspended, "the job was removed".to_owned()).await);
         };
         // A job that is not valid any more keeps the cap of the decision.
         let Ok(job) = &loaded.job else { return Continue(wanted) };
-        if self.firing.origin != Origin::Manual
+        if is_repeated
+            && self.firing.origin != Origin::Manual
             && let Some(suspension) = job.suspension_of(self.engine.clock.now())
         {
-            return Break(self.withdraw(suspension.to_string()).await);
+            return Break(self.abandon(TickOutcome::Suspended, suspension.to_string()).await);
         }
         let scaling = job.scaling;
         let beside = self.engine.task_tracker.reserve(&self.firing, scaling.limit());
@@ -143,14 +149,6 @@ impl FiringDriver {
         let (name, limit) = (scaling.limit_name(), scaling.limit());
         let note = format!("at most {name} {limit}, and {beside} are pending, running or being started");
         Break(self.abandon(TickOutcome::Capped, note).await)
-    }
-
-    /// Ends the firing because nobody wants its tasks any more.
-    async fn withdraw(&mut self, note: String) -> Interruption {
-        if self.firing.attempts.is_empty() {
-            return self.end(FiringState::Cancelled, TickOutcome::Suspended, note).await;
-        }
-        self.abandon(TickOutcome::Suspended, note).await
     }
 
     /// Returns why the firing must make no further call, if so: state and outcome for a firing without calls, and a note.

@@ -212,7 +212,6 @@ async fn a_scheduler_that_is_killed_while_replaced_tasks_are_slow_to_stop_keeps_
         scheduler.kill().await;
     }
     let scheduler = Scheduler::start(&stage.site).await;
-    // A replacement that waits while its job is suspended is not launched.
     until("tasks are replaced", async || cloud.fake().launches().len() >= 8).await;
     scheduler.quiesce().await;
     scheduler.terminate().await;
