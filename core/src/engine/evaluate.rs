@@ -196,6 +196,11 @@ impl EngineInner {
             busy,
             cooldown: self.cooldown_left(request),
         };
+        if let TriggerSource::Manual { options, .. } = source
+            && options.tasks.is_some()
+        {
+            input.scaling.floor = NonZeroU32::MIN;
+        }
         if matches!(source, TriggerSource::Retry(_)) {
             (input.scaling.floor, input.cooldown) = (NonZeroU32::MIN, None);
             input.overlap = match input.overlap {

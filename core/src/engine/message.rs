@@ -23,7 +23,7 @@ use crate::id::{JobId, JobUid, Revision};
 use crate::store::Settlement;
 use crate::task::Override;
 
-/// The reason why a job could not be fired by hand.
+/// The reason why a job could not be fired by hand or for a retry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum FireError {
     /// The job does not exist.
@@ -64,7 +64,7 @@ pub(super) struct FireOrder {
 /// The differences of one firing by hand from a tick of the job.
 #[derive(Debug, Clone, Default)]
 pub struct ManualFiring {
-    /// The number of tasks to ask for; `taskCount` when absent. Bounds and overlap apply as for a tick.
+    /// The number of tasks to start; `taskCount` when absent. Other bounds and overlap apply as for a tick.
     pub tasks: Option<NonZeroU32>,
     /// All overrides of the task's containers, instead of those of the job; the job's when absent. The caller has checked them.
     pub overrides: Option<Vec<Override>>,
@@ -138,7 +138,7 @@ pub(super) struct DueJob {
     pub(super) revision: Revision,
     pub(super) settled: Option<Timestamp>,
     pub(super) after: Timestamp,
-    /// A firing by hand instead of a tick.
+    /// A firing by hand, or a retry, instead of a tick.
     pub(super) order: Option<FireOrder>,
 }
 

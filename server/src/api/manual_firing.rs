@@ -1,15 +1,16 @@
 //! The body of a firing by hand: the tasks, and how they differ from those of a tick.
 
-use ecs_scheduler_core::job::prepare_update;
+use ecs_scheduler_core::job::{DATETIME_FORMS, NOT_A_DATETIME, prepare_update};
 use ecs_scheduler_core::schedule::Strictness;
 use ecs_scheduler_core::task::Override;
 use ecs_scheduler_core::{ManualFiring, StoredJob};
+use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
 use super::dto::FireBody;
 use super::job_document::{document, refusal};
 use super::problem::Problem;
-use super::request::member;
+use super::request::{member, moment};
 use super::state::AppState;
 
 #[cfg(test)]
@@ -26,15 +27,27 @@ pub(super) fn read(
     body: Map<String, Value>,
 ) -> Result<ManualFiring, Problem> {
     let FireBody { tasks, overrides, scheduled_at } = member("", body.into())?;
-    if scheduled_at.is_some_and(|at| at > app.clock.now()) {
-        let message =
-            "Later than now: give the past moment that the tasks work for, or suspend the job until then.";
-        return Err(Problem::field("/scheduledAt", message));
-    }
+    let scheduled_at = scheduled_at.map(|at| past_moment(&at, app.clock.now())).transpose()?;
     let overrides = overrides.map(|wanted| check_overrides(app, job, wanted)).transpose()?;
     let mut firing = ManualFiring::default();
     (firing.tasks, firing.overrides, firing.scheduled_at) = (tasks, overrides, scheduled_at);
     Ok(firing)
+}
+
+/// Reads the moment that tasks work for. No schedule has ticks before 1970.
+fn past_moment(text: &str, now: Timestamp) -> Result<Timestamp, Problem> {
+    let refuse = |message: String| Err(Problem::field("/scheduledAt", message));
+    match moment(text) {
+        None => refuse(format!("{NOT_A_DATETIME} {DATETIME_FORMS}")),
+        Some(at) if at < Timestamp::UNIX_EPOCH => {
+            refuse("Before 1970: give the past moment that the tasks work for.".to_owned())
+        }
+        Some(at) if at > now => refuse(
+            "Later than now: give the past moment that the tasks work for, or suspend the job until then."
+                .to_owned(),
+        ),
+        Some(at) => Ok(at),
+    }
 }
 
 fn check_overrides(app: &AppState, job: &StoredJob, wanted: Vec<Value>) -> Result<Vec<Override>, Problem> {

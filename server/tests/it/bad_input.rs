@@ -275,6 +275,26 @@ async fn names_and_queries_that_are_no_text_are_client_errors() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn moment_that_no_task_works_for_is_refused_before_a_task_starts() {
+    let server = Server::start().await;
+    server.json("POST", "/jobs", json!({"taskDefinition": "kept", "schedule": "0 0 0"})).await;
+    for (at, why) in [
+        ("1969-12-31T23:59:59Z", "Before 1970"),
+        ("0001-01-01T00:00:00Z", "Before 1970"),
+        ("2999-01-01T00:00:00Z", "Later than now"),
+        ("2026-01-01", "Not a valid datetime. Write a date and a time"),
+        ("yesterday", "Not a valid datetime. Write a date and a time"),
+    ] {
+        let reply = server.json("POST", "/jobs/kept/firings", json!({"scheduledAt": at})).await;
+        let (status, error) = (reply.status.as_u16(), reply.json()["errors"][0].clone());
+        assert_eq!((status, &error["pointer"]), (400, &json!("/scheduledAt")), "{at}: {error}");
+        assert!(error["detail"].as_str().unwrap().starts_with(why), "{at}: {error}");
+    }
+    let utc = server.json("POST", "/jobs/kept/firings", json!({"scheduledAt": "1970-01-02T00:00:00"})).await;
+    assert_eq!((utc.status.as_u16(), &utc.json()["nominal"]), (201, &json!("1970-01-02T00:00:00Z")));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_number_beyond_its_bounds_is_refused_with_the_bounds() {
     let server = Server::start().await;
     server.json("POST", "/jobs", json!({"taskDefinition": "kept", "schedule": "0 0 0"})).await;

@@ -117,6 +117,20 @@ async fn firing_by_hand_does_not_change_the_schedule() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn firing_by_hand_starts_the_number_that_was_asked_for_also_below_task_count() {
+    let stage = Stage::at("2026-01-01T10:00:30Z");
+    let mut job = every_minute();
+    (job["taskCount"], job["maxCount"]) = (json!(3), json!(5));
+    stage.world.create("job", &job).await.unwrap();
+    let life = stage.world.boot(StoreFaults::default(), 0).await.unwrap();
+    let asked = life.engine.fire_now(&id("job"), asking_for(NonZeroU32::new(1))).await.unwrap();
+    assert_eq!(asked.draft.launch, 1, "{}", asked.draft.explanation);
+    stage.until("2026-01-01T10:00:50Z").await;
+    let of_job = life.engine.fire_now(&id("job"), FireRequest::default()).await.unwrap();
+    assert_eq!(of_job.draft.launch, 3, "{}", of_job.draft.explanation);
+}
+
+#[tokio::test(start_paused = true)]
 async fn firing_by_hand_has_its_own_overrides_and_moment_and_leaves_the_job_as_it_is() {
     let stage = Stage::at("2026-01-01T10:00:30Z");
     let mut job = every_minute();

@@ -146,9 +146,9 @@ pub(in crate::api) struct FireBody {
     /// the job's.
     #[schema(value_type = Option<Vec<ContainerOverride>>)]
     pub(in crate::api) overrides: Option<Vec<serde_json::Value>>,
-    /// The moment that the tasks work for, which they get as `ECSS_SCHEDULED_AT`; not later than now (default now).
-    #[schema(value_type = Option<String>, format = DateTime, example = "2026-01-01T00:00:00Z")]
-    pub(in crate::api) scheduled_at: Option<Timestamp>,
+    /// The moment that the tasks work for, which they get as `ECSS_SCHEDULED_AT`; from 1970 to now (default now).
+    #[schema(format = DateTime, example = "2026-01-01T00:00:00Z")]
+    pub(in crate::api) scheduled_at: Option<String>,
 }
 
 /// Engages the brake.
