@@ -25,6 +25,14 @@ pub struct Diagnosis {
 }
 
 impl Diagnosis {
+    /// The diagnosis of a task that the launcher does not know any more. It may have succeeded.
+    pub const TASK_LOST: Self = Self::new(
+        "taskLost",
+        "the launcher has not known this task for five minutes",
+        "look for its end in the platform's own records: it may have succeeded",
+        None,
+    );
+
     /// Makes the diagnosis of a cause from a table.
     #[must_use]
     pub const fn new(

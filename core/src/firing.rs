@@ -70,7 +70,7 @@ pub enum FiringState {
     Planned,
     /// A call was sent, or may have been sent.
     Launching,
-    /// At least one task was started, and not all of them have ended.
+    /// At least one task was started. Not all of them have ended, or failed ones wait for their retry.
     Launched,
     /// Every started task has ended.
     Finished,

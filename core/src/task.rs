@@ -255,6 +255,12 @@ impl TaskState {
         self.diagnosis.clone().unwrap_or_else(from_exit)
     }
 
+    /// Tells whether it is unknown how the task ended: it may have succeeded.
+    #[must_use]
+    pub(crate) fn has_unknown_end(&self) -> bool {
+        self.diagnosis.as_ref().is_some_and(|cause| cause.code == Diagnosis::TASK_LOST.code)
+    }
+
     /// Tells whether the task exited with code 0.
     #[must_use]
     pub fn succeeded(&self) -> bool {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use ecs_scheduler_core::{ContainerEnd, TaskId, TaskPhase, Timestamp};
+use ecs_scheduler_core::{ContainerEnd, Diagnosis, TaskId, TaskPhase, Timestamp};
 use jiff::SignedDuration;
 use rustix::process::Signal;
 use tokio::sync::watch;
@@ -21,7 +21,8 @@ use crate::shim;
 const START_DEADLINE: SignedDuration = SignedDuration::from_mins(10);
 
 /// The reason of a task whose start marker may have been lost in a crash of the machine.
-pub(crate) const LOST_REASON: &str = "the machine restarted after the task was accepted, so it is unknown whether the task ran; it is not started again";
+pub(crate) const LOST_REASON: &str =
+    "the machine restarted after the task was accepted, so it is unknown whether the task ran";
 
 /// Supervises one task.
 #[derive(Debug)]
@@ -251,6 +252,8 @@ impl Supervisor {
             let at = self.stopped_at.map_or(now, |at| at.min(now));
             state.stopped_at = Some(self.started_at.map_or(at, |started| at.max(started)));
             state.stop_code = request.as_ref().map(|request| request.code.clone());
+            let lost = request.as_ref().is_some_and(|request| request.reason == LOST_REASON);
+            state.diagnosis = lost.then(|| Diagnosis::TASK_LOST.with_text(LOST_REASON));
             state.reason = request.map(|request| request.reason);
             final_state = Some(state.clone());
         });

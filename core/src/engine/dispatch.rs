@@ -28,7 +28,7 @@ use crate::decide::TickOutcome;
 use crate::event::Event;
 use crate::fault;
 use crate::firing::{Firing, FiringState, Origin};
-use crate::store::StoreError;
+use crate::store::{FiringQuery, StoreError};
 use launch_attempt::{AttemptFlow, Interruption};
 
 /// The waits before the retries of a launch, and before those of a write of the journal.
@@ -119,10 +119,13 @@ impl FiringDriver {
     /// unless the outcome of a call is unknown.
     async fn wait_backoff(&mut self) -> bool {
         self.permit = None;
-        let engine = Arc::clone(&self.engine);
+        let (engine, wait) = (Arc::clone(&self.engine), self.backoff.next_delay());
+        if let Some(reason) = &self.logged_failure {
+            engine.retries.record_launch(&self.firing, reason, wait, engine.clock.now());
+        }
         tokio::select! {
             biased;
-            proceed = engine.sleep(self.backoff.next_delay()) => if !proceed {
+            proceed = engine.sleep(wait) => if !proceed {
                 return false;
             },
             () = engine.task_tracker.superseded(&self.firing), if !self.outcome_unknown => {}
@@ -264,6 +267,12 @@ impl FiringDriver {
             let (now, is_last) = (engine.clock.now(), engine.is_last_tick(firing).await);
             let failed = FailedTicks::new(firing.job.clone(), failing, now, is_last);
             engine.process.faults.record_failed_ticks(engine.number, firing.uid, failed);
+        } else if let Some(failed) = &firing.retry.of {
+            // The tasks that it was to start again stay failed.
+            let query = FiringQuery { id: Some(failed.clone()), ..FiringQuery::default() };
+            for failed in engine.store.firings(&query).await.unwrap_or_default() {
+                engine.process.faults.record_failed_tasks(engine.number, &failed);
+            }
         }
     }
 
@@ -276,6 +285,7 @@ impl FiringDriver {
     /// Hands the firing off to the task monitor, or forgets it.
     fn hand_off(self) {
         let Self { engine, firing, .. } = self;
+        engine.retries.end_launch(&firing);
         if firing.state == FiringState::Launched {
             let cached = engine.job_cache.get(&firing.job);
             if cached.is_none_or(|cached| cached.revision != firing.revision) {

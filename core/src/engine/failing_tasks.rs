@@ -1,5 +1,7 @@
 //! Jobs whose tasks fail: since when, in how many firings in a row, and why.
 
+use std::collections::HashSet;
+
 use jiff::Timestamp;
 use serde::Serialize;
 
@@ -35,9 +37,15 @@ impl FailingTasks {
     /// Returns the failures in a row among ended firings, newest first.
     pub(super) fn in_row<'a>(newest_first: impl Iterator<Item = &'a Firing>) -> Option<Self> {
         let mut found: Option<Self> = None;
+        let mut without_tasks = HashSet::new();
         for firing in newest_first {
+            if !firing.state.is_open() && firing.tasks.is_empty() {
+                without_tasks.insert(&firing.id);
+            }
             match (firing.end(), &mut found) {
-                (Some(TaskEnd::Failed), _) if firing.retry.by.is_some() => {}
+                // The firing that starts its tasks again tells, if it started any.
+                (Some(TaskEnd::Failed), _)
+                    if firing.retry.by.as_ref().is_some_and(|by| !without_tasks.contains(by)) => {}
                 (Some(TaskEnd::Failed), Some(found)) => {
                     (found.since, found.firings) = (firing.observed, found.firings + 1);
                 }

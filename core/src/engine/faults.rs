@@ -283,7 +283,8 @@ impl Faults {
         ticks: u64,
         now: Timestamp,
     ) -> bool {
-        self.state.lock().lasting.record(engine, (uid, action), error, ticks, now)
+        let mut known = self.state.lock();
+        !known.removed.0.contains(&uid) && known.lasting.record(engine, (uid, action), error, ticks, now)
     }
 
     /// Records that an action works for a job.
@@ -299,7 +300,9 @@ impl Faults {
         let mut known = self.state.lock();
         let action = FaultyAction::ObserveTasks;
         known.lasting.end_others(engine, action, |uid| jobs.contains_key(uid));
-        for (uid, error) in jobs {
+        let RemovedJobs(removed) = &known.removed;
+        let there: Vec<_> = jobs.iter().filter(|(uid, _)| !removed.contains(*uid)).collect();
+        for (uid, error) in there {
             known.lasting.record(engine, (*uid, action), error, 0, now);
         }
     }
@@ -363,24 +366,12 @@ impl Faults {
         if matches!(firing.end(), Some(TaskEnd::Failed | TaskEnd::Succeeded)) {
             known.recalling.remove(&firing.uid);
         }
-        let before = known.failing_tasks.get(&firing.uid).map(|(.., failing)| failing);
         match firing.end() {
             // The firing that starts its tasks again tells.
             Some(TaskEnd::Failed) if firing.retry.by.is_some() => {}
             Some(TaskEnd::Failed) => {
-                let Some(mut failing) = FailingTasks::of(firing) else { return };
-                let failed = firing.tasks.iter().filter(|task| task.end() == Some(TaskEnd::Failed)).count();
-                let (cause, of) = (&failing.diagnosis, firing.tasks.len());
-                match before {
-                    None => {
-                        tracing::warn!(job = %firing.job, firing = %firing.id, failed, of, %cause, "the tasks of a job fail");
-                    }
-                    Some(earlier) => {
-                        (failing.since, failing.firings) = (earlier.since, earlier.firings + 1);
-                    }
-                }
-                self.record_change(before.is_none());
-                known.failing_tasks.insert(firing.uid, (engine, firing.job.clone(), failing));
+                drop(known);
+                self.record_failed_tasks(engine, firing);
             }
             Some(TaskEnd::Succeeded) => {
                 if let Some((.., FailingTasks { since, firings, .. })) =
@@ -392,6 +383,27 @@ impl Faults {
             }
             Some(TaskEnd::Stopped) | None => {}
         }
+    }
+
+    /// Records that tasks of a firing have failed, and that no other firing starts them again.
+    pub(crate) fn record_failed_tasks(&self, engine: u64, firing: &Firing) {
+        let mut known = self.state.lock();
+        let Some(mut failing) = FailingTasks::of(firing).filter(|_| !known.removed.0.contains(&firing.uid))
+        else {
+            return;
+        };
+        known.recalling.remove(&firing.uid);
+        let before = known.failing_tasks.get(&firing.uid).map(|(.., failing)| failing);
+        let failed = firing.tasks.iter().filter(|task| task.end() == Some(TaskEnd::Failed)).count();
+        let (cause, of) = (&failing.diagnosis, firing.tasks.len());
+        match before {
+            None => {
+                tracing::warn!(job = %firing.job, firing = %firing.id, failed, of, %cause, "the tasks of a job fail");
+            }
+            Some(earlier) => (failing.since, failing.firings) = (earlier.since, earlier.firings + 1),
+        }
+        self.record_change(before.is_none());
+        known.failing_tasks.insert(firing.uid, (engine, firing.job.clone(), failing));
     }
 
     /// Subscribes to changes of the set of failing jobs.

@@ -115,7 +115,7 @@ impl EngineHandle {
         self.engine.evaluate(&request).await.draft
     }
 
-    /// Returns the tick of a job that could not be decided yet and is tried again, if there is one.
+    /// Returns the tick of a job that could not be decided yet, or else the launch that failed, and that is tried again.
     #[must_use]
     pub fn retrying(&self, job: &JobUid) -> Option<Retrying> {
         self.engine.retries.get(job)

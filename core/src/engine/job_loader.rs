@@ -70,7 +70,7 @@ impl EngineInner {
 
     /// Returns the moment after which ticks of a version count. A version that was written while the clock was ahead counts
     /// from the newest settled tick.
-    fn ticks_count_from(&self, settled: Option<Timestamp>, since: Timestamp) -> Timestamp {
+    pub(super) fn ticks_count_from(&self, settled: Option<Timestamp>, since: Timestamp) -> Timestamp {
         let now = self.clock.now();
         settled.filter(|settled| is_ahead(since, now) && !is_ahead(*settled, now)).unwrap_or(since)
     }

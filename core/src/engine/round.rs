@@ -141,7 +141,7 @@ async fn evaluate_job(engine: &EngineInner, mut due: DueJob, cached: &Arc<Cached
         return evaluate_order(engine, due, order, job, cached, now).await;
     }
     let Some(ticks) = Ticks::from_job(job, due.after) else { return EvaluatedJob::empty(due, cached) };
-    let tried = engine.retries.get(&due.uid);
+    let tried = engine.retries.tick(&due.uid);
     let catch_up = job.policy.catch_up;
     let Some(plan) = ticks.plan(now, catch_up, tried.as_ref().map(|tried| tried.tick)) else {
         return EvaluatedJob::empty(due, cached);
@@ -241,8 +241,7 @@ async fn evaluate_order(
     let TickEvaluation { draft, firing, undecided } = engine.evaluate(&request).await;
     if undecided && is_retry {
         // It is ordered again until it can be decided.
-        order.reply(Err(FireError::Store));
-        return EvaluatedJob::empty(due, cached);
+        return EvaluatedJob { order: Some(order), ..EvaluatedJob::empty(due, cached) };
     }
     let settlement = Settlement {
         job: due.id.clone(),

@@ -91,7 +91,8 @@ impl EngineInner {
                 self.record_retry(&mut one);
                 progress.push((one.due.slot, one.progress()));
                 if let Some(order) = one.order {
-                    order.reply(Err(FireError::Invalid));
+                    let is_valid = one.cached.job.is_ok();
+                    order.reply(Err(if is_valid { FireError::Store } else { FireError::Invalid }));
                 }
                 continue;
             };

@@ -27,14 +27,6 @@ use crate::task::{TaskEnd, TaskId, TaskPhase, TaskState};
 /// How long a task may be unknown to the launcher before it counts as ended.
 const LOST_AFTER: Duration = Duration::from_mins(5);
 
-/// The diagnosis of a task that the launcher does not know.
-const LOST: Diagnosis = Diagnosis::new(
-    "taskLost",
-    "the launcher has not known this task for five minutes",
-    "look for its end in the platform's own records; it is not started again",
-    None,
-);
-
 /// How many calls to the launcher a poll makes concurrently: a part that hangs delays the others by one deadline at most.
 const CONCURRENT_OBSERVATIONS: usize = 8;
 
@@ -243,7 +235,7 @@ impl TaskMonitor {
             task.phase = TaskPhase::Stopped;
             task.stopped_at = Some(now);
             task.reason = Some("the launcher does not know this task any more".to_owned());
-            task.diagnosis = Some(LOST);
+            task.diagnosis = Some(Diagnosis::TASK_LOST);
         }
     }
 

@@ -11,7 +11,7 @@ use super::firing_moves;
 use super::inner::EngineInner;
 use super::message::{FireError, FireKind, FireOrder, Message, RetryOrder};
 use crate::firing::{Firing, FiringId, FiringState};
-use crate::job::Job;
+use crate::job::{Job, StoredJob};
 use crate::policy::{Overlap, TaskRetry};
 use crate::store::{FiringQuery, StoreError};
 
@@ -45,7 +45,7 @@ impl EngineInner {
         if ended.failed_task().is_none() {
             return Ok(());
         }
-        let next = self.with_job(ended, |job| self.next_retry(ended, job)).await?;
+        let next = self.with_job(ended, |stored, job| self.next_retry(ended, stored, job)).await?;
         match next.unwrap_or(NextRetry::None) {
             NextRetry::None => {}
             NextRetry::Dropped(note) => ended.retry.note = Some(note),
@@ -57,41 +57,67 @@ impl EngineInner {
         Ok(())
     }
 
-    fn next_retry(&self, ended: &Firing, job: &Job) -> NextRetry {
+    fn next_retry(&self, ended: &Firing, stored: &StoredJob, job: &Job) -> NextRetry {
         let Some(policy) = &job.policy.task_retry else { return NextRetry::None };
         if policy.count_retried(&ended.tasks) == 0 {
             return NextRetry::None;
         }
         let number = ended.retry.number + 1;
         if number > policy.attempts.get() {
-            return NextRetry::Dropped(format!("all {} retries have failed", policy.attempts));
+            return NextRetry::Dropped(all_failed(policy));
         }
         let delay = SignedDuration::try_from(policy.delay(number)).unwrap_or(SignedDuration::MAX);
         let at = self.clock.now().checked_add(delay).unwrap_or(Timestamp::MAX);
-        match next_tick(ended, job).filter(|tick| *tick <= at) {
+        match self.next_tick(ended, stored, job).filter(|tick| *tick <= at) {
             Some(tick) => NextRetry::Dropped(format!("the tick at {tick} comes before the retry")),
             None => NextRetry::At(at),
         }
+    }
+
+    /// Decides at the moment of a retry, after which the job may have been edited. Returns the order, or why nothing starts.
+    fn order_retry(&self, ended: &Firing, stored: &StoredJob, job: &Job) -> Result<RetryOrder, String> {
+        let policy = job.policy.task_retry.as_ref().ok_or("the job retries no tasks any more")?;
+        let now = self.clock.now();
+        if let Some(tick) = self.next_tick(ended, stored, job).filter(|tick| *tick <= now) {
+            return Err(format!("the tick at {tick} came before the retry"));
+        }
+        let order = order(ended, policy);
+        if ended.retry.number >= policy.attempts.get() {
+            Err(all_failed(policy))
+        } else if order.tasks == 0 {
+            Err("the rules of the job retry none of these tasks any more".to_owned())
+        } else {
+            Ok(order)
+        }
+    }
+
+    /// Returns the next tick of the job after the firing was decided, which ends its retries; none for `overlap: allow`.
+    fn next_tick(&self, firing: &Firing, stored: &StoredJob, job: &Job) -> Option<Timestamp> {
+        if job.policy.overlap == Overlap::Allow {
+            return None;
+        }
+        let settled = stored.progress.settled;
+        settled.filter(|tick| *tick > firing.observed).or_else(|| {
+            // A schedule has no ticks before it was written.
+            let counts_from = self.ticks_count_from(settled, job.counts_from(stored.changed));
+            job.ticks()?.next_after(firing.observed.max(counts_from))
+        })
     }
 
     /// Reads the job of a firing; nothing if it was removed or is invalid.
     async fn with_job<T>(
         &self,
         firing: &Firing,
-        read: impl FnOnce(&Job) -> T,
+        read: impl FnOnce(&StoredJob, &Job) -> T,
     ) -> Result<Option<T>, StoreError> {
-        let loaded = self.load_jobs(std::slice::from_ref(&firing.job)).await?;
-        let found = loaded.iter().find(|(_, cached)| cached.uid == firing.uid);
-        Ok(found.and_then(|(_, cached)| cached.job.as_ref().ok()).map(read))
+        let stored = self.store.get(std::slice::from_ref(&firing.job)).await?;
+        let Some(stored) = stored.iter().find(|stored| stored.uid == firing.uid) else { return Ok(None) };
+        Ok(self.parse(stored).ok().map(|job| read(stored, &job)))
     }
 }
 
-/// Returns the next tick of the job after the firing was decided, which ends its retries; none for `overlap: allow`.
-fn next_tick(firing: &Firing, job: &Job) -> Option<Timestamp> {
-    if job.policy.overlap == Overlap::Allow {
-        return None;
-    }
-    job.ticks()?.next_after(firing.observed)
+fn all_failed(policy: &TaskRetry) -> String {
+    format!("all {} retries have failed", policy.attempts)
 }
 
 /// Starts the failed tasks of a firing again whose moment has come, and ends the firing. While it is not known whether they start,
@@ -99,14 +125,7 @@ fn next_tick(firing: &Firing, job: &Job) -> Option<Timestamp> {
 pub(super) async fn run(engine: Arc<EngineInner>, firing: Firing, commands: mpsc::WeakSender<Message>) {
     let mut ended = firing.clone();
     (ended.state, ended.retry.at) = (FiringState::Finished, None);
-    let now = engine.clock.now();
-    let ordered = engine.with_job(&firing, |job| {
-        let tick = next_tick(&firing, job).filter(|tick| *tick <= now);
-        let superseded = tick.map(|tick| format!("the tick at {tick} came before the retry"));
-        let policy =
-            job.policy.task_retry.as_ref().ok_or_else(|| "the job retries no tasks any more".to_owned());
-        superseded.map_or_else(|| policy.map(|policy| order(&firing, policy)), Err)
-    });
+    let ordered = engine.with_job(&firing, |stored, job| engine.order_retry(&firing, stored, job));
     let started = match ordered.await {
         Err(_) => return,
         Ok(None) => Err("the job was removed or is invalid".to_owned()),

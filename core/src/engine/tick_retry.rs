@@ -4,7 +4,8 @@
 //! it can be decided, a later tick replaces it, or its catch-up window has passed. In the last two cases its outcome is
 //! the one of the failed read, with the number of tries.
 //!
-//! The record is in memory only. After a restart the tick is still unsettled and is caught up like any other.
+//! The record is in memory only. After a restart the tick is still unsettled and is caught up like any other. Beside these ticks are
+//! the firings whose launch failed and is tried again.
 
 use std::time::Duration;
 
@@ -15,19 +16,20 @@ use serde::Serialize;
 
 use crate::backoff::Backoff;
 use crate::decide::TickOutcome;
+use crate::firing::{Firing, FiringId};
 use crate::hash::stable;
 use crate::job::{JobId, JobUid};
 
 /// The waits between tries. The jitter depends on job and tick, so that jobs that failed together are not tried together.
 const BACKOFF: Backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(30)).with_jitter(25);
 
-/// A tick that is tried again.
+/// A tick or a launch that is tried again.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Retrying {
     /// The nominal tick.
     pub tick: Timestamp,
-    /// How it would end now: [`TickOutcome::SourceError`] or [`TickOutcome::LiveUnknown`].
+    /// How it would end now: [`TickOutcome::SourceError`], [`TickOutcome::LiveUnknown`], or [`TickOutcome::LaunchFailed`] for a launch.
     pub outcome: TickOutcome,
     /// The reason why the last try failed.
     pub reason: String,
@@ -65,6 +67,21 @@ impl Retrying {
         }
     }
 
+    /// Records a failed try of a launch, which is tried again after `wait`. `last` is the last failed try for this job.
+    fn of_launch(firing: &Firing, reason: &str, wait: Duration, last: Option<&Self>, now: Timestamp) -> Self {
+        let wait = SignedDuration::try_from(wait).unwrap_or(SignedDuration::MAX);
+        let tries = last.map_or(0, |last| last.tries).saturating_add(1);
+        Self {
+            tick: firing.nominal,
+            outcome: TickOutcome::LaunchFailed,
+            reason: reason.to_owned(),
+            tries,
+            since: last.map_or(now, |last| last.since),
+            next_try: now.saturating_add(wait).unwrap_or(Timestamp::MAX),
+            failures: tries,
+        }
+    }
+
     /// Returns the explanation of a tick that ends undecided.
     pub(super) fn final_reason(&self, reason: &str) -> String {
         // The number of tries has its own field, so that ticks that end like this share a row.
@@ -78,29 +95,57 @@ fn retry_wait(job: &JobId, tick: Timestamp, failures: u32) -> Duration {
     BACKOFF.jittered_delay_after(failures, stable(&parts))
 }
 
-/// The ticks that are tried again, at most one of each job.
+/// The ticks and launches that are tried again, at most one of each for a job.
 #[derive(Debug, Default)]
-pub(super) struct Retries(Mutex<HashMap<JobUid, Retrying>>);
+pub(super) struct Retries {
+    ticks: Mutex<HashMap<JobUid, Retrying>>,
+    /// The firing of each job whose launch failed last.
+    launches: Mutex<HashMap<JobUid, (FiringId, Retrying)>>,
+}
 
 impl Retries {
-    pub(super) fn get(&self, job: &JobUid) -> Option<Retrying> {
-        self.0.lock().get(job).cloned()
+    /// Returns the tick of a job that is tried again.
+    pub(super) fn tick(&self, job: &JobUid) -> Option<Retrying> {
+        self.ticks.lock().get(job).cloned()
     }
 
+    /// Returns the tick of a job that is tried again, or else the launch.
+    pub(super) fn get(&self, job: &JobUid) -> Option<Retrying> {
+        self.tick(job).or_else(|| self.launches.lock().get(job).map(|(_, retrying)| retrying.clone()))
+    }
+
+    /// Returns the number of jobs of which something is tried again.
     pub(super) fn len(&self) -> usize {
-        self.0.lock().len()
+        let (ticks, launches) = (self.ticks.lock(), self.launches.lock());
+        ticks.len() + launches.keys().filter(|job| !ticks.contains_key(*job)).count()
+    }
+
+    /// Records that the launch of a firing failed and is tried again after `wait`.
+    pub(super) fn record_launch(&self, firing: &Firing, reason: &str, wait: Duration, now: Timestamp) {
+        let mut launches = self.launches.lock();
+        let last = launches.get(&firing.uid).filter(|(id, _)| *id == firing.id).map(|(_, last)| last);
+        let retrying = Retrying::of_launch(firing, reason, wait, last, now);
+        launches.insert(firing.uid, (firing.id.clone(), retrying));
+    }
+
+    /// Removes the record when the launch of a firing has ended.
+    pub(super) fn end_launch(&self, firing: &Firing) {
+        let mut launches = self.launches.lock();
+        if launches.get(&firing.uid).is_some_and(|(id, _)| *id == firing.id) {
+            launches.remove(&firing.uid);
+        }
     }
 
     /// Records a tick that is tried again.
     pub(super) fn record(&self, uid: JobUid, job: &JobId, retrying: Retrying) {
         let Retrying { tick, outcome, reason, .. } = &retrying;
         tracing::debug!(%job, %tick, %outcome, error = reason, "a tick cannot be decided yet; retrying");
-        self.0.lock().insert(uid, retrying);
+        self.ticks.lock().insert(uid, retrying);
     }
 
     /// Removes the record when a tick of the job was decided, or no tick is open any more.
     pub(super) fn end(&self, uid: &JobUid, job: &JobId) {
-        if let Some(last) = self.0.lock().remove(uid) {
+        if let Some(last) = self.ticks.lock().remove(uid) {
             let (tick, failed) = (last.tick, last.failures);
             tracing::debug!(%job, %tick, failed, "the retried ticks of a job are decided");
         }

@@ -6,12 +6,12 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::Job;
 use super::document::format_duration;
-use crate::policy::Mode;
+use crate::policy::{Mode, Overlap, TaskRetry};
 use crate::schedule::Schedule;
 
 impl Job {
     /// Returns warnings about valid but probably mistaken settings, as of a moment: in the schedule, in the schedules that the
-    /// trigger provides and consults, in the jitter, in the mode, and in the numbers of tasks.
+    /// trigger provides and consults, in the jitter, in the retry of tasks, in the mode, and in the numbers of tasks.
     #[must_use]
     pub fn warnings(&self, from: Timestamp) -> Vec<String> {
         let provided = self.trigger.as_ref().and_then(|trigger| trigger.schedule());
@@ -24,6 +24,10 @@ impl Job {
         }
         let jitter = self.policy.jitter.zip(self.ticks.as_ref());
         warnings.extend(jitter.and_then(|(jitter, ticks)| jitter_warning(jitter, ticks, from)));
+        let retry = self.policy.task_retry.as_ref().filter(|_| self.policy.overlap != Overlap::Allow);
+        warnings.extend(
+            retry.zip(self.ticks.as_ref()).and_then(|(retry, ticks)| retry_warning(retry, ticks, from)),
+        );
         if let Some(until) = self.suspension.as_ref().and_then(|suspension| suspension.until)
             && until <= from
         {
@@ -38,11 +42,23 @@ impl Job {
 }
 
 fn jitter_warning(jitter: Duration, ticks: &Schedule, from: Timestamp) -> Option<String> {
-    let (tick, next) = ticks.ticks_within(from, SignedDuration::try_from(jitter).ok()?)?;
-    let between = Duration::try_from(next.duration_since(tick)).ok()?;
+    let (tick, between) = shorter_interval(ticks, jitter, from)?;
     Some(format!(
-        "jitter {} is longer than the {} from {tick} to the next tick: the delay of a tick ends at the next one at the latest",
-        format_duration(jitter),
-        format_duration(between)
+        "jitter {} is longer than the {between} from {tick} to the next tick: the delay of a tick ends at the next one at the latest",
+        format_duration(jitter)
     ))
+}
+
+fn retry_warning(retry: &TaskRetry, ticks: &Schedule, from: Timestamp) -> Option<String> {
+    let (tick, between) = shorter_interval(ticks, retry.backoff + Duration::from_millis(1), from)?;
+    Some(format!(
+        "retry.task.backoff {} is not shorter than the {between} from {tick} to the next tick, which ends the retries",
+        format_duration(retry.backoff)
+    ))
+}
+
+/// Returns a tick from which the next one is closer than a delay, and the time between them.
+fn shorter_interval(ticks: &Schedule, delay: Duration, from: Timestamp) -> Option<(Timestamp, String)> {
+    let (tick, next) = ticks.ticks_within(from, SignedDuration::try_from(delay).ok()?)?;
+    Some((tick, format_duration(Duration::try_from(next.duration_since(tick)).ok()?)))
 }

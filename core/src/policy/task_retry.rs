@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::backoff::Backoff;
 use crate::task::{TaskEnd, TaskState};
 
 #[cfg(test)]
@@ -21,7 +22,7 @@ pub struct TaskRetry {
     pub attempts: NonZeroU32,
     /// The time before the first retry, 0 s…1 h. It doubles for each further one, up to an hour.
     pub backoff: Duration,
-    /// The first rule that matches decides; without a match, a failed task is retried.
+    /// The first rule that matches decides. Without a match, a failed task is retried, unless it is unknown how it ended.
     pub rules: Vec<RetryRule>,
 }
 
@@ -39,13 +40,12 @@ impl TaskRetry {
     /// Returns the time before the retry of this number, counted from 1.
     #[must_use]
     pub fn delay(&self, number: u32) -> Duration {
-        let factor = 1_u32.checked_shl(number.saturating_sub(1)).unwrap_or(u32::MAX);
-        self.backoff.saturating_mul(factor).min(MAX_DELAY)
+        Backoff::new(self.backoff, MAX_DELAY).delay_after(number)
     }
 
     fn retries(&self, task: &TaskState) -> bool {
         let decides = self.rules.iter().find(|rule| rule.condition.matches(task));
-        decides.is_none_or(|rule| rule.action == RetryAction::Retry)
+        decides.map_or(!task.has_unknown_end(), |rule| rule.action == RetryAction::Retry)
     }
 }
 

@@ -152,7 +152,7 @@ impl ReplicaHandle {
         engine.evaluate(job, stored, given).await
     }
 
-    /// Returns the undecided tick of a job that this replica retries, as [`EngineHandle::retrying`] does.
+    /// Returns the tick or launch of a job that this replica tries again, as [`EngineHandle::retrying`] does.
     #[must_use]
     pub fn retrying(&self, job: &StoredJob) -> Option<Retrying> {
         self.engine_of(&job.id)?.retrying(&job.uid)

@@ -14,7 +14,7 @@ pub(super) enum JobStatus {
     Suspended,
     /// Its newest ended ticks, or the tasks of its newest ended firings, failed.
     Failing,
-    /// A tick cannot be decided yet and is tried again.
+    /// A tick that cannot be decided yet, or a launch that failed, is tried again.
     Retrying,
     /// A tick was due more than a minute ago and has no outcome.
     Late,

@@ -104,7 +104,11 @@ fn write_state(text: &mut MetricsText, status: &EngineStatus, evaluating: usize)
         ("jobs", "Jobs known.", status.jobs),
         ("invalid_jobs", "Stored documents that are not valid jobs.", status.invalid_jobs),
         ("jobs_in_rounds", "Jobs in a round.", status.in_rounds),
-        ("jobs_retrying", "Jobs with a tick that cannot be decided yet and is retried.", status.retrying),
+        (
+            "jobs_retrying",
+            "Jobs with a tick that cannot be decided yet, or a launch that failed, and that is tried again.",
+            status.retrying,
+        ),
         ("evaluations", "Triggers being evaluated.", evaluating),
         ("firings_dispatching", "Firings being launched.", status.dispatching),
         ("live_tasks", "Tasks pending or running.", status.live_tasks),

@@ -1,6 +1,6 @@
 use std::num::NonZeroU32;
 
-use ecs_scheduler_core::{Clock, FiringId, JobUid, LaunchToken, TaskPhase, TaskState};
+use ecs_scheduler_core::{Clock, Diagnosis, FiringId, JobUid, LaunchToken, TaskPhase, TaskState};
 use ecs_scheduler_testing::{ManualClock, sample};
 use jiff::SignedDuration;
 use tokio::time::Instant;
@@ -177,6 +177,7 @@ async fn accepted_task_is_not_started_after_the_machine_restarted() {
         let state = ended(&launcher, &id).await;
         assert_eq!((state.exit_code, state.started_at), (None, None));
         assert_eq!(state.reason.as_deref(), Some(supervisor::LOST_REASON));
+        assert_eq!(state.diagnosis.unwrap().code, Diagnosis::TASK_LOST.code);
         drop(launcher);
         let data = fixture.root.path().join("data");
         std::fs::remove_dir_all(data).unwrap();

@@ -1,6 +1,6 @@
 //! Permanent faults: where they are shown, and how often they are logged.
 
-use ecs_scheduler_core::{FaultKind, Shard, TickOutcome};
+use ecs_scheduler_core::{FaultKind, FiringState, Shard, TickOutcome};
 use ecs_scheduler_testing::StoreFaults;
 use serde_json::{Value, json};
 
@@ -364,6 +364,23 @@ async fn tasks_that_may_not_be_observed_or_stopped_show_at_the_job_and_in_the_st
 }
 
 #[tokio::test(start_paused = true)]
+async fn removed_job_does_not_fail_because_its_tasks_cannot_be_observed() {
+    let stage = Stage::at("2026-01-01T09:59:50Z");
+    *stage.launcher.run_for.lock() = None;
+    let document = json!({"taskDefinition": "job", "schedule": "0 0 10"});
+    let job = stage.world.create("job", &document).await.unwrap().id;
+    let life = stage.world.boot(StoreFaults::default(), 0).await.unwrap();
+    *stage.launcher.unread.lock() = Some(job.clone());
+    stage.until("2026-01-01T10:01:00Z").await;
+    assert_eq!(life.engine.status().failing, 1);
+    stage.world.store.remove(&job, None).await.unwrap();
+    life.engine.nudge(&job);
+    stage.until("2026-01-01T10:03:00Z").await;
+    let status = life.engine.status();
+    assert_eq!((status.failing, status.launcher_fault), (0, None));
+}
+
+#[tokio::test(start_paused = true)]
 async fn launch_that_fails_for_another_reason_than_the_tick_before_is_logged() {
     let (log, _guard) = Log::listen();
     let stage = Stage::at("2026-01-01T10:00:30Z");
@@ -380,6 +397,27 @@ async fn launch_that_fails_for_another_reason_than_the_tick_before_is_logged() {
     life.engine.fire_now(&ecs_scheduler_core::JobId::new("job").unwrap(), Default::default()).await.unwrap();
     stage.until("2026-01-01T10:05:40Z").await;
     assert_eq!(log.with("a firing ended").len(), 4, "a firing by hand is logged in any case");
+}
+
+#[tokio::test(start_paused = true)]
+async fn launch_that_is_tried_again_shows_at_the_job_until_it_has_ended() {
+    let stage = Stage::at("2026-01-01T09:59:50Z");
+    let job = json!({"taskDefinition": "job", "schedule": "0 0 10"});
+    let job = stage.world.create("job", &job).await.unwrap();
+    let failures = std::iter::repeat_n(Script::Fail { kind: FaultKind::Unavailable }, 6);
+    stage.launcher.script.lock().extend(failures);
+    let life = stage.world.boot(StoreFaults::default(), 0).await.unwrap();
+    stage.until("2026-01-01T10:00:05Z").await;
+    let retrying = life.engine.retrying(&job.uid).expect("the launch is tried again");
+    assert_eq!(
+        (retrying.outcome, retrying.tick),
+        (TickOutcome::LaunchFailed, stage.firings("job").await[0].nominal)
+    );
+    assert!(retrying.tries > 1 && retrying.reason.contains("could not run task"), "{retrying:?}");
+    assert_eq!(life.engine.status().retrying, 1);
+    stage.until("2026-01-01T10:03:00Z").await;
+    assert_eq!(stage.states("job").await, [FiringState::Finished]);
+    assert_eq!((life.engine.retrying(&job.uid), life.engine.status().retrying), (None, 0));
 }
 
 #[tokio::test(start_paused = true)]

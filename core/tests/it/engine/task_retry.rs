@@ -1,12 +1,13 @@
 //! Failed tasks start again, as often as the job says, in firings of their own.
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use ecs_scheduler_core::{Firing, FiringState, Origin, TickOutcome};
 use ecs_scheduler_testing::{EngineRun, StoreFaults};
 use serde_json::{Value, json};
 
-use super::support::Stage;
+use super::support::{Script, Stage};
 
 fn job(more: &Value) -> Value {
     let mut job = json!({
@@ -171,4 +172,101 @@ async fn retry_is_tried_again_while_the_running_tasks_cannot_be_read() {
     *stage.launcher.population_fails.lock() = false;
     stage.until("2026-01-01T10:03:00Z").await;
     assert_eq!(stage.firings("job").await.len(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn tasks_whose_retry_starts_nothing_stay_failed() {
+    let (stage, mut life) = stage_with(&json!({}), 1).await;
+    stage.until("2026-01-01T10:00:25Z").await;
+    stage.launcher.script.lock().push_back(Script::Refuse { all_but: 0, retryable: false });
+    stage.until("2026-01-01T10:02:00Z").await;
+    let firings = stage.firings("job").await;
+    assert_eq!(firings[1].state, FiringState::Refused, "{:?}", ends(&firings));
+    assert_eq!(firings[0].retry.by, Some(firings[1].id.clone()));
+    for run in 0..2 {
+        let jobs = stage.world.store.get(&[firings[0].job.clone()]).await.unwrap();
+        life.engine.recall_failing(&jobs[0]).await;
+        let failing = life.engine.failing_tasks(&firings[0].uid);
+        let failing = failing.unwrap_or_else(|| panic!("run {run}"));
+        assert_eq!((failing.firings, failing.firing), (1, firings[0].id.clone()), "run {run}");
+        life.crash().await;
+        life = boot(&stage).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn task_whose_end_is_unknown_starts_again_by_a_rule_only() {
+    let rules = json!([{"reason": "taskLost", "action": "retry"}]);
+    for (rules, firings) in [(json!([]), 1), (rules, 2)] {
+        let more = json!({"retry": {"task": {"attempts": 1, "backoff": "1s", "rules": rules}}});
+        let (stage, _life) = stage_with(&more, 0).await;
+        stage.until("2026-01-01T10:00:02Z").await;
+        stage.launcher.hidden.store(true, Ordering::Relaxed);
+        stage.until("2026-01-01T10:06:00Z").await;
+        stage.launcher.hidden.store(false, Ordering::Relaxed);
+        stage.until("2026-01-01T10:07:00Z").await;
+        assert_eq!(stage.firings("job").await.len(), firings, "{rules}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn new_schedule_has_no_tick_before_it_was_written_that_ends_a_retry() {
+    let (stage, life) = stage_with(&json!({}), 1).await;
+    stage.until("2026-01-01T10:00:25Z").await;
+    exit_with(&stage, 0);
+    // Second 20 of each minute: the first tick of this schedule is at 10:01:20, after the retry.
+    stage.world.edit("job", &job(&json!({"schedule": "20"}))).await.unwrap();
+    life.engine.nudge(&ecs_scheduler_core::JobId::new("job").unwrap());
+    stage.until("2026-01-01T10:01:00Z").await;
+    let firings = stage.firings("job").await;
+    let finished = FiringState::Finished;
+    assert_eq!(ends(&firings), [(Origin::Tick, finished, 2), (Origin::Retry, finished, 2)], "{firings:#?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn waiting_retry_keeps_to_the_edited_rules() {
+    let fail = json!([{"exitCode": 1, "action": "fail"}]);
+    let edits = [
+        (
+            json!({"task": {"attempts": 2, "backoff": "30s", "rules": fail}}),
+            1,
+            "retry none of these tasks any more",
+        ),
+        (json!({"task": {"attempts": 1, "backoff": "30s"}}), 2, "all 1 retries have failed"),
+    ];
+    for (retry, count, note) in edits {
+        let (stage, life) = stage_with(&json!({}), 1).await;
+        stage.until(if count == 1 { "2026-01-01T10:00:25Z" } else { "2026-01-01T10:01:20Z" }).await;
+        stage.world.edit("job", &job(&json!({"retry": retry}))).await.unwrap();
+        life.engine.nudge(&ecs_scheduler_core::JobId::new("job").unwrap());
+        stage.until("2026-01-01T10:05:00Z").await;
+        let firings = stage.firings("job").await;
+        assert_eq!(firings.len(), count, "{:?}", ends(&firings));
+        let last = firings.last().unwrap().retry.note.clone().unwrap_or_default();
+        assert!(last.contains(note), "{last}");
+        assert_eq!(stage.decisions("job").await.len(), count, "a retry that is not ordered leaves no record");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn retry_that_cannot_be_decided_leaves_the_tries_of_ticks_alone() {
+    let retry = json!({"task": {"attempts": 1, "backoff": "50s"}});
+    let more = json!({"schedule": "0,40", "overlap": "allow", "retry": retry});
+    let (stage, life) = stage_with(&more, 1).await;
+    stage.until("2026-01-01T10:00:20Z").await;
+    exit_with(&stage, 0);
+    let uid = stage.firings("job").await[0].uid;
+    stage.until("2026-01-01T10:00:50Z").await;
+    *stage.launcher.population_fails.lock() = true;
+    stage.until("2026-01-01T10:01:38Z").await;
+    let retrying = life.engine.retrying(&uid).expect("the tick at 10:01 is tried again");
+    assert_eq!(retrying.since, "2026-01-01T10:01:00Z".parse().unwrap());
+    assert!(retrying.tries > 3, "{retrying:?}");
+    stage.until("2026-01-01T10:02:10Z").await;
+    *stage.launcher.population_fails.lock() = false;
+    stage.until("2026-01-01T10:02:35Z").await;
+    let outcomes: Vec<_> = stage.outcomes("job").await.into_iter().map(|(outcome, _)| outcome).collect();
+    assert!(!outcomes.contains(&TickOutcome::Coalesced), "{outcomes:?}");
+    assert!(outcomes.contains(&TickOutcome::LiveUnknown), "{outcomes:?}");
+    assert!(stage.firings("job").await.iter().any(|firing| firing.origin == Origin::Retry));
 }

@@ -172,7 +172,7 @@ fn tasks_of_firing(firing: &Value) -> String {
     text
 }
 
-/// Shows a tick that is retried.
+/// Shows a tick or a launch that is tried again.
 fn retrying(retrying: &Value) -> String {
     let shown = |name: &str| cell(&retrying[name]);
     format!(

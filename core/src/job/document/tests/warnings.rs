@@ -5,6 +5,19 @@ fn warnings(document: Value) -> Vec<String> {
 }
 
 #[test]
+fn a_retry_that_comes_after_the_next_tick_gives_a_warning() {
+    let of = |overlap: &str, backoff: &str| {
+        let retry = json!({"task": {"attempts": 2, "backoff": backoff}});
+        warnings(plus(json!({"schedule": "0", "overlap": overlap, "retry": retry})))
+    };
+    let warning = "retry.task.backoff 1m is not shorter than the 1m from 2027-01-01T00:01:00Z to the next tick, which ends the \
+        retries";
+    assert_eq!(of("topUp", "1m"), [warning]);
+    assert_eq!(of("allow", "1m"), [""; 0], "ticks end no retries");
+    assert_eq!(of("topUp", "59s"), [""; 0]);
+}
+
+#[test]
 fn a_jitter_longer_than_the_time_between_ticks_gives_a_warning() {
     let of = |schedule: &str, jitter: &str| warnings(plus(json!({"schedule": schedule, "jitter": jitter})));
     let warnings_of_job = of("0", "5m");
