@@ -104,8 +104,11 @@ impl TaskMonitor {
     /// Starts the retries whose moment has come, each in the background: its evaluation may take longer than a poll.
     fn start_due_retries(&self) {
         let now = self.engine.clock.now();
+        if !self.engine.process.clock.unsteady_for().is_zero() {
+            return;
+        }
         let monitored = self.engine.monitored.lock();
-        let due = monitored.values().filter(|firing| firing.retry.at.is_some_and(|at| at <= now));
+        let due = monitored.values().filter(|firing| task_retry::is_due(firing, now));
         for firing in due.filter(|firing| self.retried.lock().insert(firing.id.clone())) {
             let (engine, retried) = (Arc::clone(&self.engine), Arc::clone(&self.retried));
             let (firing, commands) = (firing.clone(), self.commands.clone());
@@ -282,7 +285,7 @@ async fn observe_chunk<'t>(
 
 /// Records the states of tasks that a poll has seen. When all have ended, failed ones may be retried.
 async fn record_states(engine: &EngineInner, from: Firing, mut to: Firing) {
-    if to.state == FiringState::Finished && engine.plan_retry(&mut to).await.is_err() {
+    if to.state == FiringState::Finished && !engine.plan_retry(&mut to).await {
         // The next poll tries again.
         return;
     }

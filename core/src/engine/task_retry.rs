@@ -10,9 +10,10 @@ use tokio::sync::{mpsc, oneshot};
 use super::firing_moves;
 use super::inner::EngineInner;
 use super::message::{FireError, FireKind, FireOrder, Message, RetryOrder};
+use crate::clock::is_ahead;
 use crate::firing::{Firing, FiringId, FiringState};
 use crate::job::{Job, StoredJob};
-use crate::policy::{Overlap, TaskRetry};
+use crate::policy::{Mode, Overlap, TaskRetry};
 use crate::store::{FiringQuery, StoreError};
 
 /// Makes the order to start the failed tasks of a firing again.
@@ -32,21 +33,22 @@ enum NextRetry {
     None,
     /// The job retries them, but not now, for this reason.
     Dropped(String),
+    /// The clock was moved, and must be steady before moments are compared.
+    Later,
     At(Timestamp),
 }
 
 impl EngineInner {
-    /// Decides whether the failed tasks of a firing that has just ended start again. If they do, the firing stays open.
-    ///
-    /// # Errors
-    ///
-    /// Fails when the job cannot be read: decide again later.
-    pub(super) async fn plan_retry(&self, ended: &mut Firing) -> Result<(), StoreError> {
+    /// Decides whether the failed tasks of a firing that has just ended start again. If they do, the firing stays open. Returns
+    /// whether that could be decided: not if the job cannot be read, or while the clock may be wrong.
+    pub(super) async fn plan_retry(&self, ended: &mut Firing) -> bool {
         if ended.failed_task().is_none() {
-            return Ok(());
+            return true;
         }
-        let next = self.with_job(ended, |stored, job| self.next_retry(ended, stored, job)).await?;
+        let next = self.with_job(ended, |stored, job| self.next_retry(ended, stored, job)).await;
+        let Ok(next) = next else { return false };
         match next.unwrap_or(NextRetry::None) {
+            NextRetry::Later => return false,
             NextRetry::None => {}
             NextRetry::Dropped(note) => ended.retry.note = Some(note),
             NextRetry::At(at) => {
@@ -54,11 +56,11 @@ impl EngineInner {
                 (ended.state, ended.retry.at) = (FiringState::Launched, Some(at));
             }
         }
-        Ok(())
+        true
     }
 
     fn next_retry(&self, ended: &Firing, stored: &StoredJob, job: &Job) -> NextRetry {
-        let Some(policy) = &job.policy.task_retry else { return NextRetry::None };
+        let Some(policy) = policy_of(job) else { return NextRetry::None };
         if policy.count_retried(&ended.tasks) == 0 {
             return NextRetry::None;
         }
@@ -66,8 +68,13 @@ impl EngineInner {
         if number > policy.attempts.get() {
             return NextRetry::Dropped(all_failed(policy));
         }
+        let now = self.clock.now();
+        self.process.clock.check(now);
+        if !self.process.clock.unsteady_for().is_zero() {
+            return NextRetry::Later;
+        }
         let delay = SignedDuration::try_from(policy.delay(number)).unwrap_or(SignedDuration::MAX);
-        let at = self.clock.now().checked_add(delay).unwrap_or(Timestamp::MAX);
+        let at = now.checked_add(delay).unwrap_or(Timestamp::MAX);
         match self.next_tick(ended, stored, job).filter(|tick| *tick <= at) {
             Some(tick) => NextRetry::Dropped(format!("the tick at {tick} comes before the retry")),
             None => NextRetry::At(at),
@@ -76,7 +83,7 @@ impl EngineInner {
 
     /// Decides at the moment of a retry, after which the job may have been edited. Returns the order, or why nothing starts.
     fn order_retry(&self, ended: &Firing, stored: &StoredJob, job: &Job) -> Result<RetryOrder, String> {
-        let policy = job.policy.task_retry.as_ref().ok_or("the job retries no tasks any more")?;
+        let policy = policy_of(job).ok_or("the job retries no tasks any more")?;
         let now = self.clock.now();
         if let Some(tick) = self.next_tick(ended, stored, job).filter(|tick| *tick <= now) {
             return Err(format!("the tick at {tick} came before the retry"));
@@ -96,11 +103,13 @@ impl EngineInner {
         if job.policy.overlap == Overlap::Allow {
             return None;
         }
-        let settled = stored.progress.settled;
-        settled.filter(|tick| *tick > firing.observed).or_else(|| {
+        let (settled, now) = (stored.progress.settled, self.clock.now());
+        // A firing that was decided while the clock was ahead counts as decided now.
+        let decided = if is_ahead(firing.observed, now) { now } else { firing.observed };
+        settled.filter(|tick| *tick > decided && !is_ahead(*tick, now)).or_else(|| {
             // A schedule has no ticks before it was written.
             let counts_from = self.ticks_count_from(settled, job.counts_from(stored.changed));
-            job.ticks()?.next_after(firing.observed.max(counts_from))
+            job.ticks()?.next_after(decided.max(counts_from))
         })
     }
 
@@ -116,8 +125,19 @@ impl EngineInner {
     }
 }
 
+/// Returns the job's rule for failed tasks. Where the queue delivers the message of a failed task again, there is none.
+fn policy_of(job: &Job) -> Option<&TaskRetry> {
+    job.policy.task_retry.as_ref().filter(|_| job.policy.mode == Mode::Total)
+}
+
 fn all_failed(policy: &TaskRetry) -> String {
     format!("all {} retries have failed", policy.attempts)
+}
+
+/// Tells whether the moment of a firing's retry has come. A moment that is later than any retry was set while the clock was ahead.
+pub(super) fn is_due(firing: &Firing, now: Timestamp) -> bool {
+    let latest = now.saturating_add(TaskRetry::MAX_DELAY).unwrap_or(Timestamp::MAX);
+    firing.retry.at.is_some_and(|at| at <= now || is_ahead(at, latest))
 }
 
 /// Starts the failed tasks of a firing again whose moment has come, and ends the firing. While it is not known whether they start,

@@ -34,11 +34,12 @@ impl LogCursor {
     /// ```
     /// use ecs_scheduler_core::LogCursor;
     /// assert_eq!(LogCursor::parse("main=17").unwrap().as_str(), "main=17");
-    /// assert!(LogCursor::parse("a line\n").is_none());
+    /// assert!(LogCursor::parse("17").is_none());
     /// ```
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        let valid = text.len() <= Self::MAX_LEN && text.bytes().all(|byte| byte.is_ascii_graphic());
+        let is_short = text.len() <= Self::MAX_LEN && text.bytes().all(|byte| byte.is_ascii_graphic());
+        let valid = is_short && text.split(';').all(|position| position.contains('='));
         valid.then(|| Self(text.to_owned()))
     }
 

@@ -11,9 +11,6 @@ use crate::task::{TaskEnd, TaskState};
 #[cfg(test)]
 mod tests;
 
-/// The longest time before a retry.
-const MAX_DELAY: Duration = Duration::from_hours(1);
-
 /// The retry of a firing's failed tasks (`retry.task`).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -27,6 +24,9 @@ pub struct TaskRetry {
 }
 
 impl TaskRetry {
+    /// The longest time before a retry.
+    pub const MAX_DELAY: Duration = Duration::from_hours(1);
+
     /// The `backoff` of a job that gives none.
     pub const DEFAULT_BACKOFF: Duration = Duration::from_secs(10);
 
@@ -40,7 +40,7 @@ impl TaskRetry {
     /// Returns the time before the retry of this number, counted from 1.
     #[must_use]
     pub fn delay(&self, number: u32) -> Duration {
-        Backoff::new(self.backoff, MAX_DELAY).delay_after(number)
+        Backoff::new(self.backoff, Self::MAX_DELAY).delay_after(number)
     }
 
     fn retries(&self, task: &TaskState) -> bool {

@@ -66,7 +66,8 @@ pub(super) async fn read(
     // A page is a large one, so that few are held at once.
     let permit = Arc::clone(&app.pages).acquire_owned().await;
     let permit = permit.map_err(|_| Problem::new(ProblemType::Unavailable, "The scheduler is stopping."))?;
-    let page = app.engine.read_log(&request).await.map_err(|error| refusal(&app, &firing.job, &error))?;
+    let page =
+        app.engine.read_log(&request).await.map_err(|error| refusal(&app, &firing.job, &request, &error))?;
     if page.is_unwritten {
         return Err(unwritten(&request));
     }
@@ -97,6 +98,7 @@ impl WantedLog {
         let tail = tail.and_then(|tail| NonZeroUsize::new(usize::try_from(tail).unwrap_or(MAX_LOG_LINES)));
         let follow = query.flag("follow");
         let again = headers.get(LAST_EVENT_ID).filter(|_| follow).and_then(|id| id.to_str().ok());
+        let again = again.filter(|id| !id.is_empty());
         let after = again.or_else(|| query.text("after")).map(LogCursor::parse);
         let start = match (after, tail) {
             (Some(None), _) => {
@@ -177,13 +179,18 @@ fn unwritten(request: &LogRequest) -> Problem {
 }
 
 /// Makes the problem of output that cannot be read. Where another replica runs the job, the text names it.
-fn refusal(app: &AppState, job: &JobId, error: &LaunchError) -> Problem {
+fn refusal(app: &AppState, job: &JobId, request: &LogRequest, error: &LaunchError) -> Problem {
+    if error.kind() == FaultKind::Config {
+        let parameter = if request.since.is_some() { "?since" } else { "?after" };
+        return Problem::field(parameter, fault::chain(error));
+    }
     let kind = match error.kind() {
         FaultKind::NotFound => ProblemType::NotFound,
-        FaultKind::Config => ProblemType::Invalid,
-        FaultKind::Denied | FaultKind::Throttled | FaultKind::Unavailable | FaultKind::Bug => {
-            fault_kind(error.kind())
-        }
+        FaultKind::Config
+        | FaultKind::Denied
+        | FaultKind::Throttled
+        | FaultKind::Unavailable
+        | FaultKind::Bug => fault_kind(error.kind()),
     };
     let mut detail = fault::chain(error);
     if kind == ProblemType::Internal {

@@ -288,7 +288,7 @@ async fn moment_that_no_task_works_for_is_refused_before_a_task_starts() {
         let reply = server.json("POST", "/jobs/kept/firings", json!({"scheduledAt": at})).await;
         let (status, error) = (reply.status.as_u16(), reply.json()["errors"][0].clone());
         assert_eq!((status, &error["pointer"]), (400, &json!("/scheduledAt")), "{at}: {error}");
-        assert!(error["detail"].as_str().unwrap().starts_with(why), "{at}: {error}");
+        assert!(error["message"].as_str().unwrap().starts_with(why), "{at}: {error}");
     }
     let utc = server.json("POST", "/jobs/kept/firings", json!({"scheduledAt": "1970-01-02T00:00:00"})).await;
     assert_eq!((utc.status.as_u16(), &utc.json()["nominal"]), (201, &json!("1970-01-02T00:00:00Z")));

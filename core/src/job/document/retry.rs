@@ -25,6 +25,7 @@ pub(super) fn read(reader: &mut Reader<'_>, mode: Mode) -> (Option<Duration>, Op
     const NAME: &str = "retry";
     let Some(value) = reader.get(NAME) else { return (None, None) };
     let (path, strict) = (FieldPath::field(NAME), reader.is_strict(NAME));
+    let is_strict_mode = strict || reader.is_strict("mode");
     let errors = &mut reader.errors;
     let Some(fields) = object(value, &path, &["launch", "task"], strict, errors) else { return (None, None) };
     let max_age = fields.get("launch").and_then(|launch| {
@@ -34,7 +35,7 @@ pub(super) fn read(reader: &mut Reader<'_>, mode: Mode) -> (Option<Duration>, Op
     });
     let task = fields.get("task").and_then(|task| {
         let path = path.key("task");
-        if strict && mode != Mode::Total {
+        if is_strict_mode && mode != Mode::Total {
             errors.push(path.error(
                 "Must be absent with `mode` oneShot or drain: the queue delivers the message of a failed task again.",
             ));

@@ -3,8 +3,10 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use ecs_scheduler_core::{Firing, FiringState, Origin, TickOutcome};
+use ecs_scheduler_core::engine::FireRequest;
+use ecs_scheduler_core::{Clock as _, Firing, FiringState, Origin, TickOutcome};
 use ecs_scheduler_testing::{EngineRun, StoreFaults};
+use jiff::SignedDuration;
 use serde_json::{Value, json};
 
 use super::support::{Script, Stage};
@@ -269,4 +271,28 @@ async fn retry_that_cannot_be_decided_leaves_the_tries_of_ticks_alone() {
     assert!(!outcomes.contains(&TickOutcome::Coalesced), "{outcomes:?}");
     assert!(outcomes.contains(&TickOutcome::LiveUnknown), "{outcomes:?}");
     assert!(stage.firings("job").await.iter().any(|firing| firing.origin == Origin::Retry));
+}
+
+#[tokio::test(start_paused = true)]
+async fn retry_waits_for_its_backoff_also_when_the_clock_was_ahead() {
+    const TEN_YEARS: SignedDuration = SignedDuration::from_hours(24 * 3_652);
+    for overlap in ["topUp", "allow"] {
+        let (stage, life) = stage_with(&json!({"schedule": "0 0 0 1 1", "overlap": overlap}), 1).await;
+        let clock = &stage.world.clock;
+        stage.until("2026-01-01T10:00:00Z").await;
+        life.engine.fire_now(&"job".parse().unwrap(), FireRequest::default()).await.unwrap();
+        stage.until("2026-01-01T10:00:03Z").await;
+        clock.step(TEN_YEARS);
+        clock.sleep_until(clock.now() + SignedDuration::from_secs(6)).await;
+        clock.step(-TEN_YEARS);
+        exit_with(&stage, 0);
+        stage.until("2026-01-01T10:05:00Z").await;
+        let firings = stage.firings("job").await;
+        let finished = FiringState::Finished;
+        assert_eq!(
+            ends(&firings),
+            [(Origin::Manual, finished, 2), (Origin::Retry, finished, 2)],
+            "{firings:#?}"
+        );
+    }
 }

@@ -110,7 +110,7 @@ impl Follower {
         }
         match self.app.engine.read_log(&self.request).await {
             Ok(page) => self.take_page(page),
-            Err(error) => self.record_failure(&refusal(&self.app, &self.job, &error)),
+            Err(error) => self.record_failure(&refusal(&self.app, &self.job, &self.request, &error)),
         }
     }
 

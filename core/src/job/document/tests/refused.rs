@@ -11,6 +11,14 @@ fn assert_refused(cases: &[(Value, Value)]) {
 }
 
 #[test]
+fn mode_that_allows_no_retry_is_refused_for_a_job_that_has_one() {
+    let job = plus(json!({"retry": {"task": {"attempts": 1}}}));
+    let errors = update(&job, json!({"trigger": {"type": "sqs"}, "mode": "drain"})).unwrap_err();
+    let pointers: Vec<_> = errors.iter().map(|error| error.pointer.as_str()).collect();
+    assert_eq!(pointers, ["/retry/task"]);
+}
+
+#[test]
 fn a_body_that_is_no_object_is_rejected() {
     for body in [json!([]), json!(null), json!(5), json!("x"), json!(true)] {
         let errors = create(body).unwrap_err();
