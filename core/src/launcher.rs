@@ -167,11 +167,14 @@ pub struct ObservedTasks {
     pub states: Vec<TaskState>,
     /// The tasks whose states could not be read now.
     pub unread: Vec<UnreadTasks>,
+    /// The tasks whose states are from before this call, as those of a cache are. Such a task may have started since, and is not
+    /// stopped for its `startTimeout`.
+    pub cached: Vec<TaskId>,
 }
 
 impl From<Vec<TaskState>> for ObservedTasks {
     fn from(states: Vec<TaskState>) -> Self {
-        Self { states, unread: Vec::new() }
+        Self { states, ..Self::default() }
     }
 }
 
@@ -185,6 +188,12 @@ impl ObservedTasks {
     /// Adds tasks whose states could not be read.
     pub fn push_unread(&mut self, tasks: Vec<TaskId>, error: LaunchError) {
         self.unread.push(UnreadTasks { tasks, error });
+    }
+
+    /// Adds a state from before this call.
+    pub fn push_cached(&mut self, state: TaskState) {
+        self.cached.push(state.task_id.clone());
+        self.states.push(state);
     }
 }
 
@@ -356,7 +365,8 @@ pub trait Launcher:
     ///
     /// # Errors
     ///
-    /// Fails when no state can be read. If some can be read, the others are [`ObservedTasks::unread`].
+    /// Fails when no state can be read. If some can be read, the others are [`ObservedTasks::unread`]. A launcher that answers from
+    /// a cache marks those states as [`ObservedTasks::cached`].
     async fn observe(&self, tasks: &[TaskId]) -> Result<ObservedTasks, LaunchError>;
 
     /// Stops a task. Does nothing if the task has stopped already or is unknown.

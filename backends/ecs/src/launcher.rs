@@ -13,7 +13,7 @@ use ecs_scheduler_core::fault::chain;
 use ecs_scheduler_core::{
     CheckResult, ConfigError, FaultKind, Finding, JobId, LaunchDiagnosis, LaunchError, LaunchLimits,
     LaunchRecovery, LaunchReport, LaunchRequest, Launcher, LogPage, LogRequest, LostCall, ObservedTasks,
-    Permission, Population, TaskId, TaskLogs, TaskSpec, TaskState, TaskValidation, Timestamp,
+    Permission, Population, TaskId, TaskLogs, TaskSpec, TaskValidation, Timestamp,
 };
 use parking_lot::Mutex;
 use serde_json::Value;
@@ -120,17 +120,15 @@ impl EcsLauncher {
         }
     }
 
-    /// Reads the states of tasks of one cluster. Returns those that were read, and the tasks that could not be read with the
-    /// reasons.
-    async fn fetch_states(
-        &self,
-        location: &TaskLocation,
-        tasks: &[TaskId],
-    ) -> (Vec<TaskState>, Vec<UnreadTasks>) {
-        let (mut states, mut unread) = (Vec::with_capacity(tasks.len()), Vec::new());
+    /// Reads the states of tasks of one cluster.
+    async fn fetch_states(&self, location: &TaskLocation, tasks: &[TaskId]) -> ObservedTasks {
+        let mut observed = ObservedTasks::default();
         let at = match self.shared.clients.client_for(location.region.as_deref()).await {
             Ok(at) => at,
-            Err(fault) => return (states, vec![(tasks.to_vec(), fault)]),
+            Err(fault) => {
+                observed.push_unread(tasks.to_vec(), fault.into());
+                return observed;
+            }
         };
         for chunk in tasks.chunks(describe::MAX_TASKS) {
             let answer =
@@ -147,28 +145,29 @@ impl EcsLauncher {
                         error,
                         "ECS rejects every DescribeTasks call; using the last known states"
                     );
-                    states.extend(chunk.iter().filter_map(|task| self.shared.task_states.latest(task)));
+                    let latest = chunk.iter().filter_map(|task| self.shared.task_states.latest(task));
+                    latest.for_each(|state| observed.push_cached(state));
                     continue;
                 }
                 Err(fault) => {
-                    unread.push((chunk.to_vec(), fault));
+                    observed.push_unread(chunk.to_vec(), fault.into());
                     continue;
                 }
             };
             for task in &found {
                 let snapshot = TaskSnapshot::from(task);
                 match self.shared.record_state(&at, &snapshot, StateSource::Response).await {
-                    Ok(state) => states.push(state),
-                    Err(fault) => unread.push((vec![TaskId::new(snapshot.task_arn.as_str())], fault)),
+                    Ok(state) => observed.states.push(state),
+                    Err(fault) => {
+                        let task = TaskId::new(snapshot.task_arn.as_str());
+                        observed.push_unread(vec![task], fault.into());
+                    }
                 }
             }
         }
-        (states, unread)
+        observed
     }
 }
-
-/// Tasks whose states could not be read, and the reason.
-type UnreadTasks = (Vec<TaskId>, Fault);
 
 /// Returns the quotas that a call uses, each with its cost, scarcest first: a launch that waits for tasks must not
 /// hold a call.
@@ -270,24 +269,22 @@ impl Launcher for EcsLauncher {
 
     async fn observe(&self, tasks: &[TaskId]) -> Result<ObservedTasks, LaunchError> {
         let ttl = self.state_ttl();
-        let mut states = Vec::with_capacity(tasks.len());
+        let mut observed = ObservedTasks::default();
         let mut ask: BTreeMap<TaskLocation, Vec<TaskId>> = BTreeMap::new();
         for task in tasks {
             match self.shared.task_states.get_fresh(task, ttl) {
-                Some(state) => states.push(state),
+                Some(state) => observed.push_cached(state),
                 None => {
                     let location = TaskLocation::from_task_id(task, &self.shared.options.cluster);
                     ask.entry(location).or_default().push(task.clone());
                 }
             }
         }
-        let mut observed = ObservedTasks::from(states);
         let reads = ask.iter().map(|(location, tasks)| self.fetch_states(location, tasks));
-        for (read, unread) in futures::future::join_all(reads).await {
-            observed.states.extend(read);
-            for (tasks, fault) in unread {
-                observed.push_unread(tasks, fault.into());
-            }
+        for read in futures::future::join_all(reads).await {
+            observed.states.extend(read.states);
+            observed.cached.extend(read.cached);
+            observed.unread.extend(read.unread);
         }
         Ok(observed)
     }

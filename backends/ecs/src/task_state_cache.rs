@@ -15,8 +15,8 @@ mod tests;
 /// Time after which an unused state is evicted.
 const ENTRY_TTL: Duration = Duration::from_hours(1);
 
-/// Time for which a pending task is not polled again. If the event of its start was lost, it would count as pending, and be
-/// stopped when its `startTimeout` has passed.
+/// Time for which a pending task is not polled again. If the event of its start was lost, it counts as pending for so long; its
+/// `startTimeout` ends no earlier than by the next poll.
 const PENDING_TTL: Duration = Duration::from_secs(10);
 
 /// Number of new states after which unused ones are evicted.

@@ -53,9 +53,9 @@ impl AgendaEntry {
         }
     }
 
-    /// Returns its moment in the queue; none while it is in a round.
-    pub(super) fn queued_at(&self) -> Option<Timestamp> {
-        self.queued_at
+    /// Tells whether it waits in the queue for a round now.
+    pub(super) fn is_due(&self, now: Timestamp) -> bool {
+        self.queued_at.is_some_and(|moment| moment <= now)
     }
 
     /// Returns the moment after which ticks are still to be settled.

@@ -13,7 +13,7 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
-use super::agenda::{Agenda, AgendaEntry, SlotId};
+use super::agenda::{Agenda, SlotId};
 use super::inner::{EngineInner, LoopStats};
 use super::message::{DueJob, FireError, FireOrder, JobProgress, Message, ReportSender};
 use super::recover;
@@ -47,8 +47,8 @@ pub(super) struct SchedulerLoop {
     agenda: Agenda,
     messages: mpsc::Receiver<Message>,
     reports: ReportSender,
-    /// Orders for jobs that are in a round.
-    queued_orders: HashMap<SlotId, VecDeque<FireOrder>>,
+    /// Orders for jobs that are in a round or have a due tick; no queue is empty.
+    queued_orders: HashMap<JobId, VecDeque<FireOrder>>,
     /// When the jobs were queued in the agenda that an order has taken out of it.
     interrupted: HashMap<SlotId, Option<Timestamp>>,
     in_rounds: usize,
@@ -111,6 +111,7 @@ impl SchedulerLoop {
             let now = self.engine.clock.now();
             self.check_clock(now).await;
             self.recover_uncertain(now).await;
+            self.fire_free_jobs(now);
             self.start_rounds(now).await;
             self.prefetch(now);
             self.publish_stats();
@@ -270,10 +271,17 @@ impl SchedulerLoop {
             order.reply(Err(FireError::NotFound));
             return;
         };
-        if self.agenda.get(slot).is_some_and(|entry| entry.busy) {
-            self.queued_orders.entry(slot).or_default().push_back(order);
-            return;
+        let now = self.engine.clock.now();
+        let waits = self.agenda.get(slot).is_some_and(|entry| entry.busy || entry.is_due(now));
+        if waits || self.queued_orders.contains_key(id) {
+            self.queued_orders.entry(id.clone()).or_default().push_back(order);
+        } else {
+            self.start_order(slot, order);
         }
+    }
+
+    /// Fires a job that is in no round.
+    fn start_order(&mut self, slot: SlotId, order: FireOrder) {
         let queued_at = self.agenda.schedule_at(slot, None);
         if let Some(due) = self.take_into_round(slot, Some(order)) {
             self.interrupted.insert(slot, queued_at);
@@ -320,22 +328,33 @@ impl SchedulerLoop {
         }
         self.update_settled_ahead(slot, now);
         self.reschedule(slot, not_before, now);
-        let queued_at = self.agenda.get(slot).and_then(AgendaEntry::queued_at);
-        if interrupted.is_none() || queued_at.is_none_or(|moment| moment > now) {
-            self.fire_next_order(slot).await;
+        if interrupted.is_none() {
+            self.fire_next_order(slot);
         }
     }
 
-    async fn fire_next_order(&mut self, slot: SlotId) {
-        let Some(waiting) = self.queued_orders.get_mut(&slot) else { return };
+    /// Fires the next order of each job that is neither in a round nor due. A tick that is due goes first, and its report fires the
+    /// next order; but an edit or a step of the clock may take the tick away.
+    fn fire_free_jobs(&mut self, now: Timestamp) {
+        let is_free = |slot: &SlotId| {
+            self.agenda.get(*slot).is_some_and(|entry| !entry.busy && !entry.is_due(now))
+        };
+        let waiting = self.queued_orders.keys().filter_map(|id| self.agenda.find_slot(id));
+        let free: Vec<SlotId> = waiting.filter(is_free).collect();
+        for slot in free {
+            self.fire_next_order(slot);
+        }
+    }
+
+    fn fire_next_order(&mut self, slot: SlotId) {
+        let Some(entry) = self.agenda.get(slot) else { return };
+        let Some(waiting) = self.queued_orders.get_mut(&entry.id) else { return };
         let order = waiting.pop_front();
         if waiting.is_empty() {
-            self.queued_orders.remove(&slot);
+            self.queued_orders.remove(&entry.id);
         }
-        let Some(order) = order else { return };
-        match self.agenda.get(slot).map(|entry| entry.id.clone()) {
-            Some(id) => Box::pin(self.fire(&id, order)).await,
-            None => order.reply(Err(FireError::NotFound)),
+        if let Some(order) = order {
+            self.start_order(slot, order);
         }
     }
 

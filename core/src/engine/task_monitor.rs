@@ -75,8 +75,11 @@ struct TaskMonitor {
     future: FutureTimes,
 }
 
-/// The states of tasks that one poll has seen, and the moments at which it asked; `None` for a task that the launcher does not know.
-type SeenTasks = HashMap<TaskId, (Timestamp, Option<TaskState>)>;
+/// The states of tasks that one poll has seen; `None` for a task that the launcher does not know.
+type SeenTasks = HashMap<TaskId, (SeenAt, Option<TaskState>)>;
+
+/// The moment at which a poll asked for a state; `None` for a state from before the poll.
+type SeenAt = Option<Timestamp>;
 
 impl TaskMonitor {
     /// Reads all live tasks once, records what changed, and enforces time limits.
@@ -169,15 +172,19 @@ impl TaskMonitor {
         let mut answers = futures::stream::iter(calls).buffer_unordered(CONCURRENT_OBSERVATIONS);
         while let Some((tasks, at, answer)) = answers.next().await {
             match answer {
-                Ok(ObservedTasks { states, unread }) => {
-                    seen.extend(tasks.iter().map(|task| (task.clone(), (at, None))));
+                Ok(ObservedTasks { states, unread, cached }) => {
+                    seen.extend(tasks.iter().map(|task| (task.clone(), (Some(at), None))));
                     for unread in unread {
                         record(&unread.error, &unread.tasks);
                         for task in &unread.tasks {
                             seen.remove(task);
                         }
                     }
-                    seen.extend(states.into_iter().map(|state| (state.task_id.clone(), (at, Some(state)))));
+                    let states = states.into_iter();
+                    seen.extend(states.map(|state| (state.task_id.clone(), (Some(at), Some(state)))));
+                    for task in &cached {
+                        seen.entry(task.clone()).and_modify(|(at, _)| *at = None);
+                    }
                 }
                 Err(error) => record(&error, tasks),
             }

@@ -89,10 +89,10 @@ impl FutureTimes {
 
 /// Returns the firing's tasks that exceed a time limit, each with the reason. A task has exceeded `startTimeout` only if it was
 /// `seen` as pending at a moment after the limit: a record may be old while ECS or the store cannot be reached, and so may an
-/// answer while other calls hang.
+/// answer while other calls hang. A state without a moment is from a cache.
 pub(super) fn overdue<'s>(
     firing: &Firing,
-    seen: impl Fn(&TaskId) -> Option<(Timestamp, &'s TaskState)>,
+    seen: impl Fn(&TaskId) -> Option<(Option<Timestamp>, &'s TaskState)>,
     future: &mut FutureTimes,
     now: Timestamp,
 ) -> Vec<(TaskId, String)> {
@@ -103,14 +103,11 @@ pub(super) fn overdue<'s>(
         for recorded in &firing.tasks {
             let seen = seen(&recorded.task_id);
             let task = seen.map_or(recorded, |(_, state)| state);
-            let at = match (limit.phase, seen) {
-                (TaskPhase::Pending, None) => continue,
-                (TaskPhase::Pending, Some((at, _))) => at,
-                (TaskPhase::Running | TaskPhase::Stopped, _) => now,
+            let at = match limit.phase {
+                TaskPhase::Pending => seen.and_then(|(at, _)| at),
+                TaskPhase::Running | TaskPhase::Stopped => Some(now),
             };
-            if task.phase != limit.phase {
-                continue;
-            }
+            let Some(at) = at.filter(|_| task.phase == limit.phase) else { continue };
             // Firings that an earlier version stored have no `accepted_at`.
             let accepted = recorded.accepted_at.unwrap_or_else(|| firing.last_sent());
             let since = task.started_at.filter(|_| task.phase == TaskPhase::Running).unwrap_or(accepted);

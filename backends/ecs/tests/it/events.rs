@@ -74,6 +74,24 @@ async fn task_end_is_polled_while_no_events_arrive() {
 }
 
 #[tokio::test]
+async fn pending_task_that_was_not_read_now_is_marked_as_cached() {
+    let rig = Rig::new().await;
+    let launcher = listening(&rig, Some(EventForm::Whole));
+    let tasks = ids(&launcher.launch(&work("a", 1)).await.unwrap());
+    phase(&launcher, &tasks[0]).await;
+    deleted(&rig, 1).await;
+    let mut seen = Vec::new();
+    for _ in 0..3 {
+        let observed = launcher.observe(&tasks).await.unwrap();
+        seen.push((rig.calls("DescribeTasks"), observed.states[0].phase, observed.cached == tasks));
+        pass(9).await;
+    }
+    let pending = |calls, cached| (calls, TaskPhase::Pending, cached);
+    let first = seen[0].0;
+    assert_eq!(seen, [pending(first, true), pending(first, true), pending(first + 1, false)]);
+}
+
+#[tokio::test]
 async fn missing_events_are_noticed_within_20_s_of_a_launch() {
     let rig = Rig::new().await;
     let launcher = listening(&rig, Some(EventForm::Whole));

@@ -90,7 +90,7 @@ impl FiringDriver {
         let mut is_unread = tasks.iter().any(|task| self.engine.unread_tasks.lock().contains(task));
         if !external.is_empty() {
             match self.engine.observe_tasks(external).await {
-                Ok(ObservedTasks { states, unread }) => {
+                Ok(ObservedTasks { states, unread, .. }) => {
                     is_unread |= !unread.is_empty();
                     let live = states.into_iter().filter(|state| state.phase != TaskPhase::Stopped);
                     *external = live.map(|state| state.task_id).collect();

@@ -133,6 +133,7 @@ impl SchedulerLoop {
             if let Some(slot) = self.agenda.find_slot(&id) {
                 self.remove(slot);
             }
+            self.refuse_orders(&id);
         }
         true
     }
@@ -234,8 +235,13 @@ impl SchedulerLoop {
             self.engine.process.faults.remove(&entry.uid);
             self.engine.already_launched.lock().remove(&entry.uid);
             self.engine.publish(|| Event::Job { id: entry.id.clone(), revision: None });
+            self.refuse_orders(&entry.id);
         }
-        for order in self.queued_orders.remove(&slot).into_iter().flatten() {
+    }
+
+    /// Refuses the orders that wait for a job that does not exist any more.
+    fn refuse_orders(&mut self, id: &JobId) {
+        for order in self.queued_orders.remove(id).into_iter().flatten() {
             order.reply(Err(FireError::NotFound));
         }
     }

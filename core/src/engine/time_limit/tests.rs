@@ -12,11 +12,12 @@ fn pending_task_is_overdue_only_if_it_was_seen_after_the_limit() {
         "startTimeoutSecs": 12, "tasks": [{"taskId": "task", "phase": "pending", "acceptedAt": at(100)}],
     });
     let firing: Firing = serde_json::from_value(firing).expect("it is a firing");
-    let found = |seen: Option<i64>, now: i64| {
-        let state = |_: &TaskId| seen.map(|second| (at(second), &firing.tasks[0]));
+    let found = |seen: Option<Option<i64>>, now: i64| {
+        let state = |_: &TaskId| seen.map(|second| (second.map(at), &firing.tasks[0]));
         overdue(&firing, state, &mut FutureTimes::default(), at(now)).len()
     };
-    assert_eq!(found(Some(113), 113), 1);
-    assert_eq!(found(Some(105), 130), 0, "the answer is from before the limit");
+    assert_eq!(found(Some(Some(113)), 113), 1);
+    assert_eq!(found(Some(Some(105)), 130), 0, "the answer is from before the limit");
+    assert_eq!(found(Some(None), 130), 0, "the state is from a cache");
     assert_eq!(found(None, 130), 0, "it was not seen");
 }

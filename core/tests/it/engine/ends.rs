@@ -190,6 +190,23 @@ async fn task_that_cannot_be_observed_is_not_stopped_for_its_start_timeout() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn task_that_was_pending_when_the_launcher_asked_last_is_not_stopped_for_its_start_timeout() {
+    let stage = Stage::at("2026-01-01T09:59:50Z");
+    *stage.launcher.run_for.lock() = None;
+    *stage.launcher.cache_for.lock() = Some(Duration::from_secs(20));
+    let pending = [28, 100].map(Duration::from_secs);
+    let job = json!({"taskDefinition": "job", "schedule": "0 0", "startTimeout": "30s", "overlap": "allow"});
+    stage.world.create("job", &job).await.unwrap();
+    let _life = stage.world.boot(StoreFaults::default(), 0).await.unwrap();
+    for (hour, pending) in (10..).zip(pending) {
+        *stage.launcher.pending_for.lock() = pending;
+        stage.until(&format!("2026-01-01T{hour}:02:00Z")).await;
+    }
+    let stops: Vec<_> = stage.launcher.stops.lock().iter().map(ToString::to_string).collect();
+    assert_eq!(stops, ["task-1"], "the first one has started meanwhile");
+}
+
+#[tokio::test(start_paused = true)]
 async fn tasks_that_cannot_be_observed_do_not_hide_the_ends_of_others() {
     let (log, _guard) = Log::listen();
     let stage = Stage::at("2026-01-01T09:59:50Z");

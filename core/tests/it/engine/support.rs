@@ -14,6 +14,7 @@ use ecs_scheduler_core::{
     TickOutcome, Timestamp, TriggerRegistry, async_trait,
 };
 use ecs_scheduler_testing::{SimClock, Simulation};
+use jiff::SignedDuration;
 use parking_lot::Mutex;
 
 /// The answer of the launcher to a call of `launch`; without a script it starts everything.
@@ -94,6 +95,9 @@ pub(crate) struct ScriptedLauncher {
     pub(crate) log_fault: Mutex<Option<CallFault>>,
     /// Whether requests to stop a task are denied.
     pub(crate) stop_denied: AtomicBool,
+    /// Whether it keeps what it sees, and answers from it for this long.
+    pub(crate) cache_for: Mutex<Option<Duration>>,
+    cache: Mutex<HashMap<TaskId, (Timestamp, TaskState)>>,
     /// The job whose tasks cannot be observed now.
     pub(crate) unread: Mutex<Option<JobId>>,
     /// Every request to stop a task.
@@ -157,6 +161,13 @@ impl ScriptedLauncher {
                 task.containers = ends.map(|(name, exit_code)| ContainerEnd::new(name, exit_code)).collect();
             }
         }
+    }
+
+    /// Returns the state of a task in the cache, unless it is too old.
+    fn cached(&self, task: &TaskId) -> Option<TaskState> {
+        let cache_for = SignedDuration::try_from((*self.cache_for.lock())?).unwrap();
+        let (at, state) = self.cache.lock().get(task).cloned()?;
+        (self.clock.now().duration_since(at) < cache_for).then_some(state)
     }
 
     /// Returns how many tasks are alive.
@@ -256,7 +267,16 @@ impl Launcher for ScriptedLauncher {
             state.started_at = task.started_at.filter(|_| task.phase != TaskPhase::Pending);
             state
         };
-        let mut observed: ObservedTasks = asked.into_iter().map(|(_, task)| told(task)).collect();
+        let mut observed = ObservedTasks::default();
+        for state in asked.into_iter().map(|(_, task)| told(task)) {
+            match self.cached(&state.task_id) {
+                Some(cached) => observed.push_cached(cached),
+                None => {
+                    self.cache.lock().insert(state.task_id.clone(), (self.clock.now(), state.clone()));
+                    observed.states.push(state);
+                }
+            }
+        }
         if !unread.is_empty() {
             let unread = unread.into_iter().map(|(_, task)| task.task_id.clone()).collect();
             observed.push_unread(unread, LaunchError::new(FaultKind::Denied, "could not describe tasks"));
@@ -345,6 +365,8 @@ impl Stage {
             log: Mutex::default(),
             log_fault: Mutex::default(),
             stop_denied: AtomicBool::new(false),
+            cache_for: Mutex::default(),
+            cache: Mutex::default(),
             unread: Mutex::default(),
             stops: Mutex::default(),
             ends: Mutex::default(),

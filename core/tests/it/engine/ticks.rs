@@ -7,12 +7,13 @@ use std::time::Duration;
 use ecs_scheduler_core::job::JobContext;
 use ecs_scheduler_core::schedule::Strictness;
 use ecs_scheduler_core::{
-    BuildContext, Clock as _, ConfigError, EvalContext, EvalOverrides, Evaluation, FaultKind, FireError,
-    FireRequest, FiringState, JobId, Override, TickOutcome, Trigger, TriggerError, TriggerRegistry,
-    TriggerType, async_trait,
+    BuildContext, Clock as _, ConfigError, DecisionRecord, EvalContext, EvalOverrides, Evaluation, FaultKind,
+    FireError, FireRequest, FiringState, JobId, Override, TickOutcome, Trigger, TriggerError,
+    TriggerRegistry, TriggerType, async_trait,
 };
 use ecs_scheduler_testing::{EngineRun, StoreFaults};
 use serde_json::json;
+use tokio::task::JoinHandle;
 
 use super::retry::Flaky;
 use super::support::{Stage, asking_for};
@@ -416,4 +417,67 @@ async fn firing_after_an_edit_that_the_engine_has_not_read_uses_the_edit() {
     let fired = life.engine.fire_now(&id("job"), FireRequest::default()).await.unwrap();
     assert_eq!(fired.draft.launch, 1);
     assert_eq!(stage.firings("job").await[1].task.definition, "other");
+}
+
+/// A stage with room for one job in rounds. From 10:00:00 to 10:00:30 another job takes it, so that the tick of the job at 10:00:10 waits.
+async fn stage_without_room() -> (Stage, EngineRun) {
+    let mut stage = Stage::at("2026-01-01T09:59:50Z");
+    (stage.world.options.rounds, stage.world.options.round_size) = (1, 1);
+    for (job, schedule) in [("slow", "0 0 10"), ("job", "10 0 10")] {
+        let job_document =
+            json!({"taskDefinition": job, "schedule": schedule, "overlap": "allow", "maxCount": 50});
+        stage.world.create(job, &job_document).await.unwrap();
+    }
+    *stage.launcher.uncounted.lock() = Some(id("slow"));
+    let life = stage.world.boot(StoreFaults::default(), 0).await.unwrap();
+    stage.until("2026-01-01T10:00:15Z").await;
+    (stage, life)
+}
+
+/// Orders a firing of this many tasks by hand.
+fn order(life: &EngineRun, tasks: u32) -> JoinHandle<DecisionRecord> {
+    let engine = life.engine.clone();
+    tokio::spawn(async move { engine.fire_now(&id("job"), asking_for(NonZeroU32::new(tasks))).await.unwrap() })
+}
+
+#[tokio::test(start_paused = true)]
+async fn firings_by_hand_overtake_neither_a_due_tick_nor_each_other() {
+    let (stage, life) = stage_without_room().await;
+    let first = order(&life, 2);
+    stage.until("2026-01-01T10:00:20Z").await;
+    let second = order(&life, 3);
+    stage.until("2026-01-01T10:00:29Z").await;
+    assert!(!first.is_finished() && !second.is_finished(), "the tick goes before them");
+    stage.until("2026-01-01T10:00:31Z").await;
+    assert_eq!((first.await.unwrap().draft.launch, second.await.unwrap().draft.launch), (2, 3));
+    let decisions = stage.decisions("job").await;
+    let launched: Vec<_> = decisions.iter().map(|row| (row.draft.span.count, row.draft.launch)).collect();
+    assert_eq!(launched, [(1, 1), (0, 2), (0, 3)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn firing_by_hand_behind_a_due_tick_is_fired_when_an_edit_takes_the_tick_away() {
+    let (stage, life) = stage_without_room().await;
+    let orders = [order(&life, 2), order(&life, 3)];
+    stage.until("2026-01-01T10:00:16Z").await;
+    // As a program does that knows nothing of this scheduler: the schedule of the due tick is gone.
+    stage.replace("job", &json!({"taskDefinition": "job", "schedule": "@yearly", "overlap": "allow"})).await;
+    life.engine.nudge(&id("job"));
+    stage.until("2026-01-01T10:00:17Z").await;
+    for (order, launch) in orders.into_iter().zip([2, 3]) {
+        assert!(order.is_finished(), "nothing goes before it any more");
+        assert_eq!(order.await.unwrap().draft.launch, launch);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn firing_by_hand_behind_a_due_tick_is_refused_when_the_job_is_removed() {
+    let (stage, life) = stage_without_room().await;
+    let engine = life.engine.clone();
+    let order = tokio::spawn(async move { engine.fire_now(&id("job"), FireRequest::default()).await });
+    stage.until("2026-01-01T10:00:16Z").await;
+    stage.world.store.remove(&id("job"), None).await.unwrap();
+    life.engine.nudge(&id("job"));
+    stage.until("2026-01-01T10:00:17Z").await;
+    assert_eq!(order.await.unwrap().unwrap_err(), FireError::NotFound);
 }
