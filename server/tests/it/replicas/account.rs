@@ -8,6 +8,8 @@ use ecs_scheduler_core::{Firing, FiringState, JobId, Store, Timestamp};
 use ecs_scheduler_fake_aws::{Fake, Launch};
 
 use crate::crash::audit::audit_store;
+use crate::crash::hand_firings::HandFirings;
+use crate::crash::moving_edits::MovingEdits;
 
 /// The totals of a run.
 #[derive(Debug)]
@@ -22,8 +24,14 @@ pub(crate) struct Account {
 
 impl Account {
     /// Checks that nothing was lost and nothing was done twice.
-    pub(crate) async fn audit(store: Arc<dyn Store>, fake: &Fake) -> Self {
-        let (audit, firings) = audit_store(store).await;
+    pub(crate) async fn audit(
+        store: Arc<dyn Store>,
+        edits: &MovingEdits,
+        by_hand: &HandFirings,
+        fake: &Fake,
+    ) -> Self {
+        let (audit, firings) = audit_store(store, edits).await;
+        by_hand.check(&firings);
         let started = compare(&firings, fake.launches());
         Self { ticks: audit.ticks, firings, started }
     }
@@ -40,7 +48,7 @@ impl Account {
             first.entry(&firing.job).and_modify(|first| *first = started.min(*first)).or_insert(started);
         }
         let last = jobs.iter().map(|job| first.get(job).unwrap_or_else(|| panic!("{job} fired no more")));
-        let last = last.max().expect("each replica has jobs");
+        let last = last.max().copied().unwrap_or(moment);
         last.duration_since(moment).try_into().expect("it was after that moment")
     }
 }

@@ -6,6 +6,7 @@
 //! `make crash-replicas` does it at length.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use ecs_scheduler_core::store::Shard;
@@ -13,7 +14,7 @@ use ecs_scheduler_core::{Clock, JobId, SystemClock, Timestamp};
 use ecs_scheduler_fake_aws::{FaultRule, InjectedFault, Service};
 use ecs_scheduler_test_support::ProxyMode;
 use ecs_scheduler_testing::SimRng;
-use futures::future::join;
+use futures::future::join3;
 use jiff::SignedDuration;
 use rustix::process::Signal;
 use serde_json::{Value, json};
@@ -23,6 +24,8 @@ use super::account::Account;
 use super::fleet::{ReplicaProcess, SharedDb, sleep_for, until_seen, until_shared};
 use crate::aws::cloud::{Cloud, Kind};
 use crate::aws::stage::Stage;
+use crate::crash::hand_firings::{HandFirings, next_second};
+use crate::crash::moving_edits::MovingEdits;
 
 /// Asks for another number of faults than one of each kind, and for others: `make crash-replicas` sets it.
 const FAULTS_VARIABLE: &str = "ECSS_REPLICA_FAULTS";
@@ -47,8 +50,10 @@ const MAX_LAG: SignedDuration = SignedDuration::from_secs(3);
 /// How many reads of ECS fail with each fault: some jobs see it once, some several times, and none for as long as a replica
 /// may take to return.
 const FAILED_READS: u64 = 6;
-/// How many jobs are edited with each fault.
+/// How many jobs are edited with each fault without moving their ticks.
 const EDITED: usize = 3;
+/// The job whose ticks are moved by an edit with each fault, and which is fired by hand then. It fires each missed tick.
+const MOVED: usize = 0;
 /// After how many faults the number of replicas changes between two and three.
 const FAULTS_PER_RESIZE: usize = 6;
 
@@ -97,6 +102,10 @@ fn setting(variable: &str) -> Option<u64> {
     std::env::var(variable).ok().map(|text| text.parse().expect("the variable is a number"))
 }
 
+fn job_name(number: usize) -> String {
+    format!("job-{number}")
+}
+
 /// Returns the last tick that a decision is about.
 fn last_tick(decision: &Value) -> Timestamp {
     decision["nominal"].as_str().unwrap().parse().unwrap()
@@ -109,6 +118,8 @@ struct FaultRun<'a> {
     jobs: usize,
     replicas: Vec<ReplicaProcess>,
     events: Vec<FaultEvent>,
+    edits: MovingEdits,
+    by_hand: HandFirings,
 }
 
 impl FaultRun<'_> {
@@ -134,17 +145,27 @@ impl FaultRun<'_> {
             }
             self.replicas[number % self.replicas.len()]
                 .scheduler
-                .create(&format!("job-{number}"), &job)
+                .create(&job_name(number), &job)
                 .await;
         }
     }
 
-    /// Edits jobs without moving their ticks, through a replica that may not own them, and while nobody may own them.
+    /// Edits jobs through a replica that may not own them, and while nobody may own them. The edit of one moves its ticks.
     async fn edit_some(&self, first: usize) {
-        let jobs: Vec<String> =
-            (first..first + EDITED).map(|number| format!("job-{}", number % self.jobs)).collect();
-        let jobs: Vec<&str> = jobs.iter().map(String::as_str).collect();
-        self.replicas[0].scheduler.edit_without_moving(&jobs, self.events.len()).await;
+        let others = (first..first + EDITED).map(|number| number % self.jobs).filter(|job| *job != MOVED);
+        let others: Vec<String> = others.map(job_name).collect();
+        let others: Vec<&str> = others.iter().map(String::as_str).collect();
+        let scheduler = &self.replicas[0].scheduler;
+        scheduler.edit_without_moving(&others, self.events.len()).await;
+        let store = self.db.open().await;
+        self.edits.edit(scheduler, &job_name(MOVED), async || Arc::clone(&store)).await;
+    }
+
+    /// Fires a job by hand at the next tick, through a replica that may not own it, and while nobody may own it.
+    async fn fire_at_tick(&self) {
+        let scheduler = &self.replicas[0].scheduler;
+        self.by_hand.repeat(scheduler).await;
+        self.by_hand.order_at(next_second(), scheduler, &[&job_name(MOVED)]).await;
     }
 
     /// Lets a fault happen to a replica until the others have its jobs, and heals it. Meanwhile reads of ECS fail, and
@@ -152,7 +173,9 @@ impl FaultRun<'_> {
     async fn inject_fault(&mut self, victim: usize, fault: Fault, rng: &mut SimRng) {
         let victim = self.replicas.remove(victim);
         let shards = self.replicas[0].shares().await.remove(&victim.name).unwrap_or_default();
-        let names = (0..self.jobs).map(|number| JobId::new(&format!("job-{number}")).unwrap());
+        // An edit may leave the other one without a tick for a while.
+        let names =
+            (0..self.jobs).filter(|job| *job != MOVED).map(|number| JobId::new(&job_name(number)).unwrap());
         let jobs = names.filter(|job| shards.contains(&Shard::from_job(job))).collect();
         self.events.push(FaultEvent { fault, at: SystemClock.now(), jobs });
         let unreadable =
@@ -160,7 +183,8 @@ impl FaultRun<'_> {
         self.stage.cloud.fake().faults().add(unreadable.times(1 + rng.below(FAILED_READS)));
         let others = &self.replicas;
         let edited = usize::try_from(rng.below(self.jobs as u64)).unwrap();
-        let taken_over = async || join(until_shared(others), self.edit_some(edited)).await;
+        let taken_over =
+            async || join3(until_shared(others), self.edit_some(edited), self.fire_at_tick()).await;
         let healed = match fault {
             Fault::Killed => victim.kill_until(taken_over()).await.0,
             Fault::Frozen => {
@@ -219,7 +243,7 @@ impl FaultRun<'_> {
     async fn quiesce(&self) {
         let scheduler = &self.replicas[0].scheduler;
         for number in 0..self.jobs {
-            let path = format!("/jobs/job-{number}/suspend");
+            let path = format!("/jobs/{}/suspend", job_name(number));
             scheduler.post(&path, &json!({"reason": "end of the test"})).await;
         }
         let suspended = format!("/decisions?outcome=suspended&limit={}", self.jobs);
@@ -260,12 +284,15 @@ impl FaultRun<'_> {
 
     /// Waits until everything that was due is done, and checks it.
     async fn finish(self) {
+        self.fire_at_tick().await;
+        self.by_hand.finish(&self.replicas[0].scheduler).await;
         self.quiesce().await;
         for replica in self.replicas {
             let (status, _) = replica.scheduler.terminate().await;
             assert!(status.success());
         }
-        let account = Account::audit(self.db.open().await, self.stage.cloud.fake()).await;
+        let (store, fake) = (self.db.open().await, self.stage.cloud.fake());
+        let account = Account::audit(store, &self.edits, &self.by_hand, fake).await;
         let mut took: Vec<(Duration, &FaultEvent)> =
             self.events.iter().map(|event| (account.served_after(event.at, &event.jobs), event)).collect();
         took.sort_by_key(|(took, _)| *took);
@@ -299,7 +326,15 @@ async fn run_with_faults(db: SharedDb, jobs: usize, count: usize) {
         life.run = Some(SignedDuration::from_millis(400));
     });
     let seed = setting(SEED_VARIABLE).unwrap_or(SEED);
-    let mut trial = FaultRun { stage: &stage, db, jobs, replicas: Vec::new(), events: Vec::new() };
+    let mut trial = FaultRun {
+        stage: &stage,
+        db,
+        jobs,
+        replicas: Vec::new(),
+        events: Vec::new(),
+        edits: MovingEdits::default(),
+        by_hand: HandFirings::default(),
+    };
     let began = Instant::now();
     trial.join(0).await;
     trial.join(1).await;
