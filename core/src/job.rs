@@ -45,7 +45,8 @@ pub struct StoredJob {
     pub document: Box<RawValue>,
     /// When this job was created.
     pub created: Timestamp,
-    /// When this version was written. Ticks up to this moment are those of [earlier versions](EARLIER_SCHEDULES).
+    /// When this version was written. Ticks up to this moment are those of [earlier versions](EARLIER_SCHEDULES), and so are ticks that
+    /// were settled while the edit was on its way to the store.
     pub changed: Timestamp,
     /// The engine's progress.
     pub progress: Progress,

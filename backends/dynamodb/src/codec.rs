@@ -18,7 +18,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 /// The maximum size of JSON that is stored as text, in bytes.
-const MAX_TEXT: usize = 100_000;
+const MAX_TEXT: usize = 16_000;
 
 /// The attributes of one item.
 pub(crate) type Attributes = HashMap<String, AttributeValue>;
@@ -53,7 +53,7 @@ pub(crate) fn compact_json(value: &impl Serialize) -> Result<AttributeValue, Sto
 }
 
 /// Compresses bytes.
-fn compress(bytes: &[u8]) -> Vec<u8> {
+pub(crate) fn compress(bytes: &[u8]) -> Vec<u8> {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
     encoder.write_all(bytes).expect("memory takes every byte");
     encoder.finish().expect("memory takes every byte")
@@ -76,6 +76,14 @@ impl<'a> ItemReader<'a> {
     /// Makes a reader of an item of this table.
     pub(crate) fn new(table: &'a str, item: &'a Attributes) -> Self {
         Self { item, table }
+    }
+
+    /// Makes a reader of another item of the same table.
+    pub(crate) fn sibling<'b>(&self, item: &'b Attributes) -> ItemReader<'b>
+    where
+        'a: 'b,
+    {
+        ItemReader { item, table: self.table }
     }
 
     /// Returns a text, or `None` when the attribute is absent.

@@ -11,15 +11,17 @@ use crate::error::contention;
 use crate::job_meta::{JobMeta, OpenDecision};
 use crate::job_state::{creation_writes, new_document};
 use crate::keys::{self, ItemKey};
-use crate::limits::MAX_BYTES;
+use crate::limits::{MAX_BYTES, MAX_WRITES};
 use crate::row::DecisionRow;
-use crate::write::Write;
 
 /// Jobs of one transaction: three writes each, and one for each shard.
 const JOBS_PER_TRANSACTION: usize = 28;
-/// Entries of one transaction: at most five writes each, and one for each further part of their firings, of which [`MAX_BYTES`]
-/// bound the number.
+/// Entries of one transaction: at most five writes each, and one for each part of their firings.
 const ENTRIES_PER_TRANSACTION: usize = 18;
+/// The writes that an entry may need beside those of its row.
+const OTHER_WRITES: usize = 2;
+/// The size that each write counts with at least, so that [`MAX_BYTES`] bounds their number, too.
+const MIN_WRITE_SIZE: usize = MAX_BYTES / MAX_WRITES;
 
 /// Imports jobs or history.
 pub(crate) async fn import(context: &StoreContext, batch: ImportBatch) -> Result<(), StoreError> {
@@ -33,7 +35,9 @@ pub(crate) async fn import(context: &StoreContext, batch: ImportBatch) -> Result
         }
         ImportBatch::History(entries) => {
             let size = |entry: &JournalEntry| {
-                Ok(row_of(entry, DecisionId(0)).create()?.iter().map(Write::size).sum())
+                let writes = row_of(entry, DecisionId(0)).create()?;
+                let sizes = writes.iter().map(|write| write.size().max(MIN_WRITE_SIZE));
+                Ok(OTHER_WRITES * MIN_WRITE_SIZE + sizes.sum::<usize>())
             };
             for batch in split(&entries, ENTRIES_PER_TRANSACTION, size)? {
                 import_entries(context, batch).await?;

@@ -57,9 +57,9 @@ impl ItemKey {
         Self::journal(history(job), padded(id.0))
     }
 
-    /// The key of a further part of this row's firing.
-    pub(crate) fn part(&self, index: usize) -> Self {
-        Self::journal(format!("part#{}#{}", self.hash, self.range), format!("{index:02}"))
+    /// The key of a part of this row's firing.
+    pub(crate) fn part(&self, name: &str) -> Self {
+        Self::journal(format!("part#{}#{}", self.hash, self.range), name)
     }
 
     /// The key of the pointer to a firing's row.

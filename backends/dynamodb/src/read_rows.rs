@@ -1,4 +1,4 @@
-//! Reading rows of the history, with the further parts of their firings.
+//! Reading rows of the history, with the items beside them that hold parts of their firings.
 
 use std::collections::HashMap;
 
@@ -8,12 +8,12 @@ use crate::backoff;
 use crate::codec::Attributes;
 use crate::context::StoreContext;
 use crate::error::contention;
-use crate::firing_parts::PARTS;
+use crate::firing_parts::{SplitFiring, StoredFiring, StoredParts};
 use crate::keys::{ItemKey, StoreTable};
 use crate::row::DecisionRow;
 
 impl StoreContext {
-    /// Decodes the items of rows, and reads the further parts of their firings. Rows that were removed meanwhile are left out.
+    /// Decodes the items of rows, and reads the parts of their firings. Rows that were removed meanwhile are left out.
     pub(crate) async fn decode_rows(
         &self,
         action: &str,
@@ -35,14 +35,14 @@ impl StoreContext {
         let mut backoff = backoff::for_reads();
         loop {
             let reader = self.db.reader(&item);
-            let count: usize = reader.optional_number(PARTS)?.unwrap_or_default();
-            let key = ItemKey::from_item(StoreTable::Journal, &item);
-            let Some(key) = key.filter(|_| count > 0) else {
-                return DecisionRow::read(reader, &[]).map(Some);
-            };
-            let parts = self.db.get_all(action, (0..count).map(|index| key.part(index))).await?;
-            if let Some(rest) = self.join(&key, count, &parts, reader.number("version")?)? {
-                return DecisionRow::read(reader, &rest).map(Some);
+            let stored = StoredFiring::read(reader)?;
+            let parts = stored.parts();
+            let Some(key) = ItemKey::from_item(StoreTable::Journal, &item) else { return Ok(None) };
+            let keys = parts.keys(&key);
+            let items =
+                if keys.is_empty() { HashMap::new() } else { self.db.get_all(action, keys).await? };
+            if let Some(firing) = stored.join(&key, reader, &items)? {
+                return DecisionRow::read(reader, firing, parts).map(Some);
             }
             // The row was written or removed after it was read.
             match self.db.get(action, key).await? {
@@ -55,23 +55,30 @@ impl StoreContext {
         }
     }
 
-    /// Joins the further parts of a row, unless one of them is missing or is of another version.
-    fn join(
+    /// Reads the row of a decision. A firing whose lists are in items beside the row lacks them; `started` is its number of tasks.
+    pub(crate) async fn row_without_lists(
         &self,
-        row: &ItemKey,
-        count: usize,
-        parts: &HashMap<ItemKey, Attributes>,
-        version: u64,
-    ) -> Result<Option<Vec<u8>>, StoreError> {
-        let mut joined = Vec::new();
-        for index in 0..count {
-            let Some(part) = parts.get(&row.part(index)) else { return Ok(None) };
-            let reader = self.db.reader(part);
-            if reader.number::<u64>("version")? != version {
-                return Ok(None);
-            }
-            joined.extend_from_slice(reader.bytes("data")?);
+        key: ItemKey,
+    ) -> Result<Option<RowWithoutLists>, StoreError> {
+        let Some(item) = self.db.get("read a firing", key).await? else { return Ok(None) };
+        let reader = self.db.reader(&item);
+        if let StoredFiring::Split(split) = StoredFiring::read(reader)? {
+            let SplitFiring { firing, started, parts } = *split;
+            let row = DecisionRow::read(reader, Some(firing), StoredParts::Lists(parts))?;
+            return Ok(Some(RowWithoutLists { row, started }));
         }
-        Ok(Some(joined))
+        let row = self.decode_row("read a firing", item).await?;
+        Ok(row.map(|row| {
+            let started = row.firing.as_ref().map_or(0, |firing| firing.tasks.len());
+            RowWithoutLists { row, started }
+        }))
     }
+}
+
+/// A row whose firing may lack its lists.
+#[derive(Debug)]
+pub(crate) struct RowWithoutLists {
+    pub(crate) row: DecisionRow,
+    /// The number of tasks of its firing.
+    pub(crate) started: usize,
 }

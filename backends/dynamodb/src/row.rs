@@ -1,9 +1,11 @@
 //! Rows of the history: a decision, and its firing if it has one.
 
+use std::collections::HashSet;
+
 use ecs_scheduler_core::{DecisionId, DecisionRecord, Firing, JobId, JobUid, StoreError, TickOutcome};
 
 use crate::codec::{Attribute, ItemReader, json, number, text};
-use crate::firing_parts::{FiringParts, PARTS, deletions};
+use crate::firing_parts::{EncodedFiring, LIST_PARTS, PARTS, StoredParts};
 use crate::keys::{self, ItemKey};
 use crate::write::Write;
 
@@ -16,8 +18,8 @@ pub(crate) struct DecisionRow {
     pub(crate) version: u64,
     /// Identifies the call that advanced the firing last.
     pub(crate) write_id: String,
-    /// The number of items beside the row that hold a part of its firing, as they are stored.
-    pub(crate) parts: usize,
+    /// The items beside the row that hold parts of its firing, as they are stored.
+    pub(crate) parts: StoredParts,
 }
 
 impl DecisionRow {
@@ -25,17 +27,16 @@ impl DecisionRow {
     pub(crate) fn new(mut record: DecisionRecord, firing: Option<Firing>) -> Self {
         let firing = firing.map(|firing| Firing { decision: record.id, ..firing });
         record.firing = firing.as_ref().map(|firing| firing.id.clone());
-        Self { record, firing, version: 0, write_id: String::new(), parts: 0 }
+        Self { record, firing, version: 0, write_id: String::new(), parts: StoredParts::None }
     }
 
-    /// Decodes an item. `rest` has the further parts of its firing.
-    pub(crate) fn read(item: ItemReader<'_>, rest: &[u8]) -> Result<Self, StoreError> {
+    /// Decodes an item, whose firing was decoded, and beside which these items are stored.
+    pub(crate) fn read(
+        item: ItemReader<'_>,
+        firing: Option<Firing>,
+        parts: StoredParts,
+    ) -> Result<Self, StoreError> {
         let job = keys::job_of(item.text("pk")?).ok_or_else(|| item.corrupt("pk", "does not name a job"))?;
-        let firing: Option<Firing> = if rest.is_empty() {
-            item.optional_json("firing")?
-        } else {
-            Some(item.compressed_json("firing", &[item.bytes("firing")?, rest].concat())?)
-        };
         let mut draft: ecs_scheduler_core::DecisionDraft = item.json("draft")?;
         draft.outcome = item.parsed::<TickOutcome>("outcome")?;
         let record = DecisionRecord {
@@ -50,7 +51,7 @@ impl DecisionRow {
             firing,
             version: item.number("version")?,
             write_id: item.text("stamp")?.to_owned(),
-            parts: item.optional_number(PARTS)?.unwrap_or_default(),
+            parts,
         })
     }
 
@@ -67,7 +68,7 @@ impl DecisionRow {
     /// Returns the writes that create the row, and the items that lead to its firing.
     pub(crate) fn create(&self) -> Result<Vec<Write>, StoreError> {
         let DecisionRecord { id, job, uid, draft, .. } = &self.record;
-        let (state, parts) = self.state_attributes(0)?;
+        let (state, parts) = self.state_attributes(&StoredParts::None)?;
         let row = Write::create(self.key())
             .set("uid", text(uid.to_string()))
             .set("draft", json(draft)?)
@@ -90,12 +91,17 @@ impl DecisionRow {
     /// Returns the writes that advance the firing, from this row as it was read.
     pub(crate) fn advance(&self, to: &Self) -> Result<Vec<Write>, StoreError> {
         let DecisionRecord { id, job, .. } = &self.record;
-        let (state, parts) = to.state_attributes(self.parts)?;
-        let has_parts = state.iter().any(|(name, _)| *name == PARTS);
+        let (state, parts) = to.state_attributes(&self.parts)?;
+        let stored = match self.parts {
+            StoredParts::None => None,
+            StoredParts::Bytes(_) => Some(PARTS),
+            StoredParts::Lists(_) => Some(LIST_PARTS),
+        };
+        let removed = stored.filter(|stored| state.iter().all(|(name, _)| name != stored));
         let row = Write::update(self.key()).set_all(state).if_equals("version", number(self.version));
         let row =
             if to.is_open() { row.remove_attributes(&["a", "t"]) } else { row.set_all(to.age_attributes()) };
-        let row = if self.parts > 0 && !has_parts { row.remove_attributes(&[PARTS]) } else { row };
+        let row = removed.into_iter().fold(row, |row, name| row.remove_attributes(&[name]));
         let mut writes = vec![row];
         writes.extend(parts);
         match (self.is_open(), to.is_open()) {
@@ -112,12 +118,13 @@ impl DecisionRow {
     pub(crate) fn delete(&self) -> Vec<Write> {
         let row = Write::delete(self.key()).if_equals("version", number(self.version));
         let pointer = self.firing.as_ref().map(|firing| Write::delete(ItemKey::firing(&firing.id)));
-        std::iter::once(row).chain(pointer).chain(deletions(&self.key(), 0..self.parts)).collect()
+        let parts = self.parts.deletions(&self.key(), &HashSet::new());
+        std::iter::once(row).chain(pointer).chain(parts).collect()
     }
 
-    /// Returns the attributes that an advance may change, and the writes of the further parts of the firing, which had `before` of
-    /// them.
-    fn state_attributes(&self, before: usize) -> Result<(Vec<Attribute>, Vec<Write>), StoreError> {
+    /// Returns the attributes that an advance may change, and the writes of the items beside the row, where those of the version
+    /// before are stored.
+    fn state_attributes(&self, before: &StoredParts) -> Result<(Vec<Attribute>, Vec<Write>), StoreError> {
         let DecisionRecord { id, job, draft, .. } = &self.record;
         let mut attributes = vec![
             ("version", number(self.version)),
@@ -126,14 +133,11 @@ impl DecisionRow {
             ("o", text(keys::outcome(draft.outcome, keys::shard(job)))),
         ];
         let Some(firing) = &self.firing else { return Ok((attributes, Vec::new())) };
-        let parts = FiringParts::encode(firing)?;
-        if !parts.rest.is_empty() {
-            attributes.push((PARTS, number(parts.rest.len())));
-        }
+        let encoded = EncodedFiring::new(firing, &self.key(), self.version, before)?;
+        attributes.extend(encoded.attributes);
         let part = u8::try_from(id.0 % u64::from(keys::PARTS)).expect("the remainder is less than 4");
-        attributes.push(("firing", parts.first.clone()));
         attributes.push(("s", text(keys::state(firing.state, part))));
-        Ok((attributes, parts.writes(&self.key(), self.version, before)))
+        Ok((attributes, encoded.parts))
     }
 
     /// Returns the attributes by which pruning finds the row: none while its firing is open.

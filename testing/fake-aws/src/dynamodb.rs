@@ -9,6 +9,7 @@ mod create;
 mod failure;
 mod idempotency;
 mod injected_fault;
+mod item_writes;
 mod key;
 mod key_range;
 mod lexer;
@@ -43,6 +44,7 @@ use crate::wire::{Failure, read};
 pub(crate) use failure::namespace;
 pub(crate) use injected_fault::{conflict, exceeded, in_progress, split_batch};
 
+pub use item_writes::ItemWrites;
 pub use settings::DynamoDbSettings;
 
 /// A table and its description.
@@ -59,6 +61,7 @@ struct Open {
 pub(crate) struct DynamoDbState {
     tables: BTreeMap<(AwsScope, String), Open>,
     tokens: IdempotencyTokens,
+    pub(crate) item_writes: ItemWrites,
 }
 
 /// The member that most calls have.
@@ -101,7 +104,10 @@ impl DynamoDbState {
         };
         let written: WriteRequest = read(body)?;
         let name = written.table_name.clone();
-        write::write(self.table(scope, &name, now, settings)?, verb, written, now)
+        let mut writes = self.item_writes;
+        let answer = write::write(self.table(scope, &name, now, settings)?, &mut writes, verb, written, now);
+        self.item_writes = writes;
+        answer
     }
 
     /// Returns a table that can be used, after its stale view has caught up to this moment.

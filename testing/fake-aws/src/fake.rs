@@ -24,7 +24,7 @@ use crate::scope::AwsScope;
 use crate::server::Shared;
 use crate::sqs::SqsControl;
 use crate::state::{Call, FakeState, Settings};
-use crate::{Refused, Service};
+use crate::{ItemWrites, Refused, Service};
 
 /// The settings of a new fake.
 #[derive(Debug, Clone)]
@@ -155,6 +155,12 @@ impl Fake {
     #[must_use]
     pub fn calls(&self, service: Service, operation: &str) -> Calls {
         *self.shared.state.lock().launch_log.counters(service, operation)
+    }
+
+    /// Returns the items of `DynamoDB` that were written since the start.
+    #[must_use]
+    pub fn item_writes(&self) -> ItemWrites {
+        self.shared.state.lock().dynamodb.item_writes
     }
 
     /// Calls an operation without HTTP: no faults, no quotas, no counters.

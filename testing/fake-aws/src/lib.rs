@@ -25,7 +25,7 @@ use serde::{Deserialize, Serialize};
 
 pub use clock::MovableClock;
 pub use cloudwatch::{CloudWatchControl, CloudWatchSettings, DataStatus};
-pub use dynamodb::DynamoDbSettings;
+pub use dynamodb::{DynamoDbSettings, ItemWrites};
 pub use ecs::{Capacity, EcsControl, EcsSettings, EventFeed, EventForm, Tag, TaskLifecycle};
 pub use fake::{Fake, FakeOptions};
 pub use fault::{FaultRule, Faults, InjectedFault};

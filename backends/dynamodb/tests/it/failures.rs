@@ -99,7 +99,7 @@ async fn a_firing_that_is_too_large_is_refused_without_a_change() {
     let mut large = advance_of(&launching.to, FiringState::Launched, 1);
     large.to.note = Some(random_text(7_000_000));
     let said = message(store.advance(large).await, FaultKind::Config);
-    assert!(said.contains("at most 3000 KB") && said.contains("number of tasks"), "{said}");
+    assert!(said.contains("at most 350 KB") && said.contains("number of tasks"), "{said}");
     assert_eq!(store.open_firings().await.unwrap(), [launching.to]);
 }
 

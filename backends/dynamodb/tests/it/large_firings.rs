@@ -1,16 +1,18 @@
 //! Firings of ten thousand tasks, which are larger than an item may be.
 
+use ecs_scheduler_backend_dynamodb::{DynamoDbOptions, DynamoDbStore};
 use ecs_scheduler_core::{
     Advance, Answer, Attempt, Clock as _, DecisionId, DecisionQuery, Firing, FiringQuery, FiringState,
     ImportBatch, JobStore as _, Journal as _, JournalEntry, LaunchReport, LaunchToken, PrunedJobs, Retention,
-    Settled, Settlement, StartedTask, Store as _, StoreMaintenance as _, SystemClock, TaskId, TaskPhase,
-    TaskState, TickOutcome, Timestamp,
+    Settled, Settlement, StartedTask, Store, StoreMaintenance as _, SystemClock, TaskId, TaskPhase, TaskState,
+    TickOutcome, Timestamp,
 };
+use ecs_scheduler_fake_aws::{Fake, FakeOptions, ItemWrites};
 use jiff::SignedDuration;
 use uuid::Uuid;
 
 use crate::emulator::EmulatorKind;
-use crate::help::{TestTables, at, draft, firing, new_job, settlement};
+use crate::help::{TestTables, at, aws, draft, firing, new_job, settlement};
 
 const TASKS: u32 = 10_000;
 const PER_CALL: u32 = 10;
@@ -145,8 +147,23 @@ async fn ten_thousand_tasks_are_recorded_and_removed_on_dynoxide() {
 async fn firing_that_becomes_smaller_leaves_no_part_behind() {
     let tables = TestTables::on(EmulatorKind::Fake);
     let store = tables.store().await;
+    let mut from = planned_firing(&store).await;
+    let large = launch(&from);
+    for tasks in [TASKS as usize, TASKS as usize / 5, 0] {
+        let to = Firing {
+            attempts: large.attempts[..tasks / PER_CALL as usize].to_vec(),
+            tasks: large.tasks[..tasks].to_vec(),
+            ..large.clone()
+        };
+        from = advance(&store, &from, to).await;
+        assert_eq!(tables.count_items("part#").await, 2 * tasks.div_ceil(250), "{tasks}");
+    }
+}
+
+/// Stores a job with a planned firing.
+async fn planned_firing(store: &impl Store) -> Firing {
     let job = store.create(new_job("nightly", "{}")).await.unwrap();
-    let mut planned = firing(&job, 1);
+    let mut planned = Firing { requested: TASKS, ..firing(&job, 1) };
     let settlement = Settlement {
         firing: Some(planned.clone()),
         ..settlement(&job, vec![draft(TickOutcome::Pending, 1)])
@@ -154,15 +171,112 @@ async fn firing_that_becomes_smaller_leaves_no_part_behind() {
     let settled = store.settle(vec![settlement]).await.unwrap();
     let [Settled::Recorded(ids)] = &settled[..] else { panic!("{settled:?}") };
     planned.decision = DecisionId(ids[0].0);
-    let mut large = launch(&planned);
-    for (bytes, parts) in [(3_000_000, true), (1_000_000, true), (0, false)] {
-        large.note = Some(crate::help::random_text(bytes));
-        if bytes == 0 {
-            (large.tasks, large.attempts) = (Vec::new(), Vec::new());
-        }
-        let from = if bytes == 3_000_000 { FiringState::Planned } else { FiringState::Launching };
-        store.advance(Advance { from, to: large.clone(), outcome: None }).await.unwrap();
-        assert!(store.open_firings().await.unwrap() == [large.clone()], "{bytes}");
-        assert_eq!(tables.count_items("part#").await > 0, parts, "{bytes}");
+    planned
+}
+
+/// A fake that counts the items that are written.
+struct CountingTables {
+    fake: Fake,
+    store: DynamoDbStore,
+    counted: ItemWrites,
+}
+
+impl CountingTables {
+    async fn open() -> Self {
+        let fake = Fake::start(FakeOptions::default()).await.unwrap();
+        let store = DynamoDbStore::open(&aws(&fake.url()), DynamoDbOptions::new("jobs")).await.unwrap();
+        Self { counted: fake.item_writes(), fake, store }
+    }
+
+    /// Returns the number of items, bytes and units that were written since the last count.
+    fn count(&mut self) -> (usize, usize, f64) {
+        let (now, last) = (self.fake.item_writes(), self.counted);
+        self.counted = now;
+        (now.items - last.items, now.bytes - last.bytes, now.units - last.units)
+    }
+
+    /// Moves the firing.
+    async fn advance(&self, from: FiringState, to: Firing) {
+        self.store.advance(Advance { from, to, outcome: None }).await.unwrap();
+    }
+}
+
+/// The firing after this number of calls; the next one is sent or not.
+fn after_calls(all: &Firing, calls: usize, sent: bool) -> Firing {
+    let mut to = all.clone();
+    to.attempts.truncate(calls + usize::from(sent));
+    to.tasks.truncate(calls * PER_CALL as usize);
+    to.attempts.iter_mut().skip(calls).for_each(|attempt| attempt.answer = None);
+    to
+}
+
+#[tokio::test]
+async fn call_writes_as_much_after_a_thousand_calls_as_after_a_hundred() {
+    let mut tables = CountingTables::open().await;
+    let all = launch(&planned_firing(&tables.store).await);
+    let mut from = FiringState::Planned;
+    let mut costs = Vec::new();
+    for calls in [5, 99, 500, 998] {
+        tables.advance(from, after_calls(&all, calls, false)).await;
+        from = FiringState::Launching;
+        tables.count();
+        tables.advance(from, after_calls(&all, calls, true)).await;
+        tables.advance(from, after_calls(&all, calls + 1, false)).await;
+        costs.push(tables.count());
+    }
+    println!("items, bytes and units of a call after 5, 99, 500 and 998 calls: {costs:?}");
+    for (items, bytes, units) in costs {
+        assert!(items <= 6 && bytes <= 80_000 && units <= 170.0, "{items} items, {bytes} bytes, {units} units");
+    }
+    // When the launch ends, all tasks are recorded in the job.
+    let finished = finish(&all);
+    tables.advance(from, Firing { state: FiringState::Launched, ..all.clone() }).await;
+    println!("the end of the launch: {:?}", tables.count());
+    let job = tables.store.get(std::slice::from_ref(&all.job)).await.unwrap().remove(0);
+    assert!(job.progress.last_run_tasks.len() >= 5_000);
+    // One task ends, then all of the others.
+    let mut one = Firing { state: FiringState::Launched, ..all.clone() };
+    one.tasks[5_000] = finished.tasks[5_000].clone();
+    tables.advance(FiringState::Launched, one).await;
+    let (items, bytes, _) = tables.count();
+    assert!(items <= 2 && bytes <= 60_000, "{items} items, {bytes} bytes");
+    tables.advance(FiringState::Launched, finished.clone()).await;
+    println!("the ends of all tasks: {:?}", tables.count());
+    let query = FiringQuery { id: Some(all.id.clone()), ..FiringQuery::default() };
+    assert!(tables.store.firings(&query).await.unwrap() == [finished]);
+}
+
+#[tokio::test]
+async fn launch_of_a_thousand_tasks_writes_little_more_than_they_take() {
+    let mut tables = CountingTables::open().await;
+    let all = launch(&planned_firing(&tables.store).await);
+    let mut from = FiringState::Planned;
+    tables.count();
+    for calls in 0..100 {
+        tables.advance(from, after_calls(&all, calls, true)).await;
+        from = FiringState::Launching;
+        tables.advance(from, after_calls(&all, calls + 1, false)).await;
+    }
+    let (items, bytes, units) = tables.count();
+    println!("a launch of 1,000 tasks: {items} items, {bytes} bytes, {units} units");
+    assert!(bytes < 10_000_000, "{bytes} bytes");
+}
+
+#[tokio::test]
+async fn firing_in_the_earlier_layout_is_read_and_gets_the_present_one() {
+    for tasks in [2_000, TASKS as usize] {
+        let tables = TestTables::on(EmulatorKind::Fake);
+        let store = tables.store().await;
+        let planned = planned_firing(&store).await;
+        let launching = after_calls(&launch(&planned), tasks / PER_CALL as usize, false);
+        let launching = advance(&store, &planned, launching).await;
+        let parts = tables.rewrite_in_earlier_layout(&launching).await;
+        assert_eq!(parts > 0, tasks > 2_000, "{parts} parts");
+        let query = FiringQuery { id: Some(launching.id.clone()), ..FiringQuery::default() };
+        assert!(store.firings(&query).await.unwrap() == [launching.clone()], "{tasks}");
+        assert!(store.open_firings().await.unwrap() == [launching.clone()], "{tasks}");
+        let launched = Firing { state: FiringState::Launched, ..launching.clone() };
+        advance(&store, &launching, launched).await;
+        assert_eq!(tables.count_items("part#").await, 2 * tasks.div_ceil(250), "the earlier parts are gone");
     }
 }

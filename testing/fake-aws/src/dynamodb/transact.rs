@@ -112,6 +112,7 @@ impl DynamoDbState {
         for ((name, action), effect) in actions.into_iter().zip(effects) {
             let Some(open) = self.tables.get_mut(&(scope.clone(), name.clone())) else { continue };
             *used.entry(name).or_default() += 2.0 * Capacity::writes(action.size(&open.table));
+            self.item_writes.add(open.table.get(&action.key), &effect, 2);
             match effect {
                 Effect::Nothing => {}
                 Effect::Kept(item) => open.table.write(action.key, Some(item), now),

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use super::action::{Action, Effect, Refusal, WriteKind, WriteRequest};
 use super::capacity::Capacity;
 use super::failure::constraint;
+use super::item_writes::ItemWrites;
 use super::path::project;
 use super::table::Table;
 use super::value::{Item, size_of_item, write_item};
@@ -44,9 +45,10 @@ impl ReturnValues {
     }
 }
 
-/// Performs one write.
+/// Performs one write, and counts it.
 pub(crate) fn write(
     table: &mut Table,
+    writes: &mut ItemWrites,
     verb: WriteKind,
     sent: WriteRequest,
     now: Timestamp,
@@ -56,11 +58,15 @@ pub(crate) fn write(
     let name = sent.table_name.clone();
     let action = Action::read(verb, sent, &table.schema)?;
     let before = table.get(&action.key).cloned();
-    let after = match action.effect(table) {
-        Ok(Effect::Kept(after)) => Some(after),
-        Ok(Effect::Removed | Effect::Nothing) => None,
+    let effect = match action.effect(table) {
+        Ok(effect) => effect,
         Err(Refusal::Invalid(failure)) => return Err(failure),
         Err(Refusal::Condition(found)) => return Err(condition_failed(found)),
+    };
+    writes.add(before.as_ref(), &effect, 1);
+    let after = match effect {
+        Effect::Kept(after) => Some(after),
+        Effect::Removed | Effect::Nothing => None,
     };
     table.write(action.key, after.clone(), now);
     let size = |item: &Option<Arc<Item>>| item.as_ref().map_or(0, |item| size_of_item(item));
