@@ -1,6 +1,7 @@
-//! A job never has more than `maxCount` tasks, and every tick has one outcome, for every overlap, slow stops and any events
-//! in between.
+//! A job never has more than `maxCount` tasks, every tick has one outcome, and failed tasks start again once, for every overlap, slow
+//! stops and any events in between.
 
+use std::collections::{HashMap, HashSet};
 use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,14 +9,15 @@ use std::time::Duration;
 use ecs_scheduler_core::job::JobContext;
 use ecs_scheduler_core::schedule::{Schedule, Strictness};
 use ecs_scheduler_core::{
-    Clock, EngineOptions, FiringState, JobId, Launcher, MemoryStore, StoredJob, TickOutcome, Timestamp,
-    TriggerRegistry,
+    Clock, EngineOptions, Firing, FiringState, JobId, Launcher, MemoryStore, Origin, SharedStore,
+    Store, StoredJob, TickOutcome, Timestamp, TriggerRegistry,
 };
-use ecs_scheduler_testing::{ChaosLauncher, ChaosPlan, EngineRun, SimClock, Simulation, StoreFaults};
+use ecs_scheduler_testing::{ChaosLauncher, ChaosPlan, SimClock, Simulation, StoreFaults};
 use jiff::SignedDuration;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
+use super::schedulers::Schedulers;
 use super::support::asking_for;
 
 /// How long the engines run.
@@ -39,6 +41,10 @@ struct Story {
     count: u32,
     cap: u32,
     catch_up: &'static str,
+    /// How often failed tasks start again.
+    retries: u32,
+    /// Whether there are two replicas. Then a crash or a stop is that of one of them.
+    shared: bool,
     plan: ChaosPlan,
     store: StoreFaults,
     seed: u64,
@@ -102,7 +108,7 @@ fn stories() -> impl Strategy<Value = Story> {
     (job, plans(), store, any::<u64>(), events()).prop_map(|(job, plan, store, seed, mut events)| {
         let (overlap, every, count, cap, catch_up) = job;
         events.sort_by_key(|(second, _)| *second);
-        Story { overlap, every, count, cap, catch_up, plan, store, seed, events }
+        Story { overlap, every, count, cap, catch_up, retries: 0, shared: false, plan, store, seed, events }
     })
 }
 
@@ -125,8 +131,17 @@ fn stories_of_lower_caps() -> impl Strategy<Value = Story> {
     })
 }
 
+/// A story in which many tasks fail, and start again.
+fn stories_of_retries() -> impl Strategy<Value = Story> {
+    (stories(), 1_u32..4, prop::sample::select(&[0.4, 1.0][..])).prop_map(|(story, retries, exit_badly)| {
+        let plan = ChaosPlan { exit_badly, ..story.plan };
+        Story { retries, plan, ..story }
+    })
+}
+
 struct Scene {
     world: Simulation,
+    shared: Arc<dyn SharedStore>,
     launcher: Arc<ChaosLauncher>,
     job: JobId,
     began: Timestamp,
@@ -142,22 +157,23 @@ impl Scene {
         let clock = Arc::new(SimClock::at(began));
         let launcher = Arc::new(ChaosLauncher::new(Arc::clone(&clock) as Arc<dyn Clock>, story.seed));
         launcher.faults(story.plan.clone());
+        let store = Arc::new(MemoryStore::default());
         let world = Simulation {
             clock,
-            store: Arc::new(MemoryStore::default()),
+            store: Arc::clone(&store) as Arc<dyn Store>,
             launcher: Arc::clone(&launcher) as Arc<dyn Launcher>,
             registry: Arc::new(TriggerRegistry::new()),
             options: EngineOptions::default(),
         };
         world.create("job", &document(story, story.cap)).await.unwrap();
         let caps = vec![(Timestamp::MIN, story.cap)];
-        Self { world, launcher, job: JobId::new("job").unwrap(), began, caps, lives: 0 }
+        Self { world, shared: store, launcher, job: JobId::new("job").unwrap(), began, caps, lives: 0 }
     }
 
-    async fn boot(&mut self, story: &Story) -> EngineRun {
+    async fn start(&mut self, story: &Story, schedulers: &mut Schedulers) {
         self.lives += 1;
         let seed = story.seed.wrapping_add(self.lives as u64);
-        self.world.boot(story.store, seed).await.unwrap()
+        schedulers.start(&self.world, story.store, seed).await;
     }
 
     async fn until(&self, second: i64) {
@@ -166,35 +182,43 @@ impl Scene {
     }
 
     async fn play(&mut self, story: &Story) {
-        let mut life = self.boot(story).await;
+        let mut schedulers = Schedulers::Alone(None);
+        if story.shared {
+            schedulers = Schedulers::replicas(Arc::clone(&self.shared));
+            self.start(story, &mut schedulers).await;
+        }
+        self.start(story, &mut schedulers).await;
         for (second, event) in &story.events {
             self.until(*second).await;
-            let (Event::Crash { away } | Event::Stop { away }) = event else {
-                self.change(&life, story, event).await;
-                continue;
+            let away = match event {
+                Event::Crash { away } => {
+                    schedulers.crash(0).await;
+                    away
+                }
+                Event::Stop { away } => {
+                    schedulers.stop_one(0, Duration::from_secs(30)).await;
+                    away
+                }
+                Event::Fire { .. } | Event::Lower { .. } => {
+                    self.change(&schedulers, story, event).await;
+                    continue;
+                }
             };
-            if matches!(event, Event::Crash { .. }) {
-                life.crash().await;
-            } else {
-                life.engine.stop(Duration::from_secs(30)).await;
-            }
             self.world.clock.sleep_until(self.world.clock.now() + SignedDuration::from_secs(*away)).await;
-            life = self.boot(story).await;
+            self.start(story, &mut schedulers).await;
         }
         self.until(LENGTH).await;
-        life.engine.stop(Duration::from_secs(60)).await;
+        schedulers.stop(Duration::from_secs(60)).await;
     }
 
-    async fn change(&mut self, life: &EngineRun, story: &Story, event: &Event) {
+    async fn change(&mut self, schedulers: &Schedulers, story: &Story, event: &Event) {
         match event {
             Event::Fire { tasks } => {
-                let request = asking_for(tasks.and_then(NonZeroU32::new));
-                // The store may not answer.
-                let _ = life.engine.fire_now(&self.job, request).await;
+                schedulers.fire(&self.job, asking_for(tasks.and_then(NonZeroU32::new))).await;
             }
             Event::Lower { cap } => {
                 self.world.edit("job", &document(story, *cap)).await.unwrap();
-                life.engine.nudge(&self.job);
+                schedulers.nudge(&self.job);
                 self.caps.push((self.world.clock.now(), *cap));
             }
             Event::Crash { .. } | Event::Stop { .. } => {
@@ -235,6 +259,35 @@ impl Scene {
         assert_eq!(pending.count(), firings.iter().filter(|firing| open(firing.state)).count());
     }
 
+    /// Checks that each firing has one retry at most, whose tasks start once, and that the two know each other.
+    async fn check_retries(&self, story: &Story) {
+        let firings = self.world.firings().await;
+        let by_id: HashMap<_, &Firing> = firings.iter().map(|firing| (&firing.id, firing)).collect();
+        let mut retried = HashSet::new();
+        for retry in firings.iter().filter(|firing| firing.origin == Origin::Retry) {
+            let of = by_id[retry.retry.of.as_ref().expect("a retry names a firing")];
+            assert!(retried.insert(&of.id), "{} has two retries", of.id);
+            // A crash may come between the record of the retry and the end of the firing.
+            let is_known = of.retry.by.as_ref() == Some(&retry.id);
+            assert!(is_known || (of.state.is_open() && of.retry.at.is_some()), "{of:#?} {retry:#?}");
+            assert_eq!((retry.nominal, retry.retry.number), (of.nominal, of.retry.number + 1), "{retry:#?}");
+            assert!(retry.retry.number <= story.retries && retry.requested <= of.started(), "{retry:#?}");
+        }
+        assert!(firings.iter().filter_map(|firing| firing.retry.by.as_ref()).all(|by| by_id.contains_key(by)));
+        let mut started: HashMap<_, u32> = HashMap::new();
+        for start in self.launcher.starts() {
+            *started.entry(start.firing).or_default() += 1;
+        }
+        assert!(started.keys().all(|firing| by_id.contains_key(firing)), "started and in no journal");
+        for firing in &firings {
+            let started = started.get(&firing.id).copied().unwrap_or(0);
+            assert!(started <= firing.requested, "{started} tasks: {firing:#?}");
+            let is_known = matches!(firing.state, FiringState::Launched | FiringState::Finished);
+            assert!(!is_known || firing.started() == started, "{started} tasks: {firing:#?}");
+        }
+        assert_eq!(self.launcher.duplicate_launches(), []);
+    }
+
     fn schedule(&self, stored: &StoredJob) -> Schedule {
         let context = JobContext {
             registry: &self.world.registry,
@@ -247,11 +300,16 @@ impl Scene {
 }
 
 fn document(story: &Story, cap: u32) -> Value {
-    json!({
+    let mut document = json!({
         "taskDefinition": "work", "schedule": format!("rate({} seconds)", story.every),
         "overlap": story.overlap, "taskCount": story.count, "maxCount": cap,
         "catchUp": {"policy": story.catch_up},
-    })
+    });
+    if story.retries > 0 {
+        let task = json!({"attempts": story.retries, "backoff": "10s"});
+        (document["retry"], document["succeedsBy"]) = (json!({"task": task}), json!("main"));
+    }
+    document
 }
 
 /// Plays a story in virtual time and checks the invariants.
@@ -263,6 +321,7 @@ fn tell(story: &Story) {
         scene.check_cap();
         scene.check_stops();
         scene.check_journal().await;
+        scene.check_retries(story).await;
     });
 }
 
@@ -277,5 +336,20 @@ proptest! {
     #[test]
     fn a_cap_that_is_lowered_holds_for_firings_that_wait(story in stories_of_lower_caps()) {
         tell(&story);
+    }
+
+    #[test]
+    fn failed_tasks_start_again_once_whatever_comes_between(story in stories_of_retries()) {
+        tell(&story);
+    }
+}
+
+proptest! {
+    // Replicas call the store all the time, also in virtual time.
+    #![proptest_config(ProptestConfig { cases: 8, ..ProptestConfig::default() })]
+
+    #[test]
+    fn failed_tasks_start_again_once_whichever_of_two_replicas_falls(story in stories_of_retries()) {
+        tell(&Story { shared: true, ..story });
     }
 }

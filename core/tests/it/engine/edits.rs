@@ -8,15 +8,15 @@ use ecs_scheduler_core::job::EARLIER_SCHEDULES;
 use ecs_scheduler_core::schedule::{Schedule, ScheduleSpec};
 use ecs_scheduler_core::{
     BuildContext, Clock as _, ConfigError, EvalContext, Evaluation, FireRequest, JobId, MemoryStore,
-    Revision, SharedStore, Store, TickOutcome, Timestamp, Trigger, TriggerError, TriggerRegistry,
+    Revision, Store, TickOutcome, Timestamp, Trigger, TriggerError, TriggerRegistry,
     TriggerType, async_trait,
 };
 use ecs_scheduler_testing::{EngineRun, SimRng, StoreFaults};
 use jiff::SignedDuration;
 use serde_json::{Value, json};
 
+use super::schedulers::Schedulers;
 use super::support::Stage;
-use crate::replicas::cluster::{Member, join};
 
 fn hourly() -> Value {
     json!({"taskDefinition": "job", "schedule": "0 0", "overlap": "allow", "maxCount": 50})
@@ -211,96 +211,9 @@ async fn earlier_schedules_are_left_out_when_their_ticks_are_settled() {
     assert!(!stored.document.get().contains(EARLIER_SCHEDULES), "{}", stored.document.get());
 }
 
-/// The schedulers of a job: one alone, or replicas on one store.
-enum Schedulers {
-    Alone(Option<EngineRun>),
-    Replicas { shared: Arc<dyn SharedStore>, members: Vec<Member>, joined: usize },
-}
-
-impl Schedulers {
-    fn replicas(stage: &mut Stage) -> Self {
-        let store = Arc::new(MemoryStore::default());
-        stage.world.store = Arc::clone(&store) as Arc<dyn Store>;
-        Self::Replicas { shared: store, members: Vec::new(), joined: 0 }
-    }
-
-    /// How long after a start or a crash the job may have no owner.
-    const fn hand_over(&self) -> SignedDuration {
-        match self {
-            Self::Alone(_) => SignedDuration::ZERO,
-            Self::Replicas { .. } => SignedDuration::from_secs(30),
-        }
-    }
-
-    fn running(&self) -> usize {
-        match self {
-            Self::Alone(run) => usize::from(run.is_some()),
-            Self::Replicas { members, .. } => members.len(),
-        }
-    }
-
-    async fn crash(&mut self, rng: &mut SimRng) {
-        match self {
-            Self::Alone(run) => {
-                if let Some(run) = run.take() {
-                    EngineRun::crash(run).await;
-                }
-            }
-            Self::Replicas { members, .. } if members.is_empty() => {}
-            Self::Replicas { members, .. } => {
-                let victim = usize::try_from(rng.below(members.len() as u64)).unwrap();
-                members.remove(victim).kill();
-            }
-        }
-    }
-
-    /// Starts a scheduler, unless there are enough.
-    async fn start(&mut self, stage: &Stage) {
-        match self {
-            Self::Alone(Some(_)) => {}
-            Self::Alone(run) => *run = Some(boot(stage).await),
-            Self::Replicas { members, .. } if members.len() >= 2 => {}
-            Self::Replicas { shared, members, joined } => {
-                *joined += 1;
-                let name = format!("replica-{joined}");
-                members.push(join(&stage.world, shared, &name, &name).await);
-            }
-        }
-    }
-
-    /// Announces an edit; returns whether the schedulers know of it.
-    fn announce(&self, nudge: bool) -> bool {
-        match self {
-            Self::Alone(Some(run)) if nudge => run.engine.nudge(&id()),
-            Self::Alone(_) => return false,
-            Self::Replicas { members, .. } => members.iter().for_each(|member| member.replica.nudge(&id())),
-        }
-        true
-    }
-
-    /// Fires the job by hand, if a scheduler owns it.
-    async fn fire(&self) {
-        match self {
-            Self::Alone(Some(run)) => drop(run.engine.fire_now(&id(), FireRequest::default()).await),
-            Self::Alone(None) => {}
-            Self::Replicas { members, .. } => {
-                for member in members {
-                    drop(member.replica.fire_now(&id(), FireRequest::default()).await);
-                }
-            }
-        }
-    }
-
-    async fn stop(self) {
-        match self {
-            Self::Alone(run) => assert!(run.unwrap().engine.stop(Duration::from_secs(60)).await),
-            Self::Replicas { members, .. } => {
-                for member in members {
-                    assert!(member.replica.stop(Duration::from_secs(60)).await);
-                }
-            }
-        }
-    }
+/// Returns how long after a start or a crash the job may have no owner.
+const fn hand_over(shared: bool) -> SignedDuration {
+    SignedDuration::from_secs(if shared { 30 } else { 0 })
 }
 
 /// Times in which nothing kept ticks from being decided.
@@ -335,7 +248,12 @@ async fn a_life_of_edits(
     shared: bool,
 ) -> (BTreeMap<Timestamp, u32>, BTreeMap<Timestamp, u32>, String) {
     let mut stage = Stage::at("2026-01-01T00:00:30.5Z");
-    let mut schedulers = if shared { Schedulers::replicas(&mut stage) } else { Schedulers::Alone(None) };
+    let mut schedulers = Schedulers::Alone(None);
+    if shared {
+        let store = Arc::new(MemoryStore::default());
+        stage.world.store = Arc::clone(&store) as Arc<dyn Store>;
+        schedulers = Schedulers::replicas(store);
+    }
     let mut rng = SimRng::new(seed);
     let schedules = ["0", "30", "0 */2", "15 */3", "cron(*/2 * * * ? *)"];
     let mut document = json!({"taskDefinition": "job", "schedule": "0", "overlap": "allow", "maxCount": 50});
@@ -356,11 +274,12 @@ async fn a_life_of_edits(
         let running = schedulers.running();
         match action {
             0 | 1 => {
-                schedulers.crash(&mut rng).await;
+                let victim = usize::try_from(rng.below(running as u64)).unwrap();
+                schedulers.crash(victim).await;
                 story.push_str("crash\n");
             }
             2 | 3 => {
-                schedulers.start(&stage).await;
+                schedulers.start(&stage.world, StoreFaults::default(), 0).await;
                 edit_is_known = true;
                 story.push_str("start\n");
             }
@@ -390,30 +309,31 @@ async fn a_life_of_edits(
                 story.push_str("fault\n");
             }
             _ => {
-                schedulers.fire().await;
+                schedulers.fire(&id(), FireRequest::default()).await;
                 story.push_str("fire\n");
             }
         }
-        edit_is_known |= schedulers.announce(rng.chance(0.8));
+        let is_announced = rng.chance(0.8) || shared;
+        edit_is_known |= is_announced && schedulers.nudge(&id());
         let (now, fails) = (stage.world.clock.now(), *stage.launcher.population_fails.lock());
         let changed = schedulers.running() != running;
         if changed || fails || !edit_is_known {
             quiet.end(now);
         }
         if schedulers.running() > 0 && !fails && edit_is_known {
-            quiet.begin(now + schedulers.hand_over());
+            quiet.begin(now + hand_over(shared));
         }
     }
     *stage.launcher.population_fails.lock() = false;
-    schedulers.start(&stage).await;
-    schedulers.announce(true);
+    schedulers.start(&stage.world, StoreFaults::default(), 0).await;
+    schedulers.nudge(&id());
     let now = stage.world.clock.now();
     quiet.end(now);
-    quiet.begin(now + schedulers.hand_over());
+    quiet.begin(now + hand_over(shared));
     let end = now.saturating_add(SignedDuration::from_mins(20)).unwrap();
     stage.world.clock.sleep_until(end).await;
     quiet.end(end);
-    schedulers.stop().await;
+    assert!(schedulers.stop(Duration::from_secs(60)).await);
     let settled = stage.world.store.get(&[id()]).await.unwrap().remove(0).progress.settled.unwrap();
     let mut expected = BTreeMap::new();
     for (index, (from, schedule)) in versions.iter().enumerate() {
