@@ -127,7 +127,7 @@ impl StoredParts {
 #[derive(Debug, Clone)]
 pub(crate) enum StoredFiring {
     /// All of it, if the row has a firing.
-    Whole(Option<Firing>),
+    Whole(Option<Box<Firing>>),
     /// The beginning of its compressed JSON, and the number of items with the rest.
     Bytes(usize),
     /// All but its lists.
@@ -164,7 +164,7 @@ impl StoredFiring {
     ) -> Result<Option<Option<Firing>>, StoreError> {
         let part = |key: &ItemKey| items.get(key).map(|part| item.sibling(part));
         match self {
-            Self::Whole(firing) => Ok(Some(firing)),
+            Self::Whole(firing) => Ok(Some(firing.map(|firing| *firing))),
             Self::Bytes(_) => {
                 let version: u64 = item.number("version")?;
                 let mut joined = item.bytes("firing")?.to_vec();

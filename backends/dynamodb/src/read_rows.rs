@@ -39,8 +39,7 @@ impl StoreContext {
             let parts = stored.parts();
             let Some(key) = ItemKey::from_item(StoreTable::Journal, &item) else { return Ok(None) };
             let keys = parts.keys(&key);
-            let items =
-                if keys.is_empty() { HashMap::new() } else { self.db.get_all(action, keys).await? };
+            let items = if keys.is_empty() { HashMap::new() } else { self.db.get_all(action, keys).await? };
             if let Some(firing) = stored.join(&key, reader, &items)? {
                 return DecisionRow::read(reader, firing, parts).map(Some);
             }

@@ -336,9 +336,8 @@ impl SchedulerLoop {
     /// Fires the next order of each job that is neither in a round nor due. A tick that is due goes first, and its report fires the
     /// next order; but an edit or a step of the clock may take the tick away.
     fn fire_free_jobs(&mut self, now: Timestamp) {
-        let is_free = |slot: &SlotId| {
-            self.agenda.get(*slot).is_some_and(|entry| !entry.busy && !entry.is_due(now))
-        };
+        let is_free =
+            |slot: &SlotId| self.agenda.get(*slot).is_some_and(|entry| !entry.busy && !entry.is_due(now));
         let waiting = self.queued_orders.keys().filter_map(|id| self.agenda.find_slot(id));
         let free: Vec<SlotId> = waiting.filter(is_free).collect();
         for slot in free {

@@ -183,7 +183,9 @@ impl TaskMonitor {
                     let states = states.into_iter();
                     seen.extend(states.map(|state| (state.task_id.clone(), (Some(at), Some(state)))));
                     for task in &cached {
-                        seen.entry(task.clone()).and_modify(|(at, _)| *at = None);
+                        if let Some((at, _)) = seen.get_mut(task) {
+                            *at = None;
+                        }
                     }
                 }
                 Err(error) => record(&error, tasks),

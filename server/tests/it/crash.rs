@@ -49,10 +49,13 @@ async fn create_jobs(scheduler: &Scheduler) {
         ("one", json!({"taskDefinition": "short", "schedule": "*"})),
         ("two", json!({"taskDefinition": "short", "schedule": "rate(1 second)", "taskCount": 2})),
         ("three", json!({"taskDefinition": "short", "schedule": "*", "taskCount": 3, "maxCount": 4})),
-        ("moved", json!({
-            "taskDefinition": "short", "schedule": "*", "overlap": "allow", "maxCount": 50,
-            "catchUp": {"policy": "all", "max": 50},
-        })),
+        (
+            "moved",
+            json!({
+                "taskDefinition": "short", "schedule": "*", "overlap": "allow", "maxCount": 50,
+                "catchUp": {"policy": "all", "max": 50},
+            }),
+        ),
         ("overlapping", json!({"taskDefinition": "long", "schedule": "*/2", "overlap": "allow"})),
     ] {
         scheduler.create(id, &job).await;

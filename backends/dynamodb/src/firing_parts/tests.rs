@@ -63,7 +63,8 @@ fn add_call(firing: &mut Firing, tasks: usize) {
     let (count, sent_at) = (10, Timestamp::UNIX_EPOCH);
     firing.attempts.push(Attempt { batch, number: 1, count, token, sent_at, answer: None });
     for _ in 0..tasks {
-        let id = TaskId::new(format!("arn:aws:ecs:eu-central-1:123456789012:task/main/{}", firing.tasks.len()));
+        let id =
+            TaskId::new(format!("arn:aws:ecs:eu-central-1:123456789012:task/main/{}", firing.tasks.len()));
         firing.tasks.push(TaskState::pending(id, None));
     }
 }
@@ -138,7 +139,10 @@ fn any_sequence_of_moves_reads_as_the_last_one() {
                     firing.attempts.remove(attempt);
                 }
                 5 => firing.note = Some(format!("step {step}")),
-                6 => firing.replaces = (0..index(9_000)).map(|task| TaskId::new(format!("task-{task}"))).collect(),
+                6 => {
+                    firing.replaces =
+                        (0..index(9_000)).map(|task| TaskId::new(format!("task-{task}"))).collect()
+                }
                 7 => {
                     let tasks = index(firing.tasks.len() + 1);
                     firing.tasks.truncate(tasks);

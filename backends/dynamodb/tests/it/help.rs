@@ -17,10 +17,10 @@ use ecs_scheduler_core::{
     TaskState, TickOutcome, async_trait,
 };
 use ecs_scheduler_testing::sample;
-use flate2::Compression;
-use flate2::write::GzEncoder;
 pub(crate) use ecs_scheduler_testing::sample::{at, count as limit, document, name, new_job, settlement};
 use ecs_scheduler_testing::store_suite::StoreFixture;
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use serde_json::Value;
 use uuid::Uuid;
 
@@ -126,10 +126,11 @@ impl TestTables {
     pub(crate) async fn rewrite_in_earlier_layout(&self, firing: &Firing) -> usize {
         let (client, table) = (self.client().await, format!("{}-journal", self.table));
         let (hash, range) = (format!("job#{}", firing.job), format!("{:020}", firing.decision.0));
-        let key = |pk: String, sk: String| [("pk", pk), ("sk", sk)].map(|(name, text)| (name.to_owned(), AttributeValue::S(text)));
-        let get = client.get_item().table_name(&table).consistent_read(true);
-        let get = get.set_key(Some(key(hash.clone(), range.clone()).into()));
-        let mut row = get.send().await.unwrap().item.unwrap();
+        let journal = || client.query().table_name(&table).consistent_read(true);
+        let get = journal().key_condition_expression("pk = :pk AND sk = :sk");
+        let get = get.expression_attribute_values(":pk", AttributeValue::S(hash.clone()));
+        let get = get.expression_attribute_values(":sk", AttributeValue::S(range.clone()));
+        let mut row = get.send().await.unwrap().items.unwrap().remove(0);
         row.remove("listParts").expect("the lists are split");
         let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
         encoder.write_all(&serde_json::to_vec(firing).unwrap()).unwrap();
@@ -137,16 +138,16 @@ impl TestTables {
         let mut parts = all.chunks(300_000).map(|part| AttributeValue::B(Blob::new(part)));
         row.insert("firing".to_owned(), parts.next().unwrap());
         let (parts, partition) = (parts.collect::<Vec<_>>(), format!("part#{hash}#{range}"));
-        let items = client.query().table_name(&table).key_condition_expression("pk = :pk");
+        let items = journal().key_condition_expression("pk = :pk");
         let items = items.expression_attribute_values(":pk", AttributeValue::S(partition.clone()));
         for item in items.projection_expression("pk, sk").send().await.unwrap().items.unwrap() {
             client.delete_item().table_name(&table).set_key(Some(item)).send().await.unwrap();
         }
         for (index, part) in parts.iter().enumerate() {
-            let mut item: HashMap<_, _> = key(partition.clone(), format!("{index:02}")).into();
-            item.insert("version".to_owned(), row["version"].clone());
-            item.insert("data".to_owned(), part.clone());
-            client.put_item().table_name(&table).set_item(Some(item)).send().await.unwrap();
+            let put = client.put_item().table_name(&table).item("version", row["version"].clone());
+            let put = put.item("pk", AttributeValue::S(partition.clone()));
+            let put = put.item("sk", AttributeValue::S(format!("{index:02}")));
+            put.item("data", part.clone()).send().await.unwrap();
         }
         if !parts.is_empty() {
             row.insert("parts".to_owned(), AttributeValue::N(parts.len().to_string()));

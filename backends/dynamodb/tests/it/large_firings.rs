@@ -4,8 +4,8 @@ use ecs_scheduler_backend_dynamodb::{DynamoDbOptions, DynamoDbStore};
 use ecs_scheduler_core::{
     Advance, Answer, Attempt, Clock as _, DecisionId, DecisionQuery, Firing, FiringQuery, FiringState,
     ImportBatch, JobStore as _, Journal as _, JournalEntry, LaunchReport, LaunchToken, PrunedJobs, Retention,
-    Settled, Settlement, StartedTask, Store, StoreMaintenance as _, SystemClock, TaskId, TaskPhase, TaskState,
-    TickOutcome, Timestamp,
+    Settled, Settlement, StartedTask, Store, StoreMaintenance as _, SystemClock, TaskId, TaskPhase,
+    TaskState, TickOutcome, Timestamp,
 };
 use ecs_scheduler_fake_aws::{Fake, FakeOptions, ItemWrites};
 use jiff::SignedDuration;
@@ -226,7 +226,10 @@ async fn call_writes_as_much_after_a_thousand_calls_as_after_a_hundred() {
     }
     println!("items, bytes and units of a call after 5, 99, 500 and 998 calls: {costs:?}");
     for (items, bytes, units) in costs {
-        assert!(items <= 6 && bytes <= 80_000 && units <= 170.0, "{items} items, {bytes} bytes, {units} units");
+        assert!(
+            items <= 6 && bytes <= 80_000 && units <= 170.0,
+            "{items} items, {bytes} bytes, {units} units"
+        );
     }
     // When the launch ends, all tasks are recorded in the job.
     let finished = finish(&all);

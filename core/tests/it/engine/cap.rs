@@ -9,8 +9,8 @@ use std::time::Duration;
 use ecs_scheduler_core::job::JobContext;
 use ecs_scheduler_core::schedule::{Schedule, Strictness};
 use ecs_scheduler_core::{
-    Clock, EngineOptions, Firing, FiringState, JobId, Launcher, MemoryStore, Origin, SharedStore,
-    Store, StoredJob, TickOutcome, Timestamp, TriggerRegistry,
+    Clock, EngineOptions, Firing, FiringState, JobId, Launcher, MemoryStore, Origin, SharedStore, Store,
+    StoredJob, TickOutcome, Timestamp, TriggerRegistry,
 };
 use ecs_scheduler_testing::{ChaosLauncher, ChaosPlan, SimClock, Simulation, StoreFaults};
 use jiff::SignedDuration;
@@ -273,7 +273,9 @@ impl Scene {
             assert_eq!((retry.nominal, retry.retry.number), (of.nominal, of.retry.number + 1), "{retry:#?}");
             assert!(retry.retry.number <= story.retries && retry.requested <= of.started(), "{retry:#?}");
         }
-        assert!(firings.iter().filter_map(|firing| firing.retry.by.as_ref()).all(|by| by_id.contains_key(by)));
+        assert!(
+            firings.iter().filter_map(|firing| firing.retry.by.as_ref()).all(|by| by_id.contains_key(by))
+        );
         let mut started: HashMap<_, u32> = HashMap::new();
         for start in self.launcher.starts() {
             *started.entry(start.firing).or_default() += 1;

@@ -8,8 +8,8 @@ use ecs_scheduler_core::job::EARLIER_SCHEDULES;
 use ecs_scheduler_core::schedule::{Schedule, ScheduleSpec};
 use ecs_scheduler_core::{
     BuildContext, Clock as _, ConfigError, EvalContext, Evaluation, FireRequest, JobId, MemoryStore,
-    Revision, Store, TickOutcome, Timestamp, Trigger, TriggerError, TriggerRegistry,
-    TriggerType, async_trait,
+    Revision, Store, TickOutcome, Timestamp, Trigger, TriggerError, TriggerRegistry, TriggerType,
+    async_trait,
 };
 use ecs_scheduler_testing::{EngineRun, SimRng, StoreFaults};
 use jiff::SignedDuration;

@@ -64,7 +64,9 @@ impl Schedulers {
                 }
             }
             Self::Replicas { members, .. } if members.is_empty() => {}
-            Self::Replicas { members, .. } => drop(members.remove(victim).replica.stop(within).await),
+            Self::Replicas { members, .. } => {
+                members.remove(victim).replica.stop(within).await;
+            }
         }
     }
 

@@ -437,7 +437,9 @@ async fn stage_without_room() -> (Stage, EngineRun) {
 /// Orders a firing of this many tasks by hand.
 fn order(life: &EngineRun, tasks: u32) -> JoinHandle<DecisionRecord> {
     let engine = life.engine.clone();
-    tokio::spawn(async move { engine.fire_now(&id("job"), asking_for(NonZeroU32::new(tasks))).await.unwrap() })
+    tokio::spawn(
+        async move { engine.fire_now(&id("job"), asking_for(NonZeroU32::new(tasks))).await.unwrap() },
+    )
 }
 
 #[tokio::test(start_paused = true)]

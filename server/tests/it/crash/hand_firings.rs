@@ -42,12 +42,12 @@ impl HandFirings {
     async fn repeat_from(&self, first: usize, scheduler: &Scheduler) {
         let requests = self.0.lock().clone().into_iter().enumerate().skip(first);
         let open = requests.filter(|(_, request)| request.firing.is_none());
-        join_all(open.map(async |(number, request)| {
+        let sent = open.map(|(number, request)| async move {
             if let Some(firing) = scheduler.fire(&request.job, &format!("hand-{number}")).await {
                 self.0.lock()[number].firing = Some(firing);
             }
-        }))
-        .await;
+        });
+        join_all(sent).await;
     }
 
     /// Repeats open requests until all are answered.
@@ -72,7 +72,11 @@ impl HandFirings {
         recorded.sort();
         ordered.sort();
         assert_eq!(recorded, ordered);
-        assert_eq!(recorded.len(), self.0.lock().len(), "two requests have one firing, or one is not answered");
+        assert_eq!(
+            recorded.len(),
+            self.0.lock().len(),
+            "two requests have one firing, or one is not answered"
+        );
         assert!(!recorded.is_empty(), "jobs were fired by hand");
     }
 }

@@ -86,7 +86,7 @@ impl ReplacedVersion {
             parse(schedule).upcoming(self.changed).take_while(|tick| *tick <= self.answered).collect()
         };
         let (own, next) = (between(&self.schedule), between(next));
-        let is_recorded = |tick: &Timestamp| spans.iter().any(|span| (span.first..=span.last).contains(&tick));
+        let is_recorded = |tick: &Timestamp| spans.iter().any(|span| (span.first..=span.last).contains(tick));
         let fits = |until: &Timestamp| {
             own.iter().chain(&next).all(|tick| {
                 let ticks = if tick <= until { &own } else { &next };

@@ -143,10 +143,7 @@ impl FaultRun<'_> {
             if number.is_multiple_of(2) {
                 job["catchUp"] = json!({"policy": "all", "max": 900});
             }
-            self.replicas[number % self.replicas.len()]
-                .scheduler
-                .create(&job_name(number), &job)
-                .await;
+            self.replicas[number % self.replicas.len()].scheduler.create(&job_name(number), &job).await;
         }
     }
 
@@ -165,7 +162,7 @@ impl FaultRun<'_> {
     async fn fire_at_tick(&self) {
         let scheduler = &self.replicas[0].scheduler;
         self.by_hand.repeat(scheduler).await;
-        self.by_hand.order_at(next_second(), scheduler, &[&job_name(MOVED)]).await;
+        self.by_hand.order_at(next_second(), scheduler, &[job_name(MOVED).as_str()]).await;
     }
 
     /// Lets a fault happen to a replica until the others have its jobs, and heals it. Meanwhile reads of ECS fail, and
