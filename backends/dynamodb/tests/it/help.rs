@@ -140,7 +140,8 @@ impl TestTables {
         let (parts, partition) = (parts.collect::<Vec<_>>(), format!("part#{hash}#{range}"));
         let items = journal().key_condition_expression("pk = :pk");
         let items = items.expression_attribute_values(":pk", AttributeValue::S(partition.clone()));
-        for item in items.projection_expression("pk, sk").send().await.unwrap().items.unwrap() {
+        let items = items.projection_expression("pk, sk").into_paginator().items().send();
+        for item in items.collect::<Result<Vec<_>, _>>().await.unwrap() {
             client.delete_item().table_name(&table).set_key(Some(item)).send().await.unwrap();
         }
         for (index, part) in parts.iter().enumerate() {
