@@ -11,6 +11,7 @@ use super::firing_moves;
 use super::inner::EngineInner;
 use super::message::{FireError, FireKind, FireOrder, Message, RetryOrder};
 use crate::clock::is_ahead;
+use crate::decide::DecisionRecord;
 use crate::firing::{Firing, FiringId, FiringState};
 use crate::job::{Job, StoredJob};
 use crate::policy::{Mode, Overlap, TaskRetry};
@@ -169,19 +170,29 @@ async fn fire(
     commands: mpsc::WeakSender<Message>,
 ) -> Option<Result<FiringId, String>> {
     let (id, job) = (order.id(), order.of.job.clone());
+    // An earlier order without an answer, or one before a crash, was recorded. Its own tasks would keep the retry from starting.
+    if is_recorded(engine, &id).await? {
+        return Some(Ok(id));
+    }
     let (answer, answered) = oneshot::channel();
     let kind = FireKind::Retry(Box::new(order));
     let order = FireOrder { kind, answer, span: tracing::Span::current() };
     commands.upgrade()?.send(Message::Fire(job, order)).await.ok()?;
     match answered.await.ok()? {
-        Ok(record) => Some(record.firing.ok_or(record.draft.explanation)),
-        Err(error @ (FireError::NotFound | FireError::Invalid)) => Some(Err(error.to_string())),
-        // It may have been recorded before.
-        Err(FireError::Changed | FireError::Unconfirmed) => {
-            let query = FiringQuery { id: Some(id.clone()), ..FiringQuery::default() };
-            let known = engine.store.firings(&query).await.ok()?;
-            (!known.is_empty()).then_some(Ok(id))
+        Ok(DecisionRecord { firing: Some(id), .. }) => Some(Ok(id)),
+        // An earlier order may have been recorded in the meantime.
+        Ok(record) => {
+            Some(if is_recorded(engine, &id).await? { Ok(id) } else { Err(record.draft.explanation) })
         }
+        Err(error @ (FireError::NotFound | FireError::Invalid)) => Some(Err(error.to_string())),
+        Err(FireError::Changed | FireError::Unconfirmed) => is_recorded(engine, &id).await?.then_some(Ok(id)),
         Err(FireError::Store | FireError::Elsewhere | FireError::Stopping) => None,
     }
+}
+
+/// Tells whether the journal has a firing; nothing if it cannot be read.
+async fn is_recorded(engine: &EngineInner, id: &FiringId) -> Option<bool> {
+    let query = FiringQuery { id: Some(id.clone()), ..FiringQuery::default() };
+    let known = engine.store.firings(&query).await.ok()?;
+    Some(!known.is_empty())
 }

@@ -348,7 +348,7 @@ proptest! {
 
 proptest! {
     // Replicas call the store all the time, also in virtual time.
-    #![proptest_config(ProptestConfig { cases: 8, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 2, ..ProptestConfig::default() })]
 
     #[test]
     fn failed_tasks_start_again_once_whichever_of_two_replicas_falls(story in stories_of_retries()) {

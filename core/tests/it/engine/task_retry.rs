@@ -1,11 +1,12 @@
 //! Failed tasks start again, as often as the job says, in firings of their own.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use ecs_scheduler_core::engine::FireRequest;
 use ecs_scheduler_core::{Clock as _, Firing, FiringState, Origin, TickOutcome};
-use ecs_scheduler_testing::{EngineRun, StoreFaults};
+use ecs_scheduler_testing::{ChaosStore, EngineRun, StoreFaults};
 use jiff::SignedDuration;
 use serde_json::{Value, json};
 
@@ -125,6 +126,32 @@ async fn retry_is_recorded_once_by_whatever_run_of_the_scheduler_comes_next() {
         assert_eq!(ends(&firings), [(Origin::Tick, finished, 2), (Origin::Retry, finished, 2)], "{crash_at}");
         let requested: u32 = stage.launcher.requests.lock().iter().map(|request| request.count.get()).sum();
         assert_eq!(requested, 4, "{crash_at}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn firing_knows_its_retry_also_when_a_crash_came_right_after_the_record_of_it() {
+    for overlap in ["skip", "topUp", "allow", "replace"] {
+        for write in 1..=8 {
+            let (stage, life) = stage_with(&json!({"overlap": overlap}), 1).await;
+            stage.until("2026-01-01T10:00:25Z").await;
+            // The tasks of the retry run when the next scheduler comes.
+            *stage.launcher.run_for.lock() = Some(Duration::from_secs(600));
+            life.crash().await;
+            let store = ChaosStore::new(Arc::clone(&stage.world.store), StoreFaults::default(), 0);
+            let dying = stage.world.boot_with(store.die_at_write(write, true)).await.unwrap();
+            stage.until("2026-01-01T10:01:30Z").await;
+            dying.crash().await;
+            let _life = boot(&stage).await;
+            stage.until("2026-01-01T10:05:00Z").await;
+            let firings = stage.firings("job").await;
+            let expected =
+                [(Origin::Tick, FiringState::Finished, 2), (Origin::Retry, FiringState::Launched, 2)];
+            assert_eq!(ends(&firings), expected, "{overlap}, write {write}");
+            assert_eq!(firings[0].retry.by.as_ref(), Some(&firings[1].id), "{overlap}, write {write}");
+            assert_eq!(stage.launcher.running(), 2, "{overlap}, write {write}");
+            assert_eq!(stage.decisions("job").await.len(), 2, "{overlap}, write {write}");
+        }
     }
 }
 
