@@ -6,7 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::Job;
 use super::document::format_duration;
-use crate::policy::{Mode, Overlap, TaskRetry};
+use crate::policy::{Mode, OnError, Overlap, TaskRetry};
 use crate::schedule::Schedule;
 
 impl Job {
@@ -34,10 +34,27 @@ impl Job {
             warnings
                 .push(format!("the suspension ended at {until}, which is past: the job is not suspended"));
         }
+        warnings.extend(self.counts_above_limit());
         if self.policy.mode != Mode::Total {
             warnings.extend(self.remarks.against_queue_modes.iter().cloned());
         }
         warnings
+    }
+
+    /// Returns a warning for each number of tasks above the limit of the job.
+    fn counts_above_limit(&self) -> Vec<String> {
+        let (limit, name) = (self.scaling.limit(), self.scaling.limit_name());
+        let assumed = match self.policy.on_error {
+            OnError::Assume { tasks, .. } => Some(("onError.assume", tasks)),
+            OnError::Hold => None,
+        };
+        let counts = [("taskCount", self.scaling.floor.get())].into_iter().chain(assumed);
+        let warning = |(field, count)| {
+            format!(
+                "{field} {count} is greater than {name} {limit}: at most {limit} tasks of the job run at once"
+            )
+        };
+        counts.filter(|(_, count)| *count > limit).map(warning).collect()
     }
 }
 

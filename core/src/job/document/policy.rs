@@ -122,6 +122,9 @@ fn catch_up(reader: &mut Reader<'_>, trigger: Option<&dyn Trigger>) -> CatchUp {
     let window = window.and_then(|window| collect_error(window, errors));
     let max = fields.get("max").map(|value| integer(value, &path.key("max"), 1, MAX_COUNT));
     let max = max.and_then(|max| collect_error(max, errors)).and_then(NonZeroU32::new);
+    if let Some(max) = max {
+        reader.rewrite_number(NAME, "/max", max.get());
+    }
     CatchUp {
         policy: policy.unwrap_or(defaults.policy),
         window: window.and_then(|window| SignedDuration::try_from(window).ok()).unwrap_or(defaults.window),
@@ -155,7 +158,11 @@ fn on_error(reader: &mut Reader<'_>) -> OnError {
     };
     let (tasks, after) = (number("assume", 0, most), number("after", 1, MAX_COUNT));
     match (tasks, after.and_then(NonZeroU32::new)) {
-        (Some(tasks), Some(after)) => OnError::Assume { tasks, after },
+        (Some(tasks), Some(after)) => {
+            reader.rewrite_number(NAME, "/assume", tasks);
+            reader.rewrite_number(NAME, "/after", after.get());
+            OnError::Assume { tasks, after }
+        }
         _ => OnError::Hold,
     }
 }
@@ -176,7 +183,7 @@ fn history(reader: &mut Reader<'_>) -> HistoryRule {
     let days = number("days", HistoryRule::MAX_DAYS);
     for (name, number) in [("keep", keep), ("days", days)] {
         if let Some(number) = number {
-            reader.rewrite(NAME, |value| value[name] = number.into());
+            reader.rewrite_number(NAME, &format!("/{name}"), number);
         }
     }
     HistoryRule { keep, days }

@@ -136,6 +136,15 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// Rewrites a number within a field; `pointer` is its JSON pointer there.
+    pub(super) fn rewrite_number(&mut self, name: &str, pointer: &str, number: impl Into<Value>) {
+        self.rewrite(name, |value| {
+            if let Some(written) = value.pointer_mut(pointer) {
+                *written = number.into();
+            }
+        });
+    }
+
     /// Removes a field from the canonical document.
     pub(super) fn drop_field(&mut self, name: &str) {
         if let Some(canonical) = &mut self.canonical {

@@ -42,6 +42,14 @@ pub(super) fn read(reader: &mut Reader<'_>, mode: Mode) -> (Option<Duration>, Op
         }
         task_retry(task, &path, strict, errors)
     });
+    if let Some(task) = &task {
+        reader.rewrite_number(NAME, "/task/attempts", task.attempts.get());
+        for (index, rule) in task.rules.iter().enumerate() {
+            if let RetryCondition::ExitCode(code) = rule.condition {
+                reader.rewrite_number(NAME, &format!("/task/rules/{index}/exitCode"), code);
+            }
+        }
+    }
     (max_age, task)
 }
 

@@ -85,6 +85,25 @@ fn values_get_their_canonical_form() {
 }
 
 #[test]
+fn numbers_within_fields_that_are_given_as_text_are_stored_as_numbers() {
+    let rules =
+        |code: Value| json!([{"reason": "x", "action": "fail"}, {"exitCode": code, "action": "retry"}]);
+    let document = create(plus(json!({
+        "catchUp": {"max": "3"}, "onError": {"assume": "0", "after": 2.0}, "history": {"keep": "5", "days": " 6 "},
+        "retry": {"launch": {"maxAge": "1m"}, "task": {"attempts": "3", "rules": rules("7".into())}},
+    })))
+    .unwrap()
+    .document;
+    assert_eq!(
+        Value::Object(document),
+        plus(json!({
+            "catchUp": {"max": 3}, "onError": {"assume": 0, "after": 2}, "history": {"keep": 5, "days": 6},
+            "retry": {"launch": {"maxAge": "1m"}, "task": {"attempts": 3, "rules": rules(7.into())}},
+        }))
+    );
+}
+
+#[test]
 fn every_spelling_of_a_boolean_is_accepted() {
     for spelling in
         [json!(true), json!("true"), json!("True"), json!("TRUE"), json!("t"), json!("1"), json!(1)]

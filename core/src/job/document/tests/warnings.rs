@@ -50,3 +50,21 @@ fn warnings_include_the_schedule_of_the_trigger() {
         "a note, not a mistake"
     );
 }
+
+#[test]
+fn number_of_tasks_above_the_limit_gives_a_warning() {
+    let of = |fields: Value| warnings(plus(fields));
+    assert_eq!(of(json!({"taskCount": 4, "maxCount": 4, "onError": {"assume": 4, "after": 1}})), [""; 0]);
+    assert_eq!(
+        of(json!({"taskCount": 10, "maxCount": 4, "onError": {"assume": 5, "after": 1}})),
+        [
+            "taskCount 10 is greater than maxCount 4: at most 4 tasks of the job run at once",
+            "onError.assume 5 is greater than maxCount 4: at most 4 tasks of the job run at once",
+        ]
+    );
+    // Stored before the limit of the installation was lowered.
+    assert_eq!(
+        of(json!({"taskCount": 60, "maxCount": 70})),
+        ["taskCount 60 is greater than ECSS_MAX_TASKS 50: at most 50 tasks of the job run at once"]
+    );
+}
