@@ -9,6 +9,8 @@ pub mod keda;
 mod converted;
 mod fields;
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::num::NonZeroU32;
 
 use ecs_scheduler_core::job::{JobContext, prepare_create};
@@ -21,6 +23,9 @@ use converted::Remarks;
 
 #[cfg(test)]
 mod tests;
+
+/// The remedy for two objects that give one job.
+const REMEDY: &str = "import only one of them, or change the name of one in its file";
 
 /// The parameters of [`check`].
 #[derive(Debug)]
@@ -35,10 +40,10 @@ pub struct Checks<'a> {
     pub now: Timestamp,
 }
 
-/// Checks each job as a `POST` does, and that names are unique. An invalid job is removed, with a remark for each
-/// invalid field.
+/// Checks each job as a `POST` does, and that names are unique, whatever their objects are. An invalid job is removed, with
+/// a remark for each invalid field.
 pub fn check(converted: &mut [Converted], checks: &Checks<'_>) {
-    let mut names = std::collections::HashSet::new();
+    let mut sources: HashMap<String, String> = HashMap::new();
     for one in converted {
         let Some(document) = one.job.take() else { continue };
         let cx = JobContext {
@@ -50,11 +55,16 @@ pub fn check(converted: &mut [Converted], checks: &Checks<'_>) {
         let name = document["id"].as_str().unwrap_or_default().to_owned();
         let mut remarks = Remarks(std::mem::take(&mut one.remarks));
         match prepare_create(document.clone(), &cx, checks.now) {
-            Ok(_) if !names.insert(name.clone()) => {
-                remarks
-                    .refuse("id", format!("another object already gives job \"{name}\"; rename one of them"));
-            }
-            Ok(_) => one.job = Some(document),
+            Ok(_) => match sources.entry(name) {
+                Entry::Vacant(free) => {
+                    free.insert(one.source.clone());
+                    one.job = Some(document);
+                }
+                Entry::Occupied(taken) => {
+                    let (name, first) = (taken.key(), taken.get());
+                    remarks.refuse("id", format!("{first} gives job \"{name}\" already: {REMEDY}"));
+                }
+            },
             Err(errors) => {
                 for error in errors {
                     let text = error.explained();

@@ -50,6 +50,7 @@ pub mod shutdown;
 pub mod telemetry;
 pub mod transfer;
 pub mod wiring;
+mod yaml;
 
 pub use ecs_scheduler_core::ConfigError;
 pub use server::{Server, ServerBuilder};

@@ -3,11 +3,11 @@
 use std::path::Path;
 
 use serde_json::Value;
-use serde_saphyr::UserMessageFormatter;
 
 use super::nearest::nearest;
 use super::setting::{CONFIG_FILE, ListedSetting, Setting};
 use crate::input::read_text;
+use crate::yaml;
 
 #[cfg(test)]
 mod tests;
@@ -30,16 +30,8 @@ fn parse(text: &str, settings: &[ListedSetting]) -> Result<Vec<(Setting, String)
     if text.trim().is_empty() {
         return Ok(Vec::new());
     }
-    // A name such as `007` is no number.
-    let options = serde_saphyr::options! {
-        leading_zero_numbers_as_strings: true,
-        underscored_numbers_as_strings: true,
-    };
-    let not_yaml = |error: serde_saphyr::Error| {
-        vec![format!("not valid YAML: {}", error.render_with_formatter(&UserMessageFormatter))]
-    };
-    let document: Value = serde_saphyr::from_str_with_options(text, options).map_err(not_yaml)?;
-    let mut reader = FileReader { settings, entries: Vec::new(), problems: Vec::new() };
+    let document = yaml::parse(text).map_err(|error| vec![format!("not valid YAML: {error}")])?;
+    let mut reader = FileReader { text, settings, entries: Vec::new(), problems: Vec::new() };
     match document {
         Value::Null => {}
         Value::Object(_) => reader.walk("", document),
@@ -51,6 +43,7 @@ fn parse(text: &str, settings: &[ListedSetting]) -> Result<Vec<(Setting, String)
 }
 
 struct FileReader<'s> {
+    text: &'s str,
     settings: &'s [ListedSetting],
     entries: Vec<(Setting, String)>,
     problems: Vec<String>,
@@ -60,6 +53,10 @@ impl FileReader<'_> {
     fn walk(&mut self, key: &str, value: Value) {
         let known = self.settings.iter().find(|setting| setting.key == key && key != CONFIG_FILE.key);
         match (known, value) {
+            (Some(setting), Value::Object(_)) if setting.variable.is_none() => match self.typed(key) {
+                Ok(text) => self.entries.push((setting.setting, text)),
+                Err(problem) => self.problems.push(problem),
+            },
             (Some(setting), value) => match plain(setting, value) {
                 Ok(text) => self.entries.push((setting.setting, text)),
                 Err(problem) => self.problems.push(problem),
@@ -82,6 +79,13 @@ impl FileReader<'_> {
         }
     }
 
+    /// Makes the JSON of a setting that is an object, with the types of YAML.
+    fn typed(&self, key: &str) -> Result<String, String> {
+        let document = yaml::parse_typed(self.text).map_err(|error| format!("not valid YAML: {error}"))?;
+        let object = document.pointer(&format!("/{}", key.replace('.', "/")));
+        Ok(object.unwrap_or(&Value::Null).to_string())
+    }
+
     fn is_group(&self, key: &str) -> bool {
         let is_below = |below: &str| below.strip_prefix(key).is_some_and(|rest| rest.starts_with('.'));
         self.settings.iter().any(|setting| is_below(setting.key))
@@ -92,21 +96,24 @@ impl FileReader<'_> {
 fn plain(setting: &Setting, value: Value) -> Result<String, String> {
     match value {
         Value::Null => Ok(String::new()),
-        Value::String(text) => Ok(text),
-        // YAML 1.1 reads a bare `off` as false; no setting is a boolean.
-        Value::Bool(false) => Ok("off".to_owned()),
-        Value::Bool(true) => Ok("on".to_owned()),
-        // YAML drops zeros and turns exponents into digits; no setting is a fraction.
-        Value::Number(number) if number.is_f64() => {
-            Err(format!("\"{}\" is read as the number {number}; write its value in quotes", setting.key))
-        }
-        Value::Number(number) => Ok(number.to_string()),
+        Value::String(text) => Ok(as_switch(setting, &text).unwrap_or(text)),
         Value::Array(items) => {
             let items: Result<Vec<String>, String> =
                 items.into_iter().map(|item| plain(setting, item)).collect();
             Ok(items?.join(","))
         }
-        Value::Object(fields) if setting.variable.is_none() => Ok(Value::Object(fields).to_string()),
-        Value::Object(_) => Err(format!("\"{}\" must be a plain value", setting.key)),
+        Value::Bool(_) | Value::Number(_) | Value::Object(_) => {
+            Err(format!("\"{}\" must be a plain value", setting.key))
+        }
+    }
+}
+
+/// Returns `on` or `off` for the other words of YAML for a switch: programs write `off` as `false`.
+fn as_switch(setting: &Setting, text: &str) -> Option<String> {
+    let is_switch = setting.value.split('|').any(|value| value == "off");
+    match text.to_ascii_lowercase().as_str() {
+        "true" | "yes" | "on" if is_switch => Some("on".to_owned()),
+        "false" | "no" | "off" if is_switch => Some("off".to_owned()),
+        _ => None,
     }
 }

@@ -8,6 +8,8 @@
 //! | several triggers, `multipleScalersCalculation` | `any` (max), `sum`, `all` (min) |
 //! | `scalingStrategy` `default`, `accurate` | `mode` `total`, `oneShot` |
 //! | `activeDeadlineSeconds` | `timeout` |
+//! | `backoffLimit` | `retry.task.attempts` |
+//! | `successfulJobsHistoryLimit`, `failedJobsHistoryLimit` | `history.keep` |
 //! | the containers' `env`, `args`, `resources` | `overrides` |
 //! | annotation `autoscaling.keda.sh/paused` | `suspended` |
 //!
@@ -24,13 +26,14 @@ mod pod;
 mod triggers;
 mod window;
 
-use serde_json::Value;
-use serde_saphyr::UserMessageFormatter;
+use ecs_scheduler_core::HistoryRule;
+use serde_json::{Value, json};
 
 pub use context::ConversionContext;
 
 use super::converted::{Converted, JobDraft, Remarks, job_id};
 use super::fields::{Fields, UNKNOWN_FIELD};
+use crate::yaml;
 
 /// The default of `pollingInterval`, in seconds.
 const DEFAULT_POLLING_INTERVAL: u64 = 30;
@@ -38,12 +41,14 @@ const DEFAULT_POLLING_INTERVAL: u64 = 30;
 const DEFAULT_MAX_REPLICAS: u64 = 100;
 /// The annotation that pauses a `ScaledJob`.
 const PAUSED_ANNOTATION: &str = "autoscaling.keda.sh/paused";
+/// The default of both history limits.
+const DEFAULT_HISTORY_LIMIT: u64 = 100;
 const NEVER_STOPPED: &str = "an edit never stops running tasks";
 
 /// Converts the documents of a YAML file. One that is not YAML is listed.
 #[must_use]
 pub fn convert(file: &str, text: &str, context: &ConversionContext) -> Vec<Converted> {
-    let documents: Vec<Value> = match serde_saphyr::from_multiple(text) {
+    let documents = match yaml::parse_many(text) {
         Ok(documents) => documents,
         Err(error) => return vec![Converted::unreadable(file, not_yaml(text, &error))],
     };
@@ -60,11 +65,11 @@ pub fn convert(file: &str, text: &str, context: &ConversionContext) -> Vec<Conve
     objects.map(|object| object_to_job(object, context)).collect()
 }
 
-fn not_yaml(text: &str, error: &serde_saphyr::Error) -> String {
+fn not_yaml(text: &str, error: &str) -> String {
     if text.contains("{{") {
         return "a template that is not rendered: import the output of `helm template`".to_owned();
     }
-    format!("not YAML: {}", error.render_with_formatter(&UserMessageFormatter))
+    format!("not YAML: {error}")
 }
 
 fn object_to_job(object: Value, context: &ConversionContext) -> Converted {
@@ -169,9 +174,7 @@ fn read_spec(
         let text = format!("{least}: no task starts while the triggers have no demand");
         remarks.lost("spec.minReplicaCount", text);
     }
-    for name in ["successfulJobsHistoryLimit", "failedJobsHistoryLimit"] {
-        spec.report_lost(name, "history is kept by age, the same for all jobs", remarks);
-    }
+    read_history_limits(&mut spec, draft, remarks);
     let mut rollout = spec.object("rollout");
     let strategies = [
         (spec.path("rolloutStrategy"), spec.text("rolloutStrategy")),
@@ -189,21 +192,44 @@ fn read_spec(
     let pod = pod::read(spec.object("jobTargetRef"), spec.text("envSourceContainerName"), id, draft, remarks);
     let items = spec.objects("triggers", remarks);
     let reports_queue_depth = triggers::read(items, combined.as_deref(), &pod, context, draft, remarks);
-    read_strategy(strategy, reports_queue_depth, draft, remarks);
+    let has_queue_rule = read_strategy(strategy, reports_queue_depth, draft, remarks);
+    pod.set_retry(has_queue_rule, draft, remarks);
     spec.report_unread(UNKNOWN_FIELD, remarks);
 }
 
+/// Reads how many finished jobs Kubernetes keeps: of both kinds together, they become `history.keep`.
+fn read_history_limits(spec: &mut Fields, draft: &mut JobDraft, remarks: &mut Remarks) {
+    let names = ["successfulJobsHistoryLimit", "failedJobsHistoryLimit"];
+    let limits = names.map(|name| spec.count(name, remarks));
+    if limits == [None, None] {
+        return;
+    }
+    let sum = limits.iter().map(|limit| limit.unwrap_or(DEFAULT_HISTORY_LIMIT)).fold(0, u64::saturating_add);
+    let keep = sum.clamp(1, u64::from(HistoryRule::MAX_KEEP));
+    draft.set("history", json!({ "keep": keep }));
+    for (name, limit) in names.iter().zip(limits) {
+        if let Some(limit) = limit {
+            let text = format!(
+                "{limit}: the newest {keep} decisions are kept, and all of the last ECSS_HISTORY_DAYS days"
+            );
+            remarks.changed(spec.path(name), text);
+        }
+    }
+}
+
+/// Reads the strategy; tells whether the job has the queue rule.
 fn read_strategy(
     mut strategy: Fields,
     reports_queue_depth: bool,
     draft: &mut JobDraft,
     remarks: &mut Remarks,
-) {
+) -> bool {
     let field = strategy.path("strategy");
     let named = strategy.text("strategy");
+    let has_queue_rule = named.as_deref() == Some("accurate") && reports_queue_depth;
     match named.as_deref() {
         None | Some("default") => {}
-        Some("accurate") if reports_queue_depth => {
+        Some("accurate") if has_queue_rule => {
             draft.set("mode", "oneShot");
             draft.set("settle", "60s");
             let text = "accurate: mode oneShot computes the messages without a task from the scheduler's own record, \
@@ -233,4 +259,5 @@ fn read_strategy(
         remarks,
     );
     strategy.report_unread(UNKNOWN_FIELD, remarks);
+    has_queue_rule
 }

@@ -90,7 +90,140 @@ fn second_object_of_a_name_is_refused() {
                 {start: 0 6 * * *, end: 0 7 * * *}}]}";
     let converted = from_keda(&format!("{text}\n---\n{text}"));
     assert!(converted[0].job.is_some() && converted[1].job.is_none());
-    assert!(converted[1].remarks.iter().any(|remark| remark.text.contains("already")));
+    assert!(remark(&converted[1], "id").starts_with("ScaledJob X/a gives job \"a\" already"));
+}
+
+#[test]
+fn second_schedule_or_rule_of_a_name_is_refused() {
+    let target = r#"{"Arn": "arn:aws:ecs:eu-west-1:123456789012:cluster/c", "EcsParameters": {"TaskDefinitionArn": "t"}}"#;
+    let schedule = |group: &str, name: &str| {
+        format!(
+            r#"{{"Name": "{name}", "GroupName": "{group}", "ScheduleExpression": "cron(0 9 * * ? *)", "Target": {target}}}"#
+        )
+    };
+    let rule = format!(
+        r#"{{"Name": "nightly", "Arn": "arn:aws:events:eu-west-1:1:rule/nightly", "ScheduleExpression": "cron(0 9 * * ? *)",
+            "Targets": [{target}]}}"#
+    );
+    let first = schedule("prod", "nightly");
+    // The same one again, one of another group, one whose name becomes the same, and a rule.
+    for second in [first.clone(), schedule("test", "nightly"), rule] {
+        let converted = from_eventbridge(&[("one", &first), ("two", &second)]);
+        assert!(converted[0].job.is_some() && converted[1].job.is_none(), "{converted:#?}");
+        let text = remark(&converted[1], "id");
+        assert!(
+            text.starts_with("schedule prod/nightly gives job \"nightly\" already: import only one"),
+            "{text}"
+        );
+    }
+    let alike = from_eventbridge(&[("all", &format!("{}{}", schedule("a", "x.y"), schedule("a", "x-y")))]);
+    assert!(alike[0].job.is_some() && remark(&alike[1], "id").contains("schedule a/x.y"));
+}
+
+#[test]
+fn scaled_job_keeps_the_text_of_values_without_quotes() {
+    let text = "kind: ScaledJob\nmetadata: {name: 0x1F, labels: {build: 1_000, on: yes}}\nspec:\n  pollingInterval: 60\n\
+                \x20 jobTargetRef: {template: {spec: {containers: [{name: w, image: x, args: [1.50, 0o17], env: [{name: A, value: 0x1F}, \
+                {name: B, value: yes}, {name: C, value: 1:30}, {name: D, value: .inf}, {name: E, value: 2026-01-02}, {name: F, value: ~}]}]}}}\n\
+                \x20 triggers: [{type: cron, metadata: {timezone: UTC, start: 0 8 * * *, end: 0 9 * * *, desiredReplicas: 2}}]";
+    let job = from_keda(text)[0].job.clone().unwrap();
+    assert_eq!(
+        (&job["id"], &job["schedule"], &job["taskCount"]),
+        (&"0x1F".into(), &"rate(60 seconds)".into(), &2.into())
+    );
+    assert_eq!(job["labels"], serde_json::json!({"build": "1_000", "on": "yes"}));
+    let variables =
+        serde_json::json!({"A": "0x1F", "B": "yes", "C": "1:30", "D": ".inf", "E": "2026-01-02", "F": ""});
+    assert_eq!(job["overrides"][0]["environment"], variables);
+    assert_eq!(job["overrides"][0]["command"], serde_json::json!(["1.50", "0o17"]));
+}
+
+/// A `ScaledJob` with these fields of the specification and of its job.
+fn scaled_job_with(spec: &Value, target: &Value) -> Converted {
+    let mut object = serde_json::json!({
+        "kind": "ScaledJob", "metadata": {"name": "a"},
+        "spec": {"triggers": [window("0 8 * * *", "0 9 * * *", "UTC", "1")]},
+    });
+    object["spec"].as_object_mut().unwrap().extend(spec.as_object().unwrap().clone());
+    object["spec"]["jobTargetRef"] = target.clone();
+    from_keda(&object.to_string()).remove(0)
+}
+
+#[test]
+fn backoff_limit_becomes_the_attempts_of_retries() {
+    const FIELD: &str = "spec.jobTargetRef.backoffLimit";
+    let none = serde_json::json!({});
+    for (target, attempts) in [
+        (none.clone(), Some(6)),
+        (serde_json::json!({"backoffLimit": 3}), Some(3)),
+        (serde_json::json!({"backoffLimit": 25}), Some(10)),
+        (serde_json::json!({"backoffLimit": 0}), None),
+    ] {
+        let converted = scaled_job_with(&none, &target);
+        let job = converted.job.as_ref().unwrap();
+        assert_eq!(job["retry"]["task"]["attempts"].as_u64(), attempts, "{target}");
+        let remarked = converted.remarks.iter().any(|remark| remark.field == FIELD);
+        assert_eq!(remarked, attempts.is_some(), "{target}");
+    }
+}
+
+#[test]
+fn history_limits_become_the_number_of_kept_decisions() {
+    let of = |spec: Value| {
+        let converted = scaled_job_with(&spec, &serde_json::json!({}));
+        (converted.job.as_ref().unwrap().get("history").cloned(), converted)
+    };
+    assert_eq!(of(serde_json::json!({})).0, None);
+    let (history, converted) =
+        of(serde_json::json!({"successfulJobsHistoryLimit": 5, "failedJobsHistoryLimit": 7}));
+    assert_eq!(history, Some(serde_json::json!({"keep": 12})));
+    assert!(
+        remark(&converted, "spec.failedJobsHistoryLimit").starts_with("7: the newest 12 decisions are kept")
+    );
+    for (limit, keep) in [(5, 105), (0, 100), (99_999, 10_000)] {
+        let (history, _) = of(serde_json::json!({"failedJobsHistoryLimit": limit}));
+        assert_eq!(history, Some(serde_json::json!({"keep": keep})), "the other limit is 100 by default");
+    }
+    let (none, _) = of(serde_json::json!({"successfulJobsHistoryLimit": 0, "failedJobsHistoryLimit": 0}));
+    assert_eq!(none, Some(serde_json::json!({"keep": 1})));
+}
+
+#[test]
+fn deadline_of_a_job_is_shortened_to_the_longest_timeout() {
+    let converted =
+        scaled_job_with(&serde_json::json!({}), &serde_json::json!({"activeDeadlineSeconds": 9_000_000}));
+    assert_eq!(converted.job.as_ref().unwrap()["timeout"], "2678400s");
+    assert!(
+        remark(&converted, "spec.jobTargetRef.activeDeadlineSeconds").starts_with("9000000: 2678400 is used")
+    );
+}
+
+#[cfg(feature = "aws")]
+#[test]
+fn queue_rule_takes_no_retries_of_tasks() {
+    let spec = serde_json::json!({
+        "triggers": [{"type": "aws-sqs-queue", "metadata": {"queueURL": "orders", "awsRegion": "eu-west-1"}}],
+        "scalingStrategy": {"strategy": "accurate"},
+    });
+    let converted = scaled_job_with(&spec, &serde_json::json!({"backoffLimit": 3}));
+    assert_eq!(converted.job.as_ref().unwrap().get("retry"), None);
+    assert!(remark(&converted, "spec.jobTargetRef.backoffLimit").contains("the queue delivers the message"));
+}
+
+#[test]
+fn dead_letter_queue_gives_the_notification_that_replaces_it() {
+    let schedule = r#"{"Name": "s", "ScheduleExpression": "cron(0 9 * * ? *)", "Target": {
+        "Arn": "arn:aws:ecs:eu-west-1:123456789012:cluster/c", "EcsParameters": {"TaskDefinitionArn": "t"},
+        "DeadLetterConfig": {"Arn": "arn:aws:sqs:eu-west-1:123456789012:failed"}}}"#;
+    let converted = from_eventbridge(&[("s", schedule)]).remove(0);
+    let found = converted.remarks.iter().find(|remark| remark.field == "Target.DeadLetterConfig").unwrap();
+    assert_eq!(found.kind, RemarkKind::ToDo);
+    assert!(found.text.contains("configure a channel"), "{}", found.text);
+    assert!(
+        found.text.contains(r#""notify": [{"to": "CHANNEL", "on": ["failing", "missed"]}]"#),
+        "{}",
+        found.text
+    );
 }
 
 #[test]

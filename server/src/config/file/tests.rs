@@ -62,19 +62,27 @@ fn a_file_that_is_no_mapping_is_refused() {
 }
 
 #[test]
-fn value_that_looks_like_a_number_keeps_its_digits_or_is_refused() {
-    let bucket = |value: &str| parse(&format!("local:\n  taskDefinitions: {value}\n"));
-    for kept in ["007", "1_000", "12", "-3"] {
-        let entries = bucket(kept).unwrap();
-        assert_eq!(entries[0].1, kept);
+fn value_to_which_yaml_gives_a_type_keeps_its_text() {
+    for kept in
+        ["007", "1_000", "12", "-3", "1.50", "1e3", "7.0", "0x1F", "0o17", ".inf", "yes", "off", "2026-01-02"]
+    {
+        let text = format!("local:\n  taskDefinitions: {kept}\nelasticsearch:\n  hosts: [{kept}, a]\n");
+        let entries = entries(&text);
+        assert_eq!(entries[0], ("elasticsearch.hosts", format!("{kept},a")));
+        assert_eq!(entries[1], ("local.taskDefinitions", kept.to_owned()));
     }
-    for lossy in ["1.50", "1e3", "7.0"] {
-        let problems = bucket(lossy).unwrap_err();
-        assert!(
-            problems[0].contains("local.taskDefinitions") && problems[0].contains("quotes"),
-            "{problems:?}"
-        );
-        assert_eq!(bucket(&format!("\"{lossy}\"")).unwrap()[0].1, lossy);
+}
+
+#[test]
+fn other_words_of_yaml_for_a_switch_are_on_or_off() {
+    for (key, word, text) in [
+        ("auth", "false", "off"),
+        ("auth", "No", "off"),
+        ("taskVariables", "yes", "on"),
+        ("taskVariables", "TRUE", "on"),
+        ("name", "no", "no"),
+    ] {
+        assert_eq!(entries(&format!("{key}: {word}")), [(key, text.to_owned())]);
     }
 }
 

@@ -12,6 +12,10 @@ const MAX_AGE: std::ops::RangeInclusive<u64> = 1..=86_400;
 /// The parameters that a target adds to each launch.
 const OWN: &str = "each launch sets its own value; find tasks by `startedBy` and the tag ecss:job";
 
+/// The counterpart of a dead-letter queue.
+const DEAD_LETTERS: &str = "no queue gets failed launches; the job's history lists them with the reason. To hear of them, configure \
+                            a channel for notifications and add \"notify\": [{\"to\": \"CHANNEL\", \"on\": [\"failing\", \"missed\"]}]";
+
 /// Parameters that a job's `launch` takes unchanged.
 const AS_IT_IS: [&str; 8] = [
     "launchType",
@@ -85,11 +89,10 @@ fn parse(input: Option<&str>, remarks: &mut Remarks) -> Value {
 }
 
 fn policies(target: &mut Fields, draft: &mut JobDraft, remarks: &mut Remarks) {
-    target.report_lost(
-        "DeadLetterConfig",
-        "the job's history shows each failed launch, with the reason",
-        remarks,
-    );
+    if let Some(queue) = target.take("DeadLetterConfig") {
+        let text = format!("{}: {DEAD_LETTERS}", excerpt(&queue));
+        remarks.needed(target.path("DeadLetterConfig"), text);
+    }
     let mut retry = target.object("RetryPolicy");
     let mut age = retry.count("MaximumEventAgeInSeconds", remarks);
     match retry.count("MaximumRetryAttempts", remarks) {

@@ -9,13 +9,42 @@ use super::super::fields::Fields;
 
 /// The default of `backoffLimit`.
 const DEFAULT_BACKOFF_LIMIT: u64 = 6;
+/// The maximum of `retry.task.attempts`.
+const MAX_ATTEMPTS: u64 = 10;
+/// The maximum of `timeout`, in seconds.
+const MAX_TIMEOUT: u64 = 31 * 86_400;
 const BELONGS_TO_DEFINITION: &str = "belongs to the task definition or the cluster";
 
-/// Facts about the pod that triggers need.
+/// Facts about the pod that other parts need.
 #[derive(Debug, Default)]
 pub(super) struct Pod {
     /// The plain variables of the container that triggers read.
     pub(super) environment: BTreeMap<String, String>,
+    /// `backoffLimit`: how often Kubernetes starts a failed pod again.
+    backoff_limit: u64,
+}
+
+impl Pod {
+    /// Sets `retry.task`, which a queue rule replaces: the queue delivers the message of a failed task again.
+    pub(super) fn set_retry(&self, has_queue_rule: bool, draft: &mut JobDraft, remarks: &mut Remarks) {
+        const FIELD: &str = "spec.jobTargetRef.backoffLimit";
+        let limit = self.backoff_limit;
+        if limit == 0 {
+            return;
+        }
+        if has_queue_rule {
+            let text = format!(
+                "{limit}: mode oneShot has no retry.task; the queue delivers the message of a failed task again"
+            );
+            return remarks.lost(FIELD, text);
+        }
+        let attempts = limit.min(MAX_ATTEMPTS);
+        draft.set("retry", json!({ "task": { "attempts": attempts } }));
+        let text = format!(
+            "{limit}: retry.task starts a failed task again, {attempts} times at most; the next tick of the job ends the retries"
+        );
+        remarks.changed(FIELD, text);
+    }
 }
 
 /// Reads the template into overrides.
@@ -33,20 +62,18 @@ pub(super) fn read(
             remarks.lost(target.path(name), text);
         }
     }
-    let retries = target.count_or("backoffLimit", 0, DEFAULT_BACKOFF_LIMIT, remarks);
-    if retries > 0 {
-        let text = format!("{retries}: a failed task is not retried by itself; its messages get new tasks");
-        remarks.lost(target.path("backoffLimit"), text);
-    }
-    let mut deadlines = vec![target.count("activeDeadlineSeconds", remarks)];
-    target.report_lost("ttlSecondsAfterFinished", "history is kept by age, the same for all jobs", remarks);
+    let backoff_limit = target.count_or("backoffLimit", 0, DEFAULT_BACKOFF_LIMIT, remarks);
+    target.report_lost(
+        "podFailurePolicy",
+        "write the exit codes after which no task starts again to retry.task.rules",
+        remarks,
+    );
+    target.report_lost("ttlSecondsAfterFinished", "history is kept for whole days: history.days", remarks);
     let mut template = target.object("template");
     let mut spec = template.object("spec");
-    deadlines.push(spec.count("activeDeadlineSeconds", remarks));
-    if let Some(seconds) = deadlines.into_iter().flatten().filter(|seconds| *seconds > 0).min() {
-        draft.set("timeout", format!("{seconds}s"));
-    }
-    let (mut overrides, mut pod, mut images) = (Vec::new(), Pod::default(), Vec::new());
+    set_timeout(&mut target, &mut spec, draft, remarks);
+    let (mut overrides, mut images) = (Vec::new(), Vec::new());
+    let mut pod = Pod { backoff_limit, ..Pod::default() };
     for (number, mut container) in spec.objects("containers", remarks).into_iter().enumerate() {
         let name = container.text("name").unwrap_or_default();
         images.push(format!("container \"{name}\" ({})", container.text("image").unwrap_or_default()));
@@ -66,13 +93,33 @@ pub(super) fn read(
         draft.set("overrides", overrides);
     }
     if let Some(policy) = spec.text("restartPolicy").filter(|policy| policy != "Never") {
-        remarks
-            .lost(spec.path("restartPolicy"), format!("{policy}: a container that fails is not restarted"));
+        remarks.lost(
+            spec.path("restartPolicy"),
+            format!("{policy}: a container that fails is not restarted in its task"),
+        );
     }
     spec.report_unread(BELONGS_TO_DEFINITION, remarks);
     template.report_unread(BELONGS_TO_DEFINITION, remarks);
     target.report_unread("has no counterpart", remarks);
     pod
+}
+
+/// Sets `timeout` to the shorter of both deadlines.
+fn set_timeout(target: &mut Fields, spec: &mut Fields, draft: &mut JobDraft, remarks: &mut Remarks) {
+    const NAME: &str = "activeDeadlineSeconds";
+    let of_job = target.count(NAME, remarks).filter(|seconds| *seconds > 0);
+    let of_pod = spec.count(NAME, remarks).filter(|seconds| *seconds > 0);
+    let Some(seconds) = [of_job, of_pod].into_iter().flatten().min() else { return };
+    let bounded = seconds.min(MAX_TIMEOUT);
+    if bounded != seconds {
+        remarks.changed(target.path(NAME), format!("{seconds}: {bounded} is used, the maximum of timeout"));
+    }
+    if of_job.is_some() {
+        let text =
+            format!("{bounded}: each task has this limit; in Kubernetes the retries of a job share it");
+        remarks.changed(target.path(NAME), text);
+    }
+    draft.set("timeout", format!("{bounded}s"));
 }
 
 /// Takes the variables with plain values.
