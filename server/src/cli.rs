@@ -215,7 +215,7 @@ fn execute(command: Command, builder: ServerBuilder) -> Result<ExitCode, Command
 /// Serves until a signal ends the program.
 fn run_server(builder: ServerBuilder, flags: &Flags) -> Result<ExitCode, CommandError> {
     let (config, warnings) = config::resolve_of_server(&gather(&builder, flags)?)?;
-    telemetry::init(&config.log).map_err(|error| CommandError::caused("could not start", error))?;
+    telemetry::init(&config.log).map_err(|error| CommandError::opening("could not start", error))?;
     warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
     block_on(serve(builder, config, async |_| Ok(())))
 }

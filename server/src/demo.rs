@@ -67,7 +67,7 @@ fn configuration(builder: &ServerBuilder, args: &DemoArgs) -> Result<Config, Con
 
 fn write_definitions(folder: &Path) -> Result<(), CommandError> {
     let failed = |error| {
-        CommandError::caused(format!("could not write task definitions to \"{}\"", folder.display()), error)
+        CommandError::opening(format!("could not write task definitions to \"{}\"", folder.display()), error)
     };
     DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(failed)?;
     for (family, script) in DEFINITIONS {

@@ -1,19 +1,23 @@
 //! Errors of commands, and their exit codes.
 
-use std::error::Error as _;
+use std::error::Error;
 use std::fmt;
+use std::io;
 use std::process::ExitCode;
 
 use ecs_scheduler_core::fault;
 
 use crate::output::printable_lines;
 
+#[cfg(test)]
+mod tests;
+
 /// The exit codes, as `doc/cli.md` lists them. Code 2 is clap's own.
 pub const EXIT_CODES: &[(u8, &str)] = &[
     (0, "success"),
     (1, "failure; the message gives the reason"),
     (2, "the command line is invalid"),
-    (3, "the configuration is invalid"),
+    (3, "the configuration is invalid, or a path cannot be used"),
     (4, "the server cannot be reached"),
     (5, "the server refused the request, or `jobs fire` launched nothing"),
     (130, "a second signal ended the server before it had stopped"),
@@ -77,6 +81,16 @@ impl CommandError {
         Self::Failed { message: message.into(), cause: Some(cause.into()) }
     }
 
+    /// Makes an error about something that could not be opened: a rejected configuration if a path is the reason, else as
+    /// [`caused`](Self::caused).
+    #[must_use]
+    pub fn opening(message: impl Into<String>, cause: impl Error + Send + Sync + 'static) -> Self {
+        if has_unusable_path(&cause) {
+            return ConfigRejected(vec![format!("{}: {}", message.into(), fault::chain(&cause))]).into();
+        }
+        Self::caused(message, cause)
+    }
+
     /// Returns the printed form of the error: a text for each problem of a configuration, else one text. Further lines
     /// of a text are indented, so that none looks like a separate message.
     #[must_use]
@@ -109,4 +123,21 @@ impl CommandError {
             Self::Refused { .. } => 5,
         })
     }
+}
+
+/// Tells whether an error, or one of its causes, is that the system refuses a path: no repetition helps, but another path or
+/// other permissions.
+fn has_unusable_path(error: &(dyn Error + 'static)) -> bool {
+    let is_refused = |error: &io::Error| {
+        matches!(
+            error.kind(),
+            io::ErrorKind::PermissionDenied
+                | io::ErrorKind::ReadOnlyFilesystem
+                | io::ErrorKind::NotADirectory
+                | io::ErrorKind::IsADirectory
+                | io::ErrorKind::InvalidFilename
+        )
+    };
+    let causes = std::iter::successors(Some(error), |error: &&(dyn Error + 'static)| (*error).source());
+    causes.filter_map(|error| error.downcast_ref::<io::Error>()).any(is_refused)
 }

@@ -128,7 +128,8 @@ impl ServerBuilder {
         self.plugin_context.configure(&config.aws);
         let setup = config.launcher_setup(Arc::clone(&self.clock));
         let opened = config.launcher.provider.open(&setup).await;
-        opened.map_err(|error| CommandError::caused("could not open the launcher", error))
+        let descriptor = config.launcher.provider.descriptor();
+        opened.map_err(|error| open_error("could not open the launcher", &descriptor, error))
     }
 
     /// Opens the configured store for reading, without an effect on a scheduler that uses it. A file that does not exist is an
@@ -167,7 +168,9 @@ impl ServerBuilder {
         config: &StoreConfig,
         mode: OpenMode,
     ) -> Result<Arc<dyn Store>, CommandError> {
-        self.open(config, mode).await.map_err(|error| CommandError::caused("could not open the store", error))
+        let descriptor = config.provider.descriptor();
+        let opened = self.open(config, mode).await;
+        opened.map_err(|error| open_error("could not open the store", &descriptor, error))
     }
 
     /// Opens a store to read from it; one that does not exist is empty.
@@ -181,7 +184,8 @@ impl ServerBuilder {
     ) -> Result<Arc<dyn Store>, CommandError> {
         match self.open(config, OpenMode::ReadOnly).await {
             Err(StoreError::Fault { kind: FaultKind::NotFound, .. }) => Ok(wiring::empty_store()),
-            opened => opened.map_err(|error| CommandError::caused("could not open the store", error)),
+            Err(error) => Err(open_error("could not open the store", &config.provider.descriptor(), error)),
+            Ok(opened) => Ok(opened),
         }
     }
 
@@ -201,6 +205,19 @@ impl ServerBuilder {
             Some(error) => Err(CommandError::failed(error.message.clone())),
         }
     }
+}
+
+/// Makes the error about a store or launcher that could not be opened. Only one whose settings are paths may fail for a path:
+/// the system may deny a connection as well.
+fn open_error(
+    message: &str,
+    descriptor: &ProviderDescriptor,
+    error: impl std::error::Error + Send + Sync + 'static,
+) -> CommandError {
+    if descriptor.settings.iter().any(|setting| setting.path.is_some()) {
+        return CommandError::opening(message, error);
+    }
+    CommandError::caused(message, error)
 }
 
 /// Serves until a signal arrives. `ready` is called once, with the address, when the server answers requests.

@@ -30,7 +30,9 @@ const MAX_FILE: u64 = 5 * 1024 * 1024;
 #[derive(Debug, thiserror::Error)]
 pub enum LogError {
     /// The file cannot be written.
-    #[error("could not open the log file in folder \"{folder}\"")]
+    #[error(
+        "could not open the log file in ECSS_LOG_FOLDER \"{folder}\": name a folder that this user can write to"
+    )]
     File {
         /// The folder.
         folder: String,

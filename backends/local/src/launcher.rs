@@ -49,7 +49,7 @@ impl LocalLauncher {
     pub async fn open(options: LocalOptions) -> Result<Self, LaunchError> {
         let definitions = options.definitions.clone();
         let config = |message: String, error: std::io::Error| {
-            LaunchError::new(FaultKind::Config, format!("{message}: {error}"))
+            LaunchError::new(FaultKind::Config, message).with_source(error)
         };
         let unreadable =
             |error| config(format!("could not read task definitions in {}", definitions.display()), error);
@@ -105,9 +105,9 @@ impl LocalLauncher {
 async fn acquire_lock(data: &DataDir) -> Result<File, LaunchError> {
     let config = |message: String| LaunchError::new(FaultKind::Config, message);
     let root = data.root().display();
-    let file = data
-        .open_lock_file()
-        .map_err(|error| config(format!("could not open the lock file of data folder {root}: {error}")))?;
+    let file = data.open_lock_file().map_err(|error| {
+        config(format!("could not open the lock file of data folder {root}")).with_source(error)
+    })?;
     let started = tokio::time::Instant::now();
     let mut logged = false;
     while file.try_lock().is_err() {
@@ -125,8 +125,9 @@ async fn acquire_lock(data: &DataDir) -> Result<File, LaunchError> {
         }
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
-    data.write_holder(&file)
-        .map_err(|error| config(format!("could not write the lock file of data folder {root}: {error}")))?;
+    data.write_holder(&file).map_err(|error| {
+        config(format!("could not write the lock file of data folder {root}")).with_source(error)
+    })?;
     Ok(file)
 }
 

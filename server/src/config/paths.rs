@@ -7,7 +7,7 @@ use ecs_scheduler_core::{PathKind, ProviderDescriptor, SettingDefault, SettingVa
 use rustix::fs::{Access, access};
 
 use super::setting::{DATA_DIR, LOG_FOLDER, Setting};
-use super::types::Config;
+use super::types::{Config, LOG_FILES};
 use super::values::Values;
 
 #[cfg(test)]
@@ -29,7 +29,21 @@ pub(super) fn wrong_paths(values: &Values, config: Option<&Config>) -> Vec<Strin
     let uses_data_dir = values.get(&DATA_DIR).is_some()
         || chosen.iter().any(|(descriptor, _)| descriptor.settings.iter().any(is_in_data_dir));
     let data_dir = uses_data_dir.then(|| problem(&DATA_DIR, values.text_or_default(&DATA_DIR))).flatten();
-    let log_folder = values.get(&LOG_FOLDER).and_then(|folder| problem(&LOG_FOLDER, &folder.text));
+    let log_folder = values.get(&LOG_FOLDER).and_then(|folder| {
+        let of_file =
+            |name| problem_within(&LOG_FOLDER, &folder.text, name, &|path| usable(PathKind::File, path));
+        problem(&LOG_FOLDER, &folder.text).or_else(|| LOG_FILES.into_iter().find_map(of_file))
+    });
+    let launcher_folder =
+        config.filter(|config| config.launcher.provider.is_exclusive()).and_then(|config| {
+            problem_within(
+                &DATA_DIR,
+                values.text_or_default(&DATA_DIR),
+                config.launcher.kind,
+                &can_write_below,
+            )
+        });
+    let data_dir = data_dir.or(launcher_folder);
     let settings = chosen.iter().flat_map(|(descriptor, values)| {
         descriptor.settings.iter().filter_map(move |setting| Some((setting, values.get(setting)?)))
     });
@@ -51,6 +65,22 @@ fn problem(setting: &Setting, text: &str) -> Option<String> {
     Some(format!("{name} is \"{text}\"; {why}; {remedy}, or a path at which this user can create one"))
 }
 
+/// Returns the problem of an object in the folder of a setting.
+fn problem_within(
+    setting: &Setting,
+    folder: &str,
+    name: &str,
+    check: &dyn Fn(&Path) -> Result<(), String>,
+) -> Option<String> {
+    let path = Path::new(folder).join(name);
+    let why = check(&path).err()?;
+    Some(format!(
+        "{} is \"{folder}\"; \"{}\" cannot be used: {why}; name a folder in which this user can write it",
+        setting.name(),
+        path.display()
+    ))
+}
+
 /// Checks that a path leads to an object of its kind, or that this user can create one there.
 fn usable(kind: PathKind, path: &Path) -> Result<(), String> {
     let found = match path.metadata() {
@@ -65,7 +95,10 @@ fn usable(kind: PathKind, path: &Path) -> Result<(), String> {
         PathKind::File if !found.is_file() => return Err("it is not a file".to_owned()),
         PathKind::File => Access::READ_OK | Access::WRITE_OK,
     };
-    access(path, required).map_err(|error| format!("this user cannot use it: {}", io::Error::from(error)))
+    access(path, required).map_err(|error| format!("this user cannot use it: {}", io::Error::from(error)))?;
+    // Programs write other files beside it: a log, a lock, a backup.
+    let folder = path.canonicalize().ok().filter(|_| kind == PathKind::File);
+    folder.as_deref().and_then(Path::parent).map_or(Ok(()), can_write_below)
 }
 
 /// Checks that this user can create a missing object, and the folders on the way to it.
@@ -73,8 +106,13 @@ fn can_create(path: &Path) -> Result<(), String> {
     if path.symlink_metadata().is_ok() {
         return Err("it is a link whose target is missing".to_owned());
     }
+    can_write_below(path.parent().unwrap_or(path))
+}
+
+/// Checks that this user can create objects in a folder, or a missing folder and those on the way to it.
+fn can_write_below(folder: &Path) -> Result<(), String> {
     let here = |folder| if folder == Path::new("") { Path::new(".") } else { folder };
-    for folder in path.ancestors().skip(1).map(here) {
+    for folder in folder.ancestors().map(here) {
         let place = folder.display();
         match folder.metadata() {
             Ok(found) if !found.is_dir() => return Err(format!("\"{place}\" is not a folder")),

@@ -25,11 +25,14 @@ file. An empty value counts as not set.
     level: debug
   ```
 
+  A value without quotes keeps its text: `0x1F`, `007`, `1.50` and `yes` mean themselves.
+
 A variable that begins with `ECSS_` but is not a setting gives a warning with the nearest name, in `config check` and in the
 log of `serve`. It is not an error, because other programs may use such names. A setting of a store or launcher that is not
 chosen gives a warning, because it has no effect.
 
-A path at which there is another kind of object, and one at which this user can create nothing, is an error before anything starts.
+A path at which there is another kind of object, and one at which this user can create nothing, is an error before anything starts. The
+same holds for the files in the data folder and in the log folder.
 
 `ecs-scheduler config check` takes the same flags, environment and file. It shows the effective settings and their sources,
 hides secrets, and reports all errors at once.

@@ -80,6 +80,9 @@ pub struct AwsConfig {
     pub external_id: Option<String>,
 }
 
+/// The log file in the folder of [`LogConfig`], and the older one.
+pub const LOG_FILES: [&str; 2] = ["app.log", "app.log.1"];
+
 /// The log level and the log folder.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LogConfig {

@@ -4,6 +4,8 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
+use crate::config::LOG_FILES;
+
 #[cfg(test)]
 mod tests;
 
@@ -24,14 +26,14 @@ impl RotatingFile {
     /// Fails when the folder or the file cannot be made.
     pub(super) fn open(folder: &Path, limit: u64) -> io::Result<Self> {
         std::fs::create_dir_all(folder)?;
-        let path = folder.join("app.log");
+        let path = folder.join(LOG_FILES[0]);
         let file = append(&path)?;
         let size = file.metadata()?.len();
         Ok(Self { path, file, size, limit })
     }
 
     fn rotate(&mut self) -> io::Result<()> {
-        std::fs::rename(&self.path, self.path.with_extension("log.1"))?;
+        std::fs::rename(&self.path, self.path.with_file_name(LOG_FILES[1]))?;
         self.file = append(&self.path)?;
         self.size = 0;
         Ok(())

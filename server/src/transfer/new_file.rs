@@ -5,7 +5,7 @@ use std::io::{self, ErrorKind};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
-use crate::error::CommandError;
+use crate::error::{CommandError, ConfigRejected};
 
 #[cfg(test)]
 mod tests;
@@ -35,7 +35,10 @@ impl NewFile {
         private().open(&temporary).map_err(|error| {
             let message =
                 format!("could not create {}: check that its folder is writable", temporary.display());
-            CommandError::caused(message, error)
+            if error.kind() == ErrorKind::NotFound {
+                return ConfigRejected(vec![format!("{message}: {error}")]).into();
+            }
+            CommandError::opening(message, error)
         })?;
         Ok(Self { target: target.to_owned(), temporary })
     }

@@ -2,7 +2,7 @@ use std::os::unix::fs::symlink;
 
 use ecs_scheduler_core::PathKind;
 
-use super::usable;
+use super::{can_write_below, usable};
 
 #[test]
 fn path_must_lead_to_its_kind_of_object_or_to_a_place_for_one() {
@@ -41,4 +41,8 @@ fn place_where_this_user_can_create_nothing_is_refused() {
     // Nobody can write here, not even the superuser.
     let refused = usable(PathKind::Folder, "/proc/sys/logs".as_ref()).unwrap_err();
     assert!(refused.starts_with("this user cannot write to \"/proc/sys\": "), "{refused}");
+    assert_eq!(can_write_below("/proc/sys/logs".as_ref()), Err(refused));
+    // Whether the file itself may be written or not: none can be made beside it.
+    let file = usable(PathKind::File, "/proc/sys/kernel/hostname".as_ref()).unwrap_err();
+    assert!(file.starts_with("this user cannot "), "{file}");
 }
