@@ -11,6 +11,7 @@ pub mod import;
 pub mod job_selection;
 pub mod jobs;
 pub mod migrate;
+mod offline_launcher;
 pub mod operate;
 mod progress;
 pub mod reference;

@@ -12,6 +12,7 @@ use serde_json::json;
 
 use super::flags::SettingFlags;
 use super::job_selection::{JobSelection, JobSelectionArgs};
+use super::offline_launcher;
 use crate::config::Config;
 use crate::error::CommandError;
 use crate::output::table::table;
@@ -45,7 +46,7 @@ pub(crate) async fn run(
     builder: &ServerBuilder,
     config: &Config,
 ) -> Result<ExitCode, CommandError> {
-    let launcher = builder.open_launcher(config).await?;
+    let launcher = offline_launcher::open_to_check(builder, config).await?;
     let found = JobSelection::load(&args.jobs, builder, config, &launcher).await?;
     let tasks: Vec<TaskSpec> = found.jobs.iter().map(|job| TaskSpec::clone(&job.task)).collect();
     let mut seen: Vec<CheckResult> = found.store.into_iter().collect();
@@ -63,8 +64,18 @@ pub(crate) async fn run(
             .map(|(name, problems)| CheckResult::failed(format!("job {name}"), problems)),
     );
     seen.extend(of_store);
+    if config.launcher.provider.is_exclusive() {
+        let kind = config.launcher.kind;
+        let text = "its files and task definitions are not checked, because a scheduler may be using them";
+        seen.push(CheckResult::passed(format!("launcher {kind}: {text}")));
+    }
     seen.extend(launcher.diagnose(&tasks).await);
     let now = builder.clock().now();
+    for (job, warning) in
+        found.jobs.iter().flat_map(|job| job.warnings(now).into_iter().map(move |text| (job, text)))
+    {
+        tracing::warn!("job {}: {warning}", job.id);
+    }
     let tick = Tick::at(now);
     let looks = found.jobs.iter().map(|job| check_job(job, &launcher, tick));
     let looks: Vec<_> = futures::stream::iter(looks).buffered(MAX_CONCURRENT_CHECKS).collect().await;

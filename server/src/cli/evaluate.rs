@@ -6,23 +6,18 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use async_trait::async_trait;
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::{Request, header};
 use clap::Args;
 use ecs_scheduler_core::replica::SchedulerNode;
-use ecs_scheduler_core::{
-    ConfigError, FaultKind, JobId, LaunchDiagnosis, LaunchError, LaunchLimits, LaunchRecovery, LaunchReport,
-    LaunchRequest, Launcher, ObservedTasks, Population, TaskId, TaskLogs, TaskSpec, TaskValidation,
-};
 use serde_json::{Map, Value, json};
-use std::num::NonZeroU32;
 use std::time::Duration;
 use tower::ServiceExt as _;
 
 use super::flags::SettingFlags;
 use super::jobs::show;
+use super::offline_launcher::{self, OfflineLauncher};
 use crate::api::{self, ApiState};
 use crate::client::refusal;
 use crate::config::Config;
@@ -130,14 +125,12 @@ async fn start_offline_engine(
     config: &Config,
 ) -> Result<(SchedulerNode, ApiState), CommandError> {
     let failed = |error| CommandError::caused("could not make an empty store", error);
-    // Opening it would take it from the scheduler that uses it.
-    let is_exclusive = config.launcher.provider.is_exclusive();
-    let checks = if is_exclusive { None } else { Some(builder.open_launcher(config).await?) };
+    let checks = offline_launcher::open_to_check(builder, config).await?;
     let services = Services {
         registry: builder.registry()?,
         providers: Arc::clone(builder.providers()),
         store: builder.open_store_read_only(config).await.map_err(failed)?,
-        launcher: Arc::new(NoLauncher { checks }),
+        launcher: Arc::new(OfflineLauncher::with_checks(checks)),
         clock: Arc::clone(builder.clock()),
         aws: None,
     };
@@ -163,55 +156,3 @@ async fn answer(router: &Router, name: &str, body: &Value) -> Result<Value, Comm
     let attempt = format!("could not evaluate \"{name}\"");
     Err(CommandError::failed(refusal(&attempt, status, &answer, "")))
 }
-
-/// A launcher that starts nothing. The population is always assumed, so the launcher is never called.
-#[derive(Debug)]
-struct NoLauncher {
-    /// The configured launcher, which checks jobs; without one, `launch` is not checked.
-    checks: Option<Arc<dyn Launcher>>,
-}
-
-impl NoLauncher {
-    fn refuse<T>() -> Result<T, LaunchError> {
-        Err(LaunchError::new(FaultKind::Config, "a launcher needs a server"))
-    }
-}
-
-#[async_trait]
-impl Launcher for NoLauncher {
-    fn limits(&self) -> LaunchLimits {
-        LaunchLimits::new(NonZeroU32::MIN, 1, Duration::from_secs(60), Duration::from_secs(60))
-    }
-
-    async fn population(&self, _: &JobId, _: &TaskSpec) -> Result<Population, LaunchError> {
-        Self::refuse()
-    }
-
-    async fn launch(&self, _: &LaunchRequest) -> Result<LaunchReport, LaunchError> {
-        Self::refuse()
-    }
-
-    async fn observe(&self, _: &[TaskId]) -> Result<ObservedTasks, LaunchError> {
-        Self::refuse()
-    }
-
-    async fn stop(&self, _: &TaskId, _: &str) -> Result<(), LaunchError> {
-        Self::refuse()
-    }
-}
-
-impl TaskValidation for NoLauncher {
-    fn check(&self, task: &TaskSpec) -> Result<(), ConfigError> {
-        self.checks.as_ref().map_or(Ok(()), |launcher| launcher.check(task))
-    }
-
-    fn review(&self, task: &TaskSpec) -> Result<Vec<String>, Vec<ConfigError>> {
-        self.checks.as_ref().map_or(Ok(Vec::new()), |launcher| launcher.review(task))
-    }
-}
-
-impl LaunchDiagnosis for NoLauncher {}
-
-impl LaunchRecovery for NoLauncher {}
-
-impl TaskLogs for NoLauncher {}

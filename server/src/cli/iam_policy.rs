@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::flags::SettingFlags;
 use super::job_selection::{JobSelection, JobSelectionArgs};
+use super::offline_launcher;
 use crate::config::Config;
 use crate::error::CommandError;
 use crate::server::ServerBuilder;
@@ -49,7 +50,7 @@ pub(crate) async fn run(
     if let Some(region) = &args.region {
         builder.plugin_context().default_to(region);
     }
-    let launcher = builder.open_launcher(config).await?;
+    let launcher = offline_launcher::open_to_check(builder, config).await?;
     let mut found = JobSelection::load(&args.jobs, builder, config, &launcher).await?;
     if let Some(error) = found.open_error.take() {
         return Err(error);

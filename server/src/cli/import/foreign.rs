@@ -7,6 +7,7 @@ use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
 use super::super::jobs::{create, show};
+use super::super::offline_launcher;
 use crate::client::Client;
 use crate::config::resolve_offline_on_ecs;
 use crate::config::setting::SERVER;
@@ -61,7 +62,7 @@ pub(crate) async fn run(
     let config = resolve_offline_on_ecs(values)?;
     let max_tasks = args.max_tasks.unwrap_or(config.max_tasks);
     let mut converted = convert(foreign, args, max_tasks, builder);
-    let launcher = builder.open_launcher(&config).await.ok();
+    let launcher = offline_launcher::open_to_check(builder, &config).await.ok();
     let registry = builder.registry()?;
     let checks =
         Checks { registry: &registry, max_tasks, launcher: launcher.as_deref(), now: builder.clock().now() };

@@ -169,7 +169,18 @@ fn tasks_of_firing(firing: &Value) -> String {
     if let Some(reason) = unsuccessful_task(firing) {
         let _ = writeln!(text, "  reason: {reason}");
     }
+    if let Some(command) = logs_command(firing) {
+        let _ = writeln!(text, "  output: {command}");
+    }
     text
+}
+
+/// Returns the command that prints the output of the first failed task of a firing. A task without an exit code did not run.
+fn logs_command(firing: &Value) -> Option<String> {
+    let has_failed = |task: &Value| task["outcome"] == "failed" && task["exitCode"].is_number();
+    let index = list(firing, "tasks").iter().position(has_failed)?;
+    let task = if index == 0 { String::new() } else { format!(" --task {}", index + 1) };
+    Some(format!("ecs-scheduler jobs logs {} --firing {}{task}", cell(&firing["job"]), cell(&firing["id"])))
 }
 
 /// Shows a tick or a launch that is tried again.
@@ -241,7 +252,10 @@ pub(super) fn firings(answer: &Value) -> String {
             reason(firing),
         ]
     };
-    table(&["TICK", "STATE", "STARTED", "TASKS", "FIRING", "REASON"], firings.iter().map(row))
+    let commands = firings.iter().filter_map(logs_command);
+    let newest = commands.take(1).map(|command| format!("output of the newest failed task: {command}\n"));
+    let table = table(&["TICK", "STATE", "STARTED", "TASKS", "FIRING", "REASON"], firings.iter().map(row));
+    table + &newest.collect::<String>()
 }
 
 /// Returns the reason of a firing, or of its first task that did not succeed, and what becomes of failed tasks.

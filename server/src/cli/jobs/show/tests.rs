@@ -68,7 +68,7 @@ fn firings_count_how_their_tasks_ended() {
         "id": "0193f1", "nominal": "2027-01-01T03:00:00Z", "state": "refused", "requested": 1, "started": 0,
         "note": "could not run task: denied; allow ecs:RunTask",
     }, {
-        "id": "0193f2", "nominal": "2027-01-01T04:00:00Z", "state": "finished", "outcome": "failed", "requested": 1,
+        "id": "0193f2", "job": "nightly", "nominal": "2027-01-01T04:00:00Z", "state": "finished", "outcome": "failed", "requested": 1,
         "started": 1, "tasks": [{"state": "stopped", "outcome": "failed", "exitCode": 137, "reason": "exited",
             "diagnosis": {"code": "killed", "text": "killed (137)", "remedy": "raise the memory"}}],
     }, {
@@ -82,6 +82,7 @@ fn firings_count_how_their_tasks_ended() {
     2027-01-01T03:00:00Z  refused   0 of 1                       0193f1  could not run task: denied; allow ecs:RunTask
     2027-01-01T04:00:00Z  failed    1 of 1   exit 137            0193f2  killed (137): raise the memory
     2027-01-01T04:00:00Z  failed    1 of 1   exit 1              0193f3  retry 1; exited; not started again: all 1 retries have failed
+    output of the newest failed task: ecs-scheduler jobs logs nightly --firing 0193f2
     ");
 }
 
@@ -165,9 +166,10 @@ fn explain_says_what_became_of_each_launch() {
             {"nominal": "2027-01-01T02:00:00Z", "outcome": "launched", "launch": 2, "explanation": "due → 2", "firing": "f2"},
             {"nominal": "2027-01-01T01:00:00Z", "outcome": "launched", "launch": 1, "explanation": "due → 1", "firing": "f1"},
         ],
-        "firings": [{"id": "f2", "tasks": [
-            {"state": "stopped", "outcome": "succeeded"}, {"state": "stopped", "outcome": "failed", "diagnosis": diagnosis},
-        ]}, {"id": "f1", "tasks": [{"state": "running"}]}],
+        "firings": [{"id": "f2", "job": "nightly", "tasks": [
+            {"state": "stopped", "outcome": "succeeded", "exitCode": 0},
+            {"state": "stopped", "outcome": "failed", "exitCode": 137, "diagnosis": diagnosis},
+        ]}, {"id": "f1", "job": "nightly", "tasks": [{"state": "running"}]}],
     });
     assert_snapshot!(decisions(&answer), @r"
     tasks fail: 2 firings in a row since 2027-01-01T01:00:00Z
@@ -177,9 +179,31 @@ fn explain_says_what_became_of_each_launch() {
       due → 2
       tasks: succeeded, failed
       reason: too little memory: raise it
+      output: ecs-scheduler jobs logs nightly --firing f2 --task 2
 
     2027-01-01T01:00:00Z  launched, 1 to launch
       due → 1
       tasks: running
     ");
+}
+
+#[test]
+fn output_is_named_only_for_a_failed_task_that_ran() {
+    let shown = |task: serde_json::Value| {
+        firings(
+            &json!({"firings": [{"id": "f1", "job": "nightly", "requested": 1, "started": 1, "tasks": [task]}]}),
+        )
+    };
+    assert!(
+        shown(json!({"state": "stopped", "outcome": "failed", "exitCode": 1}))
+            .contains("jobs logs nightly --firing f1\n")
+    );
+    for task in [
+        json!({"state": "stopped", "outcome": "failed", "stopCode": "TaskFailedToStart"}),
+        json!({"state": "stopped", "outcome": "succeeded", "exitCode": 0}),
+        json!({"state": "stopped", "outcome": "stopped", "exitCode": 143}),
+        json!({"state": "running"}),
+    ] {
+        assert!(!shown(task.clone()).contains("jobs logs"), "{task}");
+    }
 }
