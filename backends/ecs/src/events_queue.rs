@@ -57,8 +57,9 @@ async fn examine(shared: &LauncherContext, queue: &str) -> Result<Result<String,
         }
     }
     if attributes.is_none() {
-        let text = "it can be read; allow sqs:GetQueueAttributes to this command to check whether events can reach it";
-        return Ok(Ok(format!("{text}. {}", fallback())));
+        let text = "it can be read. This command cannot tell whether events can reach it: allow sqs:GetQueueAttributes to it, and \
+                    see whether a rule sends them";
+        return Ok(Ok(format!("{text}: {}. {}", by_hand("ARN"), fallback())));
     }
     let policy = attribute(QueueAttributeName::Policy).unwrap_or_default();
     let arn = attribute(QueueAttributeName::QueueArn);
@@ -92,9 +93,17 @@ fn unproven(arn: &str, rules: &[String]) -> String {
         rules => format!(" of {}", rules.join(" or ")),
     };
     format!(
-        "its policy allows events{rules}. This command cannot tell whether a rule sends them: `aws events \
-         list-rule-names-by-target --target-arn {arn}` lists it. {}",
+        "its policy allows events{rules}. This command cannot tell whether a rule sends them: {}. {}",
+        by_hand(arn),
         fallback()
+    )
+}
+
+/// Names the commands that show the rules of a queue.
+fn by_hand(arn: &str) -> String {
+    format!(
+        "`aws events list-rule-names-by-target --target-arn {arn}` lists it, and `aws events describe-rule --name RULE` shows \
+         its state and its pattern, which must match \"ECS Task State Change\""
     )
 }
 

@@ -141,9 +141,20 @@ async fn doctor_reports_queue_without_events_or_with_others() {
     assert_eq!(allowed.problem, None);
     let command =
         "`aws events list-rule-names-by-target --target-arn arn:aws:sqs:eu-central-1:123456789012:events`";
-    for told in [rule, "cannot tell whether a rule sends them", command, "within 20 s"] {
+    let state = "`aws events describe-rule --name RULE`";
+    for told in [rule, "cannot tell whether a rule sends them", command, state, "within 20 s"] {
         assert!(allowed.what.contains(told), "{}", allowed.what);
     }
+    rig.fake.configure(|settings| {
+        settings.permissions.denied.insert("sqs:GetQueueAttributes".to_owned());
+    });
+    let unread = look().await;
+    assert_eq!(unread.problem, None);
+    let command = "`aws events list-rule-names-by-target --target-arn ARN`";
+    for told in ["cannot tell whether events can reach it", "allow sqs:GetQueueAttributes", command, state] {
+        assert!(unread.what.contains(told), "{}", unread.what);
+    }
+    rig.fake.configure(|settings| settings.permissions.denied.clear());
     set(json!({"KmsMasterKeyId": "alias/aws/sqs"}));
     let encrypted = look().await.problem.expect("EventBridge has no access to this key");
     assert!(encrypted.contains("alias/aws/sqs"), "{encrypted}");
