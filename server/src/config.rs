@@ -25,8 +25,8 @@ pub(crate) use resolve::{
     offline as resolve_offline, offline_on_ecs as resolve_offline_on_ecs, server as resolve_server,
 };
 pub use types::{
-    ANY_HOST, AwsConfig, Config, HISTORY_DAYS_LIMIT, LogConfig, LogLevel, MAX_TASKS_LIMIT, NAME_LIMIT,
-    ReplicaConfig,
+    ANY_HOST, AwsConfig, Config, HISTORY_DAYS_LIMIT, LOG_FILES, LogConfig, LogLevel, MAX_TASKS_LIMIT,
+    NAME_LIMIT, ReplicaConfig,
 };
 
 pub use crate::error::ConfigRejected;

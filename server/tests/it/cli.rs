@@ -351,10 +351,10 @@ fn a_setting_of_a_launcher_that_is_not_chosen_gives_a_warning() {
 }
 
 #[test]
-fn doctor_beside_a_running_scheduler_says_at_once_what_it_waits_for() {
+fn second_scheduler_says_at_once_what_it_waits_for() {
     let demo = Demo::start();
-    let mut doctor = Command::new(env!("CARGO_BIN_EXE_ecs-scheduler"))
-        .arg("doctor")
+    let mut second = Command::new(env!("CARGO_BIN_EXE_ecs-scheduler"))
+        .args(["serve", "--listen", "127.0.0.1:0"])
         .env_clear()
         .envs([("ECSS_LAUNCHER", "local"), ("ECSS_STORE", "memory")])
         .current_dir(demo.folder.path())
@@ -363,11 +363,115 @@ fn doctor_beside_a_running_scheduler_says_at_once_what_it_waits_for() {
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    let mut lines = BufReader::new(doctor.stderr.take().unwrap()).lines();
+    let mut lines = BufReader::new(second.stderr.take().unwrap()).lines();
     let first = lines.next().unwrap().unwrap();
-    assert!(first.starts_with("warning: data folder ") && first.contains("waiting up to 5 s"), "{first}");
-    doctor.kill().unwrap();
-    doctor.wait().unwrap();
+    assert!(first.contains("data folder ") && first.contains("waiting up to 5 s"), "{first}");
+    second.kill().unwrap();
+    second.wait().unwrap();
+}
+
+#[test]
+fn doctor_and_iam_policy_work_beside_a_scheduler_with_the_local_launcher() {
+    let demo = Demo::start();
+    let environment = [("ECSS_LAUNCHER", "local"), ("AWS_REGION", "eu-west-1")];
+    let output = program(demo.folder.path(), &["doctor"], &environment);
+    assert_eq!((output.status.code(), err(&output)), (Some(0), String::new()), "{}", out(&output));
+    for told in
+        ["4 valid jobs", "launcher local: its files and task definitions are not checked", "no problem found"]
+    {
+        assert!(out(&output).contains(told), "{}", out(&output));
+    }
+    let output = program(demo.folder.path(), &["iam-policy"], &environment);
+    assert_eq!((output.status.code(), err(&output)), (Some(0), String::new()), "{}", out(&output));
+}
+
+#[test]
+fn doctor_shows_the_warnings_about_a_job() {
+    let folder = tempfile::tempdir().unwrap();
+    let job =
+        r#"{"id": "many", "taskDefinition": "t", "schedule": "@daily", "taskCount": 10, "maxCount": 4}"#;
+    std::fs::write(folder.path().join("job.json"), job).unwrap();
+    let environment = [("ECSS_LAUNCHER", "local"), ("ECSS_STORE", "memory")];
+    let output = program(folder.path(), &["doctor", "job.json"], &environment);
+    assert_eq!(output.status.code(), Some(0), "{}", err(&output));
+    assert_eq!(
+        err(&output),
+        "warning: job many: taskCount 10 is greater than maxCount 4: at most 4 tasks of the job run at once\n"
+    );
+    assert_eq!(
+        std::fs::read_dir(folder.path()).unwrap().count(),
+        1,
+        "the folder of the launcher is not made"
+    );
+}
+
+#[test]
+fn file_that_cannot_be_made_in_the_folder_of_a_setting_is_refused_by_config_check_and_serve_alike() {
+    for (name, wrong, remedy) in [
+        ("ECSS_LOG_FOLDER", "app.log", "it is a folder"),
+        ("ECSS_LOG_FOLDER", "app.log.1", "it is a folder"),
+        ("ECSS_DATA_DIR", "local", "is not a folder"),
+        ("ECSS_DATA_DIR", "scheduler.db", "it is a folder"),
+        ("ECSS_DATA_DIR", "task-definitions", "it is not a folder"),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let inside = folder.path().join("inside");
+        std::fs::create_dir(&inside).unwrap();
+        if remedy == "it is a folder" {
+            std::fs::create_dir(inside.join(wrong)).unwrap();
+        } else {
+            std::fs::write(inside.join(wrong), "").unwrap();
+        }
+        let environment = [("ECSS_LAUNCHER", "local"), (name, inside.to_str().unwrap())];
+        for arguments in [&["config", "check"][..], &["serve", "--listen", "127.0.0.1:0"]] {
+            let output = program(folder.path(), arguments, &environment);
+            assert_eq!(output.status.code(), Some(3), "{name}/{wrong}: {}", err(&output));
+            let said = err(&output);
+            let [line] = *said.lines().collect::<Vec<_>>() else { panic!("{said}") };
+            assert!(
+                line.starts_with("error: ECSS_") && line.contains(wrong) && line.contains(remedy),
+                "{line}"
+            );
+        }
+        assert_eq!(std::fs::read_dir(&inside).unwrap().count(), 1, "nothing is made before all is well");
+    }
+}
+
+#[test]
+fn path_that_only_a_command_meets_ends_it_with_the_code_of_a_configuration() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str| folder.path().join(name);
+    std::fs::write(file("file"), "").unwrap();
+    let local = ("ECSS_LAUNCHER", "local");
+    for (arguments, environment, said) in [
+        // The folder of the dump is a file, or missing.
+        (
+            &["export", "file/dump"][..],
+            [local, ("ECSS_SQLITE_FILE", "jobs.db")],
+            "check that its folder is writable",
+        ),
+        (
+            &["export", "nowhere/dump"],
+            [local, ("ECSS_SQLITE_FILE", "jobs.db")],
+            "check that its folder is writable",
+        ),
+        (
+            &["backup", "file/copy"],
+            [local, ("ECSS_SQLITE_FILE", "jobs.db")],
+            "check that its folder is writable",
+        ),
+        (&["iam-policy"], [local, ("ECSS_SQLITE_FILE", "file/jobs.db")], "file/jobs.db"),
+        (
+            &["demo", "--listen", "127.0.0.1:0", "--data-dir", "file"],
+            [local, ("A", "b")],
+            "\"file/task-definitions\"",
+        ),
+    ] {
+        let output = program(folder.path(), arguments, &environment);
+        assert_eq!(output.status.code(), Some(3), "{arguments:?}: {}", err(&output));
+        assert!(err(&output).contains(said), "{arguments:?}: {}", err(&output));
+    }
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "nothing is made");
 }
 
 // The available and missing settings depend on the build.

@@ -249,13 +249,13 @@ async fn almost_complete_bodies_take_little_memory_and_small_requests_are_answer
     };
     let announced = request("Content-Length: 262144\r\n", 262_000);
     let chunked = request("Transfer-Encoding: chunked\r\n\r\n3fd00", 261_376);
-    let offers = (0..360).map(|number| {
+    let offers = (0..508).map(|number| {
         let request = Arc::clone(if number % 2 == 0 { &announced } else { &chunked });
         offer(listening.address, request)
     });
     let streams = futures::future::join_all(offers).await;
     // The stream is kept to the end, so that the bodies that the server waits for stay open.
-    let mut ends = futures::stream::iter(streams.into_iter().map(read_to_end)).buffer_unordered(360);
+    let mut ends = futures::stream::iter(streams.into_iter().map(read_to_end)).buffer_unordered(508);
     let refused = timeout(TEST_TIMEOUT, ends.by_ref().take(100).collect::<Vec<_>>()).await;
     assert!(peak_mib() < 200, "{} MiB", peak_mib());
     let refused = refused.expect("bodies beyond the bound are refused");

@@ -15,6 +15,9 @@ use super::monitor::ConnMonitor;
 /// The size of the pieces of an answer. Resources of an answer are released when all but the last piece is sent.
 const MAX_CHUNK: usize = 64 * 1024;
 
+/// The most bytes of one read. hyper doubles its buffer whenever a read fills it, and each connection keeps its own.
+const MAX_READ_SIZE: usize = 8 * 1024;
+
 /// A stream that records when the client sends and when it receives.
 pub(super) struct MonitoredStream {
     stream: TcpStream,
@@ -33,9 +36,12 @@ impl AsyncRead for MonitoredStream {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        let before = buf.filled().len();
-        let read = Pin::new(&mut self.stream).poll_read(cx, buf);
-        if buf.filled().len() > before {
+        let size = buf.remaining().min(MAX_READ_SIZE);
+        let mut part = ReadBuf::new(buf.initialize_unfilled_to(size));
+        let read = Pin::new(&mut self.stream).poll_read(cx, &mut part);
+        let length = part.filled().len();
+        if length > 0 {
+            buf.advance(length);
             self.monitor.on_received();
         }
         read
