@@ -21,14 +21,15 @@ mod tests;
 /// Fails with the place when it is not one YAML document, and when an object has a member twice.
 pub(crate) fn parse(text: &str) -> Result<Value, String> {
     let text = without_mark(text);
-    let document: Spanned<Node> = serde_saphyr::from_str_with_options(text, options()).map_err(describe)?;
+    let document: Spanned<YamlNode> =
+        serde_saphyr::from_str_with_options(text, options()).map_err(describe)?;
     Ok(as_written(document, text))
 }
 
 /// Reads YAML documents that follow each other; otherwise as [`parse`]. An empty document is left out.
 pub(crate) fn parse_many(text: &str) -> Result<Vec<Value>, String> {
     let text = without_mark(text);
-    let documents: Vec<Spanned<Node>> =
+    let documents: Vec<Spanned<YamlNode>> =
         serde_saphyr::from_multiple_with_options(text, options()).map_err(describe)?;
     Ok(documents.into_iter().map(|document| as_written(document, text)).collect())
 }
@@ -55,13 +56,13 @@ fn describe(error: serde_saphyr::Error) -> String {
 }
 
 /// Converts a node to JSON; a value to which YAML gave a type becomes its text again.
-fn as_written(node: Spanned<Node>, source: &str) -> Value {
+fn as_written(node: Spanned<YamlNode>, source: &str) -> Value {
     match node.value {
-        Node::Null => Value::Null,
-        Node::Text(text) => text.into(),
-        Node::Typed(shown) => written(node.defined.span(), source).unwrap_or(shown).into(),
-        Node::List(items) => items.into_iter().map(|item| as_written(item, source)).collect(),
-        Node::Object(members) => {
+        YamlNode::Null => Value::Null,
+        YamlNode::Text(text) => text.into(),
+        YamlNode::Typed(shown) => written(node.defined.span(), source).unwrap_or(shown).into(),
+        YamlNode::List(items) => items.into_iter().map(|item| as_written(item, source)).collect(),
+        YamlNode::Object(members) => {
             let members = members.into_iter().map(|(name, value)| (name, as_written(value, source)));
             Value::Object(members.collect::<Map<_, _>>())
         }
@@ -79,7 +80,7 @@ fn written(span: serde_saphyr::Span, source: &str) -> Option<String> {
 
 /// A node of a document.
 #[derive(Debug)]
-enum Node {
+enum YamlNode {
     Null,
     Text(String),
     /// A plain value to which YAML gave a type, as the type prints it.
@@ -88,58 +89,58 @@ enum Node {
     Object(Vec<(String, Spanned<Self>)>),
 }
 
-impl<'de> Deserialize<'de> for Node {
+impl<'de> Deserialize<'de> for YamlNode {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(NodeVisitor)
+        deserializer.deserialize_any(YamlVisitor)
     }
 }
 
-struct NodeVisitor;
+struct YamlVisitor;
 
-impl<'de> Visitor<'de> for NodeVisitor {
-    type Value = Node;
+impl<'de> Visitor<'de> for YamlVisitor {
+    type Value = YamlNode;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a YAML value")
     }
 
-    fn visit_unit<E>(self) -> Result<Node, E> {
-        Ok(Node::Null)
+    fn visit_unit<E>(self) -> Result<YamlNode, E> {
+        Ok(YamlNode::Null)
     }
 
-    fn visit_bool<E>(self, value: bool) -> Result<Node, E> {
-        Ok(Node::Typed(value.to_string()))
+    fn visit_bool<E>(self, value: bool) -> Result<YamlNode, E> {
+        Ok(YamlNode::Typed(value.to_string()))
     }
 
-    fn visit_i64<E>(self, value: i64) -> Result<Node, E> {
-        Ok(Node::Typed(value.to_string()))
+    fn visit_i64<E>(self, value: i64) -> Result<YamlNode, E> {
+        Ok(YamlNode::Typed(value.to_string()))
     }
 
-    fn visit_u64<E>(self, value: u64) -> Result<Node, E> {
-        Ok(Node::Typed(value.to_string()))
+    fn visit_u64<E>(self, value: u64) -> Result<YamlNode, E> {
+        Ok(YamlNode::Typed(value.to_string()))
     }
 
-    fn visit_f64<E>(self, value: f64) -> Result<Node, E> {
-        Ok(Node::Typed(value.to_string()))
+    fn visit_f64<E>(self, value: f64) -> Result<YamlNode, E> {
+        Ok(YamlNode::Typed(value.to_string()))
     }
 
-    fn visit_str<E>(self, value: &str) -> Result<Node, E> {
-        Ok(Node::Text(value.to_owned()))
+    fn visit_str<E>(self, value: &str) -> Result<YamlNode, E> {
+        Ok(YamlNode::Text(value.to_owned()))
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Node, A::Error> {
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<YamlNode, A::Error> {
         let mut list = Vec::new();
         while let Some(item) = items.next_element()? {
             list.push(item);
         }
-        Ok(Node::List(list))
+        Ok(YamlNode::List(list))
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Node, A::Error> {
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<YamlNode, A::Error> {
         let mut object = Vec::new();
         while let Some(member) = members.next_entry()? {
             object.push(member);
         }
-        Ok(Node::Object(object))
+        Ok(YamlNode::Object(object))
     }
 }
