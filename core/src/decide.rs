@@ -40,6 +40,17 @@ pub struct DecisionInput<'a> {
     pub busy: u32,
     /// The rest of the job's cooldown, if it is cooling down.
     pub cooldown: Option<Duration>,
+    /// The bound that the job's breaker sets, while it is open.
+    pub breaker: Option<OpenBreaker>,
+}
+
+/// The bound that an open breaker sets to one decision.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OpenBreaker {
+    /// Whether one task may start now, as a canary.
+    pub is_canary_due: bool,
+    /// The reason for the step.
+    pub reason: String,
 }
 
 /// The number of tasks to launch, its reasons, and the tick's outcome if all tasks start.
@@ -72,6 +83,8 @@ pub enum Rule {
     Overlap,
     /// Too soon after the last firing.
     Cooldown,
+    /// The breaker is open: one task or none, whatever the demand.
+    Breaker,
     /// The installation's budget. [Reserved](Self::is_reserved).
     Budget,
     /// The number of tasks to launch. [Reserved](Self::is_reserved).
@@ -80,13 +93,14 @@ pub enum Rule {
 
 impl Rule {
     /// Every rule, in the order in which they are applied.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Demand,
         Self::Floor,
         Self::Cap,
         Self::Mode,
         Self::Overlap,
         Self::Cooldown,
+        Self::Breaker,
         Self::Budget,
         Self::Need,
     ];
@@ -112,6 +126,7 @@ impl Rule {
             Self::Mode => "mode",
             Self::Overlap => "overlap",
             Self::Cooldown => "cooldown",
+            Self::Breaker => "breaker",
             Self::Budget => "budget",
             Self::Need => "need",
         }
@@ -148,7 +163,7 @@ impl fmt::Display for Decision {
 
 /// Decides how many tasks to launch: the only place that computes this number.
 ///
-/// The rules are applied in the order demand, floor, cap, mode, overlap, cooldown. `busy` counts the job's own tasks
+/// The rules are applied in the order demand, floor, cap, mode, overlap, cooldown, breaker. `busy` counts the job's own tasks
 /// only. The modes `oneShot` and `drain` compute the number from the queue's counts and the job's own tasks; floor and
 /// cap limit it afterwards, the floor only while the job has no busy task.
 ///
@@ -166,6 +181,7 @@ impl fmt::Display for Decision {
 ///     overlap: Overlap::TopUp,
 ///     busy: 4,
 ///     cooldown: None,
+///     breaker: None,
 /// });
 /// assert_eq!(decision.launch, 6);
 /// assert_eq!(
@@ -191,6 +207,9 @@ pub fn decide(input: &DecisionInput<'_>) -> Decision {
         let seconds = left.as_secs_f64().ceil();
         builder.add_step(Rule::Cooldown, 0, format!("cooling down for another {seconds} s"));
         return builder.finish(TickOutcome::Cooldown, false);
+    }
+    if let Some(open) = &input.breaker {
+        return builder.apply_breaker(open, replace);
     }
     builder.finish(TickOutcome::Pending, replace)
 }
@@ -287,6 +306,17 @@ impl DecisionBuilder {
                 (TickOutcome::Satisfied, true)
             }
         }
+    }
+
+    /// Starts one task or none. A canary replaces no running tasks, but waits for their end: they work, and it may fail.
+    fn apply_breaker(mut self, open: &OpenBreaker, replace: bool) -> Decision {
+        if open.is_canary_due && !replace {
+            self.add_step(Rule::Breaker, 1, open.reason.clone());
+            return self.finish(TickOutcome::Pending, false);
+        }
+        let waits = if open.is_canary_due { ", which waits for the end of the running tasks" } else { "" };
+        self.add_step(Rule::Breaker, 0, format!("{}{waits}", open.reason));
+        self.finish(TickOutcome::Cooldown, false)
     }
 
     fn finish(self, outcome: TickOutcome, replace: bool) -> Decision {

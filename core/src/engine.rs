@@ -20,6 +20,8 @@
 //! loop (one hanging trigger stops the clock for all).
 
 mod agenda;
+mod breaker;
+mod breaker_recall;
 mod catch_up;
 mod clock_check;
 mod dispatch;
@@ -58,6 +60,7 @@ mod time_limit;
 mod without_details;
 
 pub use crate::clock::is_ahead;
+pub use breaker::{BreakerPhase, BreakerState};
 pub use evaluate::EvalOverrides;
 pub(crate) use failing_jobs::{FAILING_JOBS, names_of_register};
 pub use failing_tasks::FailingTasks;

@@ -273,6 +273,20 @@ impl Firing {
         self.tasks.iter().find(|task| task.end() == Some(TaskEnd::Failed))
     }
 
+    /// Tells whether it started nothing because the launcher refused it for a reason that does not pass. A call that was repeated until
+    /// it was too late has another note than its answer.
+    #[must_use]
+    pub(crate) fn is_refused_for_good(&self) -> bool {
+        if self.state != FiringState::Refused || !self.tasks.is_empty() {
+            return false;
+        }
+        match self.attempts.last().and_then(|attempt| attempt.answer.as_ref()) {
+            Some(Answer::Report(report)) => report.is_refused_for_good(),
+            Some(Answer::Failed(reason)) => self.note.as_ref() == Some(reason),
+            Some(Answer::Lost(_)) | None => false,
+        }
+    }
+
     /// Tells whether it replaces all earlier firings of the job. In firings stored by older versions, a list of tasks
     /// to replace means the same.
     #[must_use]

@@ -47,12 +47,13 @@ pub use batch::{BatchLimits, Batcher, Source};
 pub use clock::{Clock, SystemClock};
 pub use config_error::ConfigError;
 pub use decide::{
-    Decision, DecisionDraft, DecisionInput, DecisionRecord, Rule, Step, TickOutcome, TickSpan, decide,
+    Decision, DecisionDraft, DecisionInput, DecisionRecord, OpenBreaker, Rule, Step, TickOutcome, TickSpan,
+    decide,
 };
 pub use diagnosis::Diagnosis;
 pub use engine::{
-    Brake, Engine, EngineHandle, EngineOptions, EngineStatus, EvalOverrides, Failing, FailingTasks,
-    FireError, FireRequest, ManualFiring, Retrying,
+    Brake, BreakerPhase, BreakerState, Engine, EngineHandle, EngineOptions, EngineStatus, EvalOverrides,
+    Failing, FailingTasks, FireError, FireRequest, ManualFiring, Retrying,
 };
 pub use event::{EVENT_BUFFER, Event};
 pub use fault::{Failure, FaultKind};
@@ -67,7 +68,7 @@ pub use launcher::{
 };
 pub use memory::MemoryStore;
 pub use permission::Permission;
-pub use policy::{CatchUp, CatchUpPolicy, HistoryRule, Mode, OnError, Overlap, Policy};
+pub use policy::{Breaker, CatchUp, CatchUpPolicy, HistoryRule, Mode, OnError, Overlap, Policy};
 pub use provider::{
     LauncherProvider, LauncherSetup, MemoryProvider, OpenMode, PathKind, ProviderDescriptor, Setting,
     SettingDefault, SettingError, SettingValues, StoreProvider, StoreSetup,

@@ -6,8 +6,10 @@ use std::time::Duration;
 use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
 
+mod breaker;
 mod task_retry;
 
+pub use breaker::Breaker;
 pub use task_retry::{RetryAction, RetryCondition, RetryRule, TaskRetry};
 
 /// How the number of tasks follows from demand and running tasks (`mode`).
@@ -183,6 +185,9 @@ pub struct Policy {
     pub start_timeout: Option<Duration>,
     /// The retry of failed tasks; none by default.
     pub task_retry: Option<TaskRetry>,
+    /// The breaker; none by default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub breaker: Option<Breaker>,
     /// How much history is kept.
     #[serde(default, skip_serializing_if = "HistoryRule::is_default")]
     pub history: HistoryRule,
@@ -202,6 +207,7 @@ impl Default for Policy {
             timeout: None,
             start_timeout: None,
             task_retry: None,
+            breaker: None,
             history: HistoryRule::default(),
         }
     }

@@ -25,7 +25,7 @@ pub enum TickOutcome {
     Suspended,
     /// Earlier tasks still ran, and the job does not allow overlap.
     SkippedOverlap,
-    /// Too soon after the last firing.
+    /// Too soon after the last firing, or the breaker of the job is open.
     Cooldown,
     /// The installation's budget was used up. [Reserved](Self::is_reserved).
     Budget,

@@ -20,6 +20,7 @@ fn input(demand: Demand, floor: u32, cap: Option<u32>, busy: u32) -> DecisionInp
         overlap: Overlap::TopUp,
         busy,
         cooldown: None,
+        breaker: None,
     }
 }
 
@@ -77,6 +78,41 @@ fn a_cooldown_suppresses_only_launches() {
     );
 }
 
+fn open_breaker(is_canary_due: bool) -> OpenBreaker {
+    OpenBreaker { is_canary_due, reason: "canary 1 of 5".to_owned() }
+}
+
+#[test]
+fn an_open_breaker_launches_one_canary_or_nothing() {
+    let with = |due, overlap, busy| {
+        decide(&DecisionInput {
+            breaker: Some(open_breaker(due)),
+            overlap,
+            ..input(tasks(500), 1, None, busy)
+        })
+    };
+    let canary = with(true, Overlap::TopUp, 0);
+    assert_eq!((canary.launch, canary.outcome), (1, TickOutcome::Pending));
+    assert!(canary.to_string().ends_with("at most ECSS_MAX_TASKS 50 → 50; canary 1 of 5 → 1"), "{canary}");
+    let held = with(false, Overlap::TopUp, 0);
+    assert_eq!((held.launch, held.outcome), (0, TickOutcome::Cooldown));
+    assert_eq!(held.steps.last().map(|step| (step.rule, step.before)), Some((Rule::Breaker, 50)));
+    let beside = with(true, Overlap::Allow, 3);
+    assert_eq!((beside.launch, beside.replace), (1, false));
+    let replacing = with(true, Overlap::Replace, 3);
+    assert_eq!((replacing.launch, replacing.replace), (0, false), "a canary does not stop tasks that work");
+    assert!(replacing.to_string().contains("waits for the end of the running tasks"), "{replacing}");
+}
+
+#[test]
+fn an_open_breaker_changes_no_decision_that_launches_nothing() {
+    for (demand, busy) in [(Demand::Idle, 0), (tasks(1), 1)] {
+        let closed = input(demand, 1, None, busy);
+        let open = DecisionInput { breaker: Some(open_breaker(false)), ..closed.clone() };
+        assert_eq!(decide(&open), decide(&closed));
+    }
+}
+
 /// Decisions of every kind: by policy, demand, bounds, number of busy tasks and counts of a queue.
 fn every_kind_of_decision() -> Vec<Decision> {
     let queues = [(Mode::Total, None), (Mode::OneShot, Some(facts(0, 0))), (Mode::Drain, Some(facts(9, 9)))];
@@ -89,7 +125,17 @@ fn every_kind_of_decision() -> Vec<Decision> {
                 for (floor, cooldown) in [(1, None), (3, None), (1, Some(Duration::from_secs(1)))] {
                     let (mode, queue) = (*mode, queue.as_ref());
                     let input = input(demand, floor, Some(4), busy);
-                    decisions.push(decide(&DecisionInput { overlap, mode, queue, cooldown, ..input }));
+                    for breaker in [None, Some(open_breaker(true))] {
+                        let input = input.clone();
+                        decisions.push(decide(&DecisionInput {
+                            overlap,
+                            mode,
+                            queue,
+                            cooldown,
+                            breaker,
+                            ..input
+                        }));
+                    }
                 }
             }
         }
@@ -176,7 +222,7 @@ fn a_bound_that_is_just_met_adds_no_step() {
 
 #[test]
 fn rules_have_their_api_names() {
-    let names = ["demand", "floor", "cap", "mode", "overlap", "cooldown", "budget", "need"];
+    let names = ["demand", "floor", "cap", "mode", "overlap", "cooldown", "breaker", "budget", "need"];
     assert_eq!(Rule::ALL.map(Rule::as_str), names);
 }
 
@@ -251,10 +297,11 @@ proptest! {
     #[test]
     fn the_cap_is_never_passed_and_the_ledger_adds_up(
         demand in 0u32..200, floor in 1u32..50, cap in proptest::option::of(1u32..60), busy in 0u32..120,
-        overlap in overlaps(), cooling in any::<bool>(),
+        overlap in overlaps(), cooling in any::<bool>(), canary in proptest::option::of(any::<bool>()),
     ) {
         let input = DecisionInput {
             overlap,
+            breaker: canary.map(open_breaker),
             cooldown: cooling.then_some(Duration::from_secs(9)),
             ..input(tasks(demand), floor, cap, busy)
         };

@@ -40,6 +40,7 @@ const MAX_PERMIT_WRITE: Duration = Duration::from_secs(1);
 pub(super) async fn enqueue(engine: &EngineInner, firing: Firing) {
     // The firing is durable: firings that it supersedes may end.
     engine.task_tracker.record_firing(&firing, engine.clock.now());
+    engine.record_start(&firing).await;
     // The receiver is gone only when the engine stops. The journal has the firing, and the next start resumes it.
     let _ = engine.backlog.send(firing).await;
 }
@@ -180,6 +181,7 @@ impl FiringDriver {
                     );
                     self.record_outcome(outcome).await;
                     self.engine.task_tracker.record_firing(&self.firing, self.engine.clock.now());
+                    self.engine.record_start(&self.firing).await;
                     self.engine.publish(|| Event::Firing(Box::new(self.firing.clone())));
                     return Continue(());
                 }

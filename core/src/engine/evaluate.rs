@@ -1,5 +1,6 @@
 //! One evaluation: evaluates the trigger, counts running tasks and decides. A failure affects this evaluation only.
 
+mod breaker;
 mod queue;
 
 use std::num::NonZeroU32;
@@ -14,7 +15,9 @@ use super::inner::EngineInner;
 use super::job_cache::CachedJob;
 use super::message::{ManualFiring, RetryOrder};
 use crate::clock::is_ahead;
-use crate::decide::{Decision, DecisionDraft, DecisionInput, Rule, Step, TickOutcome, TickSpan, decide};
+use crate::decide::{
+    Decision, DecisionDraft, DecisionInput, OpenBreaker, Rule, Step, TickOutcome, TickSpan, decide,
+};
 use crate::fault::{self, FaultKind};
 use crate::firing::{Firing, FiringId, FiringRetry, FiringState, Origin};
 use crate::id::{JobUid, TaskId};
@@ -162,8 +165,12 @@ impl EngineInner {
                 }
             }
         }
+        let breaker = match self.open_breaker(request, evaluation.demand).await {
+            Ok(breaker) => breaker,
+            Err(failure) => return TickEvaluation::unreadable(draft, TickOutcome::LiveUnknown, failure),
+        };
         draft.busy = (evaluation.demand != Demand::Idle).then_some(busy);
-        let decision = self.decide(request, &evaluation, queue.as_ref(), busy);
+        let decision = self.decide(request, &evaluation, queue.as_ref(), busy, breaker);
         let decision = self.annotate_steps(decision, request, &population, queue.as_ref());
         draft.launch = decision.launch;
         draft.outcome = match (decision.outcome, source) {
@@ -184,6 +191,7 @@ impl EngineInner {
         evaluation: &Evaluation,
         queue: Option<&QueueFacts>,
         busy: u32,
+        breaker: Option<OpenBreaker>,
     ) -> Decision {
         let EvalRequest { job, source, .. } = request;
         let mut input = DecisionInput {
@@ -195,6 +203,7 @@ impl EngineInner {
             overlap: job.policy.overlap,
             busy,
             cooldown: self.cooldown_left(request),
+            breaker,
         };
         if let TriggerSource::Manual { options, .. } = source
             && options.tasks.is_some()
@@ -472,7 +481,7 @@ fn counting_step<'a>(steps: &'a mut [Step], mode: Mode, queue: Option<&QueueFact
         Rule::Overlap => true,
         Rule::Mode => !arrivals_only,
         Rule::Cap => queue.is_some(),
-        Rule::Demand | Rule::Floor | Rule::Cooldown | Rule::Budget | Rule::Need => false,
+        Rule::Demand | Rule::Floor | Rule::Cooldown | Rule::Breaker | Rule::Budget | Rule::Need => false,
     })
 }
 

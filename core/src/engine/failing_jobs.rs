@@ -61,10 +61,10 @@ impl EngineInner {
                 let jobs = self.store.get(ids).await.unwrap_or_default();
                 let recalls = futures::stream::iter(jobs);
                 recalls
-                    .for_each_concurrent(
-                        CONCURRENT_RECALLS,
-                        |job| async move { self.recall_failing(&job).await },
-                    )
+                    .for_each_concurrent(CONCURRENT_RECALLS, |job| async move {
+                        self.recall_failing(&job).await;
+                        self.recall_breaker(&job).await;
+                    })
                     .await;
             }
             kept.insert(shard, names);

@@ -26,6 +26,7 @@ pub(super) async fn record(engine: &EngineInner, from: Firing, mut to: Firing) {
             count_ends(engine, &from, &to);
             faults.record_end(engine.number, &to);
             engine.task_tracker.record_firing(&to, engine.clock.now());
+            engine.record_start(&to).await;
             engine.publish(|| Event::Firing(Box::new(to.clone())));
             if to.state == FiringState::Finished {
                 // Another task that cannot be stopped is recorded again.

@@ -9,6 +9,7 @@ use parking_lot::Mutex;
 use tokio::sync::{broadcast, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
+use super::breaker::BreakerState;
 use super::evaluate::{EvalOverrides, EvalRequest, TriggerSource};
 use super::failing_tasks::FailingTasks;
 use super::faults::Failing;
@@ -133,10 +134,17 @@ impl EngineHandle {
         self.engine.process.faults.failing_tasks(job)
     }
 
-    /// Reads from the journal how the newest ticks and tasks of a job failed, unless this process knows it;
-    /// [`Self::failing`] and [`Self::failing_tasks`] return the results. A job is read once. A failed read of the journal is ignored.
+    /// Returns the state of the job's breaker, if it has one and this process has evaluated or recalled this version of the job.
+    #[must_use]
+    pub fn breaker(&self, job: &StoredJob) -> Option<BreakerState> {
+        self.engine.breakers.state((job.uid, job.revision), self.engine.clock.now())
+    }
+
+    /// Reads from the journal how the newest ticks and tasks of a job failed, and the state of its breaker, unless this process
+    /// knows it; [`Self::failing`], [`Self::failing_tasks`] and [`Self::breaker`] return the results. A job is read once. A failed read of the journal is ignored.
     pub async fn recall_failing(&self, job: &StoredJob) {
         self.engine.recall_failing(job).await;
+        self.engine.recall_breaker(job).await;
     }
 
     /// Makes the ticks of a job count from now on, if they are settled in the future because the clock was ahead.
@@ -167,6 +175,7 @@ impl EngineHandle {
             source_fault: faults.source_fault(),
             failing: faults.failing_jobs(),
             failing_tasks: faults.jobs_with_failing_tasks(),
+            open_breakers: engine.breakers.count_open(),
             clock_fault: None,
             clock_steps: clock.steps(),
             jobs_ahead: 0,

@@ -15,6 +15,7 @@ use tokio::sync::{Notify, mpsc};
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
+use super::breaker::Breakers;
 use super::faults::FaultyAction;
 use super::in_flight::InFlight;
 use super::job_cache::JobCache;
@@ -77,6 +78,7 @@ pub(super) struct EngineInner {
     pub(super) unread_tasks: Mutex<HashSet<TaskId>>,
     /// Versions of jobs whose failing ticks were read from the journal.
     pub(super) recalled: Mutex<LruCache<(JobUid, Revision), ()>>,
+    pub(super) breakers: Breakers,
     /// Jobs that are settled alone, because the store refused their batch.
     pub(super) refused: RefusedJobs,
     pub(super) loop_stats: Mutex<LoopStats>,
@@ -117,6 +119,7 @@ impl EngineInner {
         let stop = CancellationToken::new();
         let recalled = NonZeroUsize::new(options.cached_jobs).unwrap_or(NonZeroUsize::MIN);
         let engine = Arc::new(Self {
+            breakers: Breakers::new(recalled),
             recalled: Mutex::new(LruCache::new(recalled)),
             job_cache: JobCache::new(options.cached_jobs),
             term: process.lease.term(),

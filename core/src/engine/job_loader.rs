@@ -18,7 +18,8 @@ use crate::schedule::Strictness;
 use crate::store::StoreError;
 
 impl EngineInner {
-    fn job_context(&self) -> JobContext<'_> {
+    /// Returns the context for reading stored documents.
+    pub(super) fn job_context(&self) -> JobContext<'_> {
         JobContext {
             registry: &self.registry,
             max_tasks: self.options.max_tasks,

@@ -50,6 +50,8 @@ pub struct EngineStatus {
     pub failing: usize,
     /// The number of jobs whose newest ended firings had failed tasks.
     pub failing_tasks: usize,
+    /// The number of jobs whose breaker is open.
+    pub open_breakers: usize,
     /// A recent step of the clock, or ticks that are settled in its future.
     pub clock_fault: Option<String>,
     /// The number of clock steps of more than a minute since the start of the process.
@@ -105,6 +107,8 @@ pub struct Counters {
     pub tasks_failed: AtomicU64,
     /// Tasks that were stopped.
     pub tasks_stopped: AtomicU64,
+    /// Breakers of jobs that opened, or were found open after a start.
+    pub breakers_opened: AtomicU64,
 }
 
 impl Counters {

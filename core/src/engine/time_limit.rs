@@ -12,7 +12,7 @@ use crate::firing::Firing;
 use crate::task::{TaskId, TaskPhase, TaskState};
 
 /// The fields of a job that limit the time of its tasks. Diagnoses have the same names.
-const START_TIMEOUT: &str = "startTimeout";
+pub(super) const START_TIMEOUT: &str = "startTimeout";
 const TIMEOUT: &str = "timeout";
 
 /// A limit on the time of a firing's tasks.

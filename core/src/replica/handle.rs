@@ -10,7 +10,8 @@ use super::shard_owner::Release;
 use super::{ReplicaId, ReplicaInner};
 use crate::decide::{DecisionDraft, DecisionRecord};
 use crate::engine::{
-    EngineHandle, EngineStatus, EvalOverrides, Failing, FailingTasks, FireError, FireRequest, Retrying,
+    BreakerState, EngineHandle, EngineStatus, EvalOverrides, Failing, FailingTasks, FireError, FireRequest,
+    Retrying,
 };
 use crate::job::{Job, JobId, StoredJob};
 use crate::store::Shard;
@@ -170,6 +171,12 @@ impl ReplicaHandle {
         self.engine_of(&job.id)?.failing_tasks(&job.uid)
     }
 
+    /// Returns the state of the breaker of a job that this replica owns, as [`EngineHandle::breaker`] does.
+    #[must_use]
+    pub fn breaker(&self, job: &StoredJob) -> Option<BreakerState> {
+        self.engine_of(&job.id)?.breaker(job)
+    }
+
     /// Tells whether a job of another replica is among the failing jobs whose names
     /// [`Self::refresh_failing_names`] read.
     #[must_use]
@@ -209,6 +216,7 @@ impl ReplicaHandle {
             sum.in_rounds += status.in_rounds;
             sum.retrying += status.retrying;
             sum.live_tasks += status.live_tasks;
+            sum.open_breakers += status.open_breakers;
             ahead += status.jobs_ahead;
             sum.next_due = [sum.next_due, status.next_due].into_iter().flatten().min();
         }

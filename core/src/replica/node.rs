@@ -7,8 +7,8 @@ use tokio::sync::broadcast;
 use super::ReplicaHandle;
 use crate::decide::{DecisionDraft, DecisionRecord};
 use crate::engine::{
-    Brake, Counters, EngineHandle, EngineStatus, EvalOverrides, Failing, FailingTasks, FireError,
-    FireRequest, Retrying,
+    Brake, BreakerState, Counters, EngineHandle, EngineStatus, EvalOverrides, Failing, FailingTasks,
+    FireError, FireRequest, Retrying,
 };
 use crate::event::Event;
 use crate::job::{Job, JobId, StoredJob};
@@ -116,6 +116,12 @@ impl SchedulerNode {
             Self::Single(engine) => engine.failing_tasks(&job.uid),
             Self::Replica(replica) => replica.failing_tasks(job),
         }
+    }
+
+    /// Returns the state of the job's breaker, if it has one and this process owns the job and knows it.
+    #[must_use]
+    pub fn breaker(&self, job: &StoredJob) -> Option<BreakerState> {
+        delegate!(self, one => one.breaker(job))
     }
 
     /// Tells whether a job fails, if another process owns it; see [`Self::refresh_failing_names`].

@@ -1,5 +1,6 @@
 //! The engine in virtual time.
 
+mod breaker;
 mod cap;
 mod clock;
 mod edits;

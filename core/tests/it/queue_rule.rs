@@ -91,6 +91,7 @@ impl Case {
             settle: SignedDuration::from_secs(self.setting.settle.into()),
         });
         let decision = decide(&DecisionInput {
+            breaker: None,
             demand: Demand::from_count(visible),
             reason: "visible",
             scaling: Scaling { cap: NonZeroU32::new(self.cap), ..Scaling::default() },

@@ -301,9 +301,10 @@ impl FiringDriver {
         match engine.call_launcher("look up a lost launch", deadline, search).await {
             Ok(LostCall::Found(started)) => self.adopt_found(attempt, started).await,
             Ok(LostCall::Nothing) => {
+                let answer = "it had no answer, and it started nothing".to_owned();
                 let note = "a call had no answer, and it started nothing; too late to launch".to_owned();
                 let mut to = self.firing.clone();
-                record_answer(&mut to, attempt, Answer::Failed(note.clone()));
+                record_answer(&mut to, attempt, Answer::Failed(answer));
                 self.advance(to, None).await?;
                 Break(self.abandon(TickOutcome::LaunchFailed, note).await)
             }

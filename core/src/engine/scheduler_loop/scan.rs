@@ -215,6 +215,7 @@ impl SchedulerLoop {
         }
         if entry.uid != stored.uid || entry.revision != stored.revision {
             self.engine.process.faults.forget(&entry.uid);
+            self.engine.breakers.forget(&entry.uid);
             self.engine.edited.lock().insert(stored.id.clone());
         }
         if entry.uid == stored.uid && entry.settled != stored.progress.settled {
@@ -233,6 +234,7 @@ impl SchedulerLoop {
             self.engine.failures.lock().remove(&entry.uid);
             self.engine.retries.end(&entry.uid, &entry.id);
             self.engine.process.faults.remove(&entry.uid);
+            self.engine.breakers.forget(&entry.uid);
             self.engine.already_launched.lock().remove(&entry.uid);
             self.engine.publish(|| Event::Job { id: entry.id.clone(), revision: None });
             self.refuse_orders(&entry.id);

@@ -10,7 +10,7 @@ use super::reader::Reader;
 use super::retry;
 use super::scalar::{MISSING, collect_error, enum_value, integer, object};
 use crate::job::field_error::FieldPath;
-use crate::policy::{CatchUp, CatchUpPolicy, HistoryRule, Mode, OnError, Overlap, Policy};
+use crate::policy::{Breaker, CatchUp, CatchUpPolicy, HistoryRule, Mode, OnError, Overlap, Policy};
 use crate::scaling::Scaling;
 use crate::trigger::Trigger;
 
@@ -21,6 +21,7 @@ const JITTER: Bounds = Bounds::seconds(0, DAY);
 const WINDOW: Bounds = Bounds::seconds(0, 31 * DAY);
 const TIMEOUT: Bounds = Bounds::seconds(1, 31 * DAY);
 const START_TIMEOUT: Bounds = Bounds::seconds(1, DAY);
+const BREAKER_DELAY: Bounds = Bounds { least: Duration::from_secs(1), most: Breaker::MAX_DELAY };
 /// The maximum of `catchUp.max` and of `onError.after`.
 const MAX_COUNT: u32 = 1_000;
 
@@ -72,6 +73,7 @@ pub(super) fn read(reader: &mut Reader<'_>, trigger: Option<&dyn Trigger>) -> Po
         timeout: length(reader, "timeout", TIMEOUT),
         start_timeout: length(reader, "startTimeout", START_TIMEOUT),
         task_retry,
+        breaker: breaker(reader),
         history: history(reader),
     }
 }
@@ -165,6 +167,24 @@ fn on_error(reader: &mut Reader<'_>) -> OnError {
         }
         _ => OnError::Hold,
     }
+}
+
+fn breaker(reader: &mut Reader<'_>) -> Option<Breaker> {
+    const NAME: &str = "breaker";
+    let value = reader.get(NAME)?;
+    let (path, strict) = (FieldPath::field(NAME), reader.is_strict(NAME));
+    let errors = &mut reader.errors;
+    let fields = object(value, &path, &["failures", "delay"], strict, errors)?;
+    let failures = fields.get("failures").map_or_else(
+        || Err(path.key("failures").error(MISSING)),
+        |value| integer(value, &path.key("failures"), 1, Breaker::MAX_FAILURES),
+    );
+    let failures = collect_error(failures, errors).and_then(NonZeroU32::new);
+    let delay = fields.get("delay").map(|value| duration(value, &path.key("delay"), BREAKER_DELAY));
+    let delay = delay.and_then(|delay| collect_error(delay, errors)).unwrap_or(Breaker::DEFAULT_DELAY);
+    let failures = failures?;
+    reader.rewrite(NAME, |value| value["failures"] = failures.get().into());
+    Some(Breaker { failures, delay })
 }
 
 fn history(reader: &mut Reader<'_>) -> HistoryRule {

@@ -12,7 +12,7 @@ use crate::schedule::Strictness;
 
 /// Read-only fields that the API adds to a job; accepted and ignored, so that a job from `GET` can be sent in a `PUT`.
 /// `parsedSchedule` comes from the Python version.
-pub(super) const READ_ONLY: [&str; 15] = [
+pub(super) const READ_ONLY: [&str; 16] = [
     EARLIER_SCHEDULES,
     "lastRun",
     "lastRunTasks",
@@ -25,13 +25,15 @@ pub(super) const READ_ONLY: [&str; 15] = [
     "retrying",
     "failing",
     "failingTasks",
+    "breakerState",
     "state",
     "settledUntil",
     "parsedSchedule",
 ];
 
 /// All fields of a job document.
-const FIELDS: [&str; 26] = [
+const FIELDS: [&str; 27] = [
+    "breaker",
     "catchUp",
     "cooldown",
     "description",
@@ -61,7 +63,7 @@ const FIELDS: [&str; 26] = [
 ];
 
 /// Planned fields that this build does not support.
-const NOT_YET: [&str; 2] = ["breaker", "notify"];
+const NOT_YET: [&str; 1] = ["notify"];
 
 /// The message about a field that is not supported.
 const UNSUPPORTED: &str = "Not supported by this build.";

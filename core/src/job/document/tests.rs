@@ -14,7 +14,9 @@ use crate::launcher::{
     LaunchDiagnosis, LaunchError, LaunchLimits, LaunchRecovery, LaunchReport, LaunchRequest, ObservedTasks,
     TaskLogs, TaskValidation,
 };
-use crate::policy::{CatchUpPolicy, OnError, Overlap, RetryAction, RetryCondition, RetryRule, TaskRetry};
+use crate::policy::{
+    Breaker, CatchUpPolicy, OnError, Overlap, RetryAction, RetryCondition, RetryRule, TaskRetry,
+};
 use crate::registry::TriggerType;
 use crate::schedule::Schedule;
 use crate::task::{Population, TaskId, TaskSpec};

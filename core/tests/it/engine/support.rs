@@ -83,6 +83,10 @@ pub(crate) struct ScriptedLauncher {
     pub(crate) stopping: Mutex<(Duration, i32)>,
     /// How long tasks that are started from now on stay pending.
     pub(crate) pending_for: Mutex<Duration>,
+    /// How long tasks that are started from now on stay pending until the platform gives them up; they never start then.
+    pub(crate) fail_to_start: Mutex<Option<Duration>>,
+    /// When tasks end that never start.
+    given_up: Mutex<HashMap<TaskId, Timestamp>>,
     /// The containers of a task that ends by itself, with their exit codes.
     pub(crate) containers: Mutex<Vec<(String, Option<i32>)>>,
     /// Whether it hides all tasks.
@@ -119,6 +123,11 @@ impl ScriptedLauncher {
                 let starts = self.clock.now().saturating_add(*self.pending_for.lock()).unwrap();
                 let mut state = TaskState::pending(task_id.clone(), None);
                 state.started_at = Some(starts);
+                if let Some(after) = *self.fail_to_start.lock() {
+                    state.started_at = Some(Timestamp::MAX);
+                    let at = self.clock.now().saturating_add(after).unwrap();
+                    self.given_up.lock().insert(task_id.clone(), at);
+                }
                 self.tasks.lock().push((request.job.clone(), state));
                 StartedTask::new(task_id, None)
             })
@@ -150,11 +159,15 @@ impl ScriptedLauncher {
         for (_, task) in self.tasks.lock().iter_mut().filter(|(_, task)| task.phase != TaskPhase::Stopped) {
             let starts = task.started_at.unwrap();
             let natural = run_for.map(|run_for| starts.saturating_add(run_for).unwrap());
+            let given_up = self.given_up.lock().get(&task.task_id).copied().filter(|at| *at <= now);
             if starts <= now {
                 task.phase = TaskPhase::Running;
             }
             if let Some(at) = ends.get(&task.task_id).filter(|at| **at <= now) {
                 end(task, code, *at, "UserInitiated");
+            } else if let Some(at) = given_up {
+                end(task, 1, at, "TaskFailedToStart");
+                task.reason = Some("CannotPullContainerError".to_owned());
             } else if let Some(at) = natural.filter(|at| *at <= now) {
                 end(task, 0, at, "EssentialContainerExited");
                 let ends = self.containers.lock().clone().into_iter();
@@ -358,6 +371,8 @@ impl Stage {
             definition: Mutex::default(),
             stopping: Mutex::new((Duration::ZERO, 143)),
             pending_for: Mutex::default(),
+            fail_to_start: Mutex::default(),
+            given_up: Mutex::default(),
             containers: Mutex::default(),
             hidden: AtomicBool::new(false),
             observe_fault: Mutex::default(),

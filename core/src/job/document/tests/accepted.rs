@@ -27,7 +27,7 @@ fn every_policy_reaches_the_job() {
                 {"exitCode": 3, "action": "fail"}, {"stopCode": "SpotInterruption", "action": "retry"},
                 {"reason": "cannot pull", "action": "retry"},
             ]}},
-        "succeedsBy": "main", "taskCount": "5", "maxCount": 7.0, "labels": {"team": "x"}, "description": "nightly",
+        "breaker": {"failures": "3", "delay": "2m"}, "succeedsBy": "main", "taskCount": "5", "maxCount": 7.0, "labels": {"team": "x"}, "description": "nightly",
     })))
     .unwrap()
     .job;
@@ -51,7 +51,16 @@ fn every_policy_reaches_the_job() {
     ];
     let (attempts, backoff) = (NonZeroU32::new(3).unwrap(), Duration::from_secs(30));
     assert_eq!(policy.task_retry, Some(TaskRetry { attempts, backoff, rules }));
+    let failures = NonZeroU32::new(3).unwrap();
+    assert_eq!(policy.breaker, Some(Breaker { failures, delay: Duration::from_secs(120) }));
     assert_eq!((job.scaling.floor.get(), job.scaling.cap.unwrap().get()), (5, 7));
+}
+
+#[test]
+fn a_breaker_without_a_delay_has_the_default() {
+    let prepared = create(plus(json!({"breaker": {"failures": "3"}}))).unwrap();
+    assert_eq!(prepared.document["breaker"], json!({"failures": 3}));
+    assert_eq!(prepared.job.policy.breaker.unwrap().delay, Breaker::DEFAULT_DELAY);
 }
 
 #[test]
@@ -158,7 +167,7 @@ fn the_text_of_a_schedule_is_unchanged() {
 fn read_only_fields_are_accepted_and_ignored() {
     let prepared = create(plus(json!({
         "lastRun": "x", "lastRunTasks": [], "estimatedNextRun": 5, "link": {}, "revision": 3,
-        "parsedSchedule": {"hour": "1"}, "retrying": {}, "failing": {"ticks": 2}, "failingTasks": {"firings": 2}, "state": "failing", "settledUntil": "2036-01-01T00:00:00Z",
+        "parsedSchedule": {"hour": "1"}, "retrying": {}, "failing": {"ticks": 2}, "failingTasks": {"firings": 2}, "breakerState": {"state": "open"}, "state": "failing", "settledUntil": "2036-01-01T00:00:00Z",
     })));
     assert_eq!(prepared.unwrap().document.len(), 3);
 }

@@ -304,6 +304,19 @@ fn invalid_policies_are_rejected_at_their_field() {
         ),
         (plus(json!({"history": 30})), json!({"history": {"_schema": ["Invalid input type."]}})),
         (
+            plus(json!({"breaker": {"failures": 0, "delay": "2h", "pause": 1}})),
+            json!({"breaker": {
+                "failures": ["Must be between 1 and 100."],
+                "delay": ["Must be between 1s and 1h."],
+                "pause": ["Unknown field."],
+            }}),
+        ),
+        (
+            plus(json!({"breaker": {"delay": "1m"}})),
+            json!({"breaker": {"failures": ["Missing data for required field."]}}),
+        ),
+        (plus(json!({"breaker": 3})), json!({"breaker": {"_schema": ["Invalid input type."]}})),
+        (
             plus(json!({"retry": {"task": {}}})),
             json!({"retry": {"task": {"attempts": ["Missing data for required field."]}}}),
         ),
@@ -335,7 +348,6 @@ fn invalid_policies_are_rejected_at_their_field() {
 fn unsupported_settings_are_rejected_with_the_reason() {
     let unsupported = "Not supported by this build.";
     assert_refused(&[
-        (plus(json!({"breaker": {"failures": 3}})), json!({"breaker": [unsupported]})),
         (plus(json!({"notify": []})), json!({"notify": [unsupported]})),
         (
             plus(json!({"launch": {"cluster": "x"}})),
