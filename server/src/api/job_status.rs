@@ -3,7 +3,7 @@
 use std::str::FromStr;
 
 use ecs_scheduler_core::replica::SchedulerNode;
-use ecs_scheduler_core::{Failing, FailingTasks, Retrying, StoredJob};
+use ecs_scheduler_core::{BreakerState, Failing, FailingTasks, Retrying, StoredJob};
 
 /// The state of a job in one word. If several apply, the first one in this order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -12,7 +12,7 @@ pub(super) enum JobStatus {
     Invalid,
     /// The job is suspended.
     Suspended,
-    /// Its newest ended ticks, or the tasks of its newest ended firings, failed.
+    /// Its newest ended ticks, or the tasks of its newest ended firings, failed, or its breaker is open.
     Failing,
     /// A tick that cannot be decided yet, or a launch that failed, is tried again.
     Retrying,
@@ -55,12 +55,13 @@ impl FromStr for JobStatus {
     }
 }
 
-/// The faults of a job: a tick that is retried, ticks that failed, and tasks that failed.
+/// The faults of a job: a tick that is retried, ticks that failed, tasks that failed, and the state of its breaker.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct JobFaults {
     pub(super) retrying: Option<Retrying>,
     pub(super) failing: Option<Failing>,
     pub(super) failing_tasks: Option<FailingTasks>,
+    pub(super) breaker: Option<BreakerState>,
 }
 
 impl JobFaults {
@@ -69,6 +70,7 @@ impl JobFaults {
             retrying: engine.retrying(job),
             failing: engine.failing(job),
             failing_tasks: engine.failing_tasks(job),
+            breaker: engine.breaker(job),
         }
     }
 }

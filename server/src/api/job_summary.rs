@@ -5,7 +5,7 @@ use std::time::Duration;
 use ecs_scheduler_core::job::{FieldError, JobContext, ScheduleView};
 use ecs_scheduler_core::replica::SchedulerNode;
 use ecs_scheduler_core::schedule::{Schedule, ScheduleCache, parse_time_zone};
-use ecs_scheduler_core::{StoredJob, Suspension, Timestamp};
+use ecs_scheduler_core::{BreakerState, StoredJob, Suspension, Timestamp};
 use jiff::SignedDuration;
 use jiff::tz::TimeZone;
 use parking_lot::Mutex;
@@ -110,7 +110,10 @@ impl JobSummary {
             JobStatus::Invalid
         } else if self.suspension.as_ref().is_some_and(|suspension| suspension.holds(now)) {
             JobStatus::Suspended
-        } else if faults.failing.is_some() || faults.failing_tasks.is_some() {
+        } else if faults.failing.is_some()
+            || faults.failing_tasks.is_some()
+            || faults.breaker.as_ref().is_some_and(BreakerState::is_open)
+        {
             JobStatus::Failing
         } else if faults.retrying.is_some() {
             JobStatus::Retrying

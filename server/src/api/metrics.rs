@@ -89,6 +89,11 @@ fn write_counts(text: &mut MetricsText, counters: &Counters, status: &EngineStat
             "Tasks that were stopped by the scheduler or an operator.",
             &counters.tasks_stopped,
         ),
+        (
+            "breakers_opened_total",
+            "Breakers of jobs that opened, or that were found open after a start.",
+            &counters.breakers_opened,
+        ),
     ];
     for (name, help, count) in counts {
         text.single(name, "counter", help, count.load(Ordering::Relaxed))?;
@@ -126,6 +131,7 @@ fn write_state(text: &mut MetricsText, status: &EngineStatus, evaluating: usize)
             "Jobs whose newest ended firings had failed tasks.",
             status.failing_tasks,
         ),
+        ("jobs_with_open_breaker", "Jobs whose breaker is open.", status.open_breakers),
         (
             "clock_fault",
             "1 while ticks are settled in the future, and for ten minutes after the clock was moved or found far ahead at the start.",

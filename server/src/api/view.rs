@@ -49,7 +49,7 @@ pub(super) fn write(app: &AppState, job: &StoredJob, now: Timestamp, out: &mut V
     if status.is_shown() {
         out.extend_from_slice(format!(",\"state\":\"{}\"", status.as_str()).as_bytes());
     }
-    let JobFaults { retrying, failing, failing_tasks } = JobFaults::read(&app.engine, job);
+    let JobFaults { retrying, failing, failing_tasks, breaker } = JobFaults::read(&app.engine, job);
     if let Some(retrying) = retrying {
         out.extend_from_slice(b",\"retrying\":");
         serde_json::to_writer(&mut *out, &retrying).expect("moments, numbers and strings");
@@ -61,6 +61,10 @@ pub(super) fn write(app: &AppState, job: &StoredJob, now: Timestamp, out: &mut V
     if let Some(failing) = failing_tasks {
         out.extend_from_slice(b",\"failingTasks\":");
         serde_json::to_writer(&mut *out, &failing).expect("moments, numbers and strings");
+    }
+    if let Some(breaker) = breaker {
+        out.extend_from_slice(b",\"breakerState\":");
+        serde_json::to_writer(&mut *out, &breaker).expect("moments, numbers and strings");
     }
     out.push(b'}');
 }

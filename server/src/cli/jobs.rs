@@ -180,7 +180,7 @@ async fn explain(
     let mut answer = client.get(&path(id, &format!("/decisions?limit={limit}{filter}"))).await?;
     // The history of a removed job can be read, too.
     if let Ok(job) = client.get(&path(id, "")).await {
-        for name in ["state", "retrying", "failing", "failingTasks", "settledUntil"] {
+        for name in ["state", "retrying", "failing", "failingTasks", "breakerState", "settledUntil"] {
             if let Some(trouble) = job.get(name) {
                 answer[name] = trouble.clone();
             }

@@ -56,6 +56,47 @@ async fn reason_of_a_failed_launch_is_in_job_decisions_firings_and_metrics() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_breaker_shows_its_state_and_suspends_the_job_with_the_reason() {
+    let breaker = json!({"failures": 2, "delay": "2s"});
+    let job = json!({"taskDefinition": "no-such-task", "schedule": "*/5", "breaker": breaker});
+    let server = with_job(job).await;
+    let path = "/jobs/no-such-task";
+    seconds(6).await;
+    let job = server.get(path).await.json();
+    assert_eq!(job["breakerState"], json!({"state": "closed", "failures": 1, "canaries": 0}), "{job}");
+    assert_eq!(job["breaker"], breaker);
+    seconds(6).await;
+    let job = server.get(path).await.json();
+    let state = &job["breakerState"];
+    assert_eq!(
+        (&state["state"], &state["failures"], &job["state"]),
+        (&json!("open"), &json!(2), &json!("failing"))
+    );
+    let next = state["nextCanary"].as_str().unwrap();
+    assert!(next.starts_with("2026-06-01T12:00:12"), "{job}");
+    assert_eq!(state["reason"], "task definition \"no-such-task\" does not exist", "{job}");
+    let metrics = server.get("/metrics").await.text();
+    for line in ["ecs_scheduler_jobs_with_open_breaker 1\n", "ecs_scheduler_breakers_opened_total 1\n"] {
+        assert!(metrics.contains(line), "{line} in {metrics}");
+    }
+    seconds(14).await;
+    let decisions = server.get(&format!("{path}/decisions?outcome=cooldown")).await.json();
+    let step = decisions["decisions"][0]["steps"].as_array().unwrap().last().unwrap();
+    assert_eq!((&step["rule"], &step["before"], &step["after"]), (&json!("breaker"), &json!(1), &json!(0)));
+    seconds(100).await;
+    let job = server.get(path).await.json();
+    let reason = job["suspension"]["reason"].as_str().unwrap();
+    assert!(reason.contains("all 5 canaries failed") && reason.ends_with("does not exist"), "{job}");
+    assert_eq!((&job["suspended"], &job["breakerState"]["state"]), (&json!(true), &json!("closed")), "{job}");
+    let resumed = server.json("POST", &format!("{path}/resume"), json!({})).await;
+    assert_eq!(resumed.status.as_u16(), 200, "{}", resumed.text());
+    server.json("PUT", path, json!({"taskDefinition": "work", "breaker": null})).await;
+    seconds(6).await;
+    let job = server.get(path).await.json();
+    assert!(job.get("breakerState").is_none() && job["lastRun"].is_string(), "{job}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_clock_that_was_ahead_shows_at_the_job_and_in_the_metrics_and_resume_brings_the_job_back() {
     let server =
         with_job(json!({"taskDefinition": "work", "schedule": "*/10", "overlap": "allow", "maxCount": 9}))

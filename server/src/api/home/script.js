@@ -71,6 +71,12 @@ function jobStatus(job) {
     made.title = `${reason} (${ticks} ticks since ${since})`;
     return made;
   }
+  if (job.breakerState?.state === "open") {
+    const { failures, since, reason } = job.breakerState;
+    const made = status("breaker open", "bad");
+    made.title = `${reason} (${failures} start failures in a row, open since ${since})`;
+    return made;
+  }
   if (job.failingTasks) {
     const { firings, since, diagnosis } = job.failingTasks;
     const made = status("tasks fail", "bad");
@@ -148,7 +154,7 @@ function showDecisions() {
 function showAttention() {
   const wrong = state.decisions.filter((decision) => ATTENTION.has(decision.outcome));
   const known = new Set(wrong.map((decision) => decision.job));
-  const failing = state.jobs.filter((job) => (job.failing || job.failingTasks) && !known.has(job.id)).length;
+  const failing = state.jobs.filter((job) => (job.failing || job.failingTasks || job.breakerState?.state === "open") && !known.has(job.id)).length;
   byId("attention").textContent = String(wrong.length + failing);
   const jobs = failing ? `, and ${failing} jobs that fail for longer` : "";
   byId("attention-small").textContent = `of ${state.decisions.length} decisions shown${jobs}`;

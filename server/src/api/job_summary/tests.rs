@@ -1,7 +1,7 @@
 use std::num::NonZeroU32;
 
 use ecs_scheduler_core::schedule::Strictness;
-use ecs_scheduler_core::{Diagnosis, FailingTasks, FiringId, TriggerRegistry};
+use ecs_scheduler_core::{BreakerPhase, BreakerState, Diagnosis, FailingTasks, FiringId, TriggerRegistry};
 use ecs_scheduler_testing::sample;
 
 use super::*;
@@ -61,6 +61,25 @@ fn a_suspended_job_is_neither_failing_nor_late() {
     let faults = JobFaults { failing_tasks: failing_tasks(), ..JobFaults::default() };
     assert_eq!(summary.status_with(&faults, &job, moment("12:30:00")), JobStatus::Suspended);
     assert_eq!(summary.status_with(&faults, &job, moment("13:00:00")), JobStatus::Failing);
+}
+
+#[test]
+fn a_job_fails_while_its_breaker_is_open() {
+    let (job, summary) = job(r#"{"taskDefinition": "job", "schedule": "0 0"}"#);
+    for (state, expected) in [(BreakerPhase::Open, JobStatus::Failing), (BreakerPhase::Closed, JobStatus::Ok)]
+    {
+        let breaker = BreakerState {
+            state,
+            failures: 3,
+            since: None,
+            canaries: 0,
+            canary: None,
+            next_canary: None,
+            reason: None,
+        };
+        let faults = JobFaults { breaker: Some(breaker), ..JobFaults::default() };
+        assert_eq!(summary.status_with(&faults, &job, moment("12:00:30")), expected);
+    }
 }
 
 #[test]

@@ -62,6 +62,9 @@ fn next_run(job: &Value, now: Timestamp) -> String {
     if job["failing"].is_object() {
         return format!("{next}, failing: {}", cell(&job["failing"]["outcome"]));
     }
+    if is_open(&job["breakerState"]) {
+        return format!("{next}, breaker open");
+    }
     if job["failingTasks"].is_object() {
         return format!("{next}, tasks fail");
     }
@@ -113,6 +116,7 @@ pub(super) fn decisions(answer: &Value) -> String {
         answer.get("retrying").map(retrying),
         answer.get("failing").map(failing),
         answer.get("failingTasks").map(failing_tasks),
+        answer.get("breakerState").filter(|state| is_open(state)).map(open_breaker),
     ];
     let mut parts: Vec<String> = shown.into_iter().flatten().collect();
     let firings = list(answer, "firings");
@@ -153,6 +157,28 @@ fn failing_tasks(failing: &Value) -> String {
         cell(&failing["firings"]),
         cell(&failing["since"]),
         diagnosis(&failing["diagnosis"]).unwrap_or_default()
+    )
+}
+
+/// Returns whether the breaker of a job is open.
+fn is_open(breaker: &Value) -> bool {
+    breaker["state"] == "open"
+}
+
+/// Shows since when the breaker of a job is open, and how it goes on.
+fn open_breaker(breaker: &Value) -> String {
+    let shown = |name: &str| cell(&breaker[name]);
+    let next = match (breaker["canary"].is_string(), breaker["nextCanary"].is_string()) {
+        (true, _) => format!("the canary is firing {}", shown("canary")),
+        (false, true) => format!("the next canary starts at a tick from {} on", shown("nextCanary")),
+        (false, false) => "no further canary".to_owned(),
+    };
+    format!(
+        "breaker open since {}: {} start failures in a row, failed canaries: {}; {next}\n  reason: {}\n",
+        shown("since"),
+        shown("failures"),
+        shown("canaries"),
+        shown("reason")
     )
 }
 

@@ -148,6 +148,24 @@ fn explain_shows_the_reason_of_a_failed_launch() {
 }
 
 #[test]
+fn explain_shows_an_open_breaker_and_what_comes_next() {
+    let mut state = json!({"state": "open", "since": "2027-01-01T01:00:00Z", "failures": 6, "canaries": 1,
+        "nextCanary": "2027-01-01T01:09:00Z", "reason": "the image does not exist: push it"});
+    let shown = |state: &serde_json::Value| decisions(&json!({"breakerState": state, "decisions": []}));
+    assert_snapshot!(shown(&state), @r"
+    breaker open since 2027-01-01T01:00:00Z: 6 start failures in a row, failed canaries: 1; the next canary starts at a tick from 2027-01-01T01:09:00Z on
+      reason: the image does not exist: push it
+    ");
+    state["canary"] = json!("f7");
+    assert!(shown(&state).contains("the canary is firing f7"));
+    let closed = json!({"state": "closed", "failures": 1, "canaries": 0});
+    assert_eq!(shown(&closed), "no decision yet\n");
+    let listed =
+        json!({"jobs": [{"id": "a", "state": "failing", "breakerState": state, "failingTasks": {}}]});
+    assert!(jobs(&listed, None, noon()).contains("breaker open"));
+}
+
+#[test]
 fn ticks_that_are_settled_in_the_future_are_explained() {
     let shown = decisions(&json!({"settledUntil": "2036-01-01T01:00:00Z", "decisions": []}));
     assert!(
