@@ -26,7 +26,13 @@ fn measure(name: &str, mut once: impl FnMut()) {
 fn main() {
     let registry = TriggerRegistry::new();
     let max_tasks = NonZeroU32::new(50).expect("50 is not zero");
-    let cx = JobContext { registry: &registry, max_tasks, strictness: Strictness::Lenient, launcher: None };
+    let cx = JobContext {
+        registry: &registry,
+        max_tasks,
+        strictness: Strictness::Lenient,
+        launcher: None,
+        channels: None,
+    };
     let id = JobId::new("import-files").expect("a valid name");
     let document: Map<String, Value> = serde_json::from_str(ORDINARY).expect("JSON");
     let cache = ScheduleCache::new(1_000);

@@ -40,6 +40,8 @@ mod launcher_calls;
 mod launcher_guard;
 mod lease;
 mod message;
+mod notices;
+mod notifications;
 mod options;
 mod process;
 mod recall;
@@ -128,7 +130,8 @@ impl Engine {
         engine.spawn(dispatch::run(Arc::clone(&engine), backlog));
         engine.spawn(scheduler.run());
         engine.spawn(task_monitor::run(Arc::clone(&engine), commands.downgrade()));
-        engine.spawn(failing_jobs::run(Arc::clone(&engine), shards));
+        engine.spawn(failing_jobs::run(Arc::clone(&engine), shards.clone()));
+        engine.spawn(notifications::run(Arc::clone(&engine), shards));
         Ok(EngineHandle::new(engine, commands))
     }
 

@@ -28,6 +28,7 @@ mod id;
 pub mod job;
 pub mod launcher;
 pub mod memory;
+pub mod notify;
 pub mod permission;
 pub mod policy;
 pub mod provider;
@@ -67,8 +68,11 @@ pub use launcher::{
     MAX_LOG_LINES, ObservedTasks, Refusal, StartedTask, TaskLogs, TaskValidation, UnreadTasks,
 };
 pub use memory::MemoryStore;
+pub use notify::{DeliveryError, Notification, NotificationKind, NotifiedJob, Notifier};
 pub use permission::Permission;
-pub use policy::{Breaker, CatchUp, CatchUpPolicy, HistoryRule, Mode, OnError, Overlap, Policy};
+pub use policy::{
+    Breaker, CatchUp, CatchUpPolicy, HistoryRule, Mode, NotifyCondition, NotifyRule, OnError, Overlap, Policy,
+};
 pub use provider::{
     LauncherProvider, LauncherSetup, MemoryProvider, OpenMode, PathKind, ProviderDescriptor, Setting,
     SettingDefault, SettingError, SettingValues, StoreProvider, StoreSetup,

@@ -7,9 +7,11 @@ use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
 
 mod breaker;
+mod notify;
 mod task_retry;
 
 pub use breaker::Breaker;
+pub use notify::{NotifyCondition, NotifyRule};
 pub use task_retry::{RetryAction, RetryCondition, RetryRule, TaskRetry};
 
 /// How the number of tasks follows from demand and running tasks (`mode`).
@@ -191,6 +193,9 @@ pub struct Policy {
     /// How much history is kept.
     #[serde(default, skip_serializing_if = "HistoryRule::is_default")]
     pub history: HistoryRule,
+    /// Which events go to which channels; when absent, those that the configuration gives to all jobs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub notify: Option<Vec<NotifyRule>>,
 }
 
 impl Default for Policy {
@@ -209,6 +214,7 @@ impl Default for Policy {
             task_retry: None,
             breaker: None,
             history: HistoryRule::default(),
+            notify: None,
         }
     }
 }

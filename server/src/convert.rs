@@ -51,6 +51,7 @@ pub fn check(converted: &mut [Converted], checks: &Checks<'_>) {
             max_tasks: checks.max_tasks,
             strictness: Strictness::Strict,
             launcher: checks.launcher,
+            channels: None,
         };
         let name = document["id"].as_str().unwrap_or_default().to_owned();
         let mut remarks = Remarks(std::mem::take(&mut one.remarks));

@@ -30,6 +30,8 @@ pub(super) struct AgendaEntry {
     pub(super) invalid: bool,
     /// The scan under way has read the job.
     pub(super) seen: bool,
+    /// The document has a suspension, which may be over.
+    pub(super) suspended: bool,
     /// When its next unsettled tick is due.
     pub(super) due: Option<Timestamp>,
     /// Its moment in the queue; none while the job is in a round.
@@ -48,6 +50,7 @@ impl AgendaEntry {
             nudged: false,
             invalid: false,
             seen: true,
+            suspended: false,
             due: None,
             queued_at: None,
         }
@@ -174,6 +177,12 @@ impl Agenda {
         }
         self.due.extend(moment.map(|moment| (moment, slot)));
         earlier
+    }
+
+    /// Returns at most `limit` jobs that wait in the queue although they were due at this moment.
+    pub(super) fn overdue(&self, at: Timestamp, limit: usize) -> Vec<JobId> {
+        let overdue = self.due.range(..=(at, SlotId::MAX)).filter_map(|(_, slot)| self.get(*slot));
+        overdue.take(limit).map(|entry| entry.id.clone()).collect()
     }
 
     /// Returns when the first job is due.

@@ -19,6 +19,7 @@ use tracing::Instrument as _;
 
 use super::faults::{FailedTicks, Failing, FaultyAction};
 use super::inner::EngineInner;
+use super::notices::Notice;
 use super::spans::firing_span;
 use super::status::Counters;
 use super::without_details;
@@ -259,6 +260,9 @@ impl FiringDriver {
         let of_tick = firing.origin == Origin::Tick;
         if of_tick {
             engine.process.counters.count_ticks(outcome, 1);
+        }
+        if outcome == TickOutcome::Unknown {
+            engine.notices.push(|| Notice::unknown(firing));
         }
         if matches!(outcome, TickOutcome::Launched | TickOutcome::Partial) {
             engine.process.faults.record_decided(&firing.uid, true);

@@ -4,6 +4,7 @@
 //! the last of them can read it again. It has one line when the launches of a job begin to fail for a reason, and one when the
 //! job launches again; and the same for launches that start fewer tasks than requested, and for records that the store refuses.
 
+mod failing_job;
 mod incomplete;
 mod lasting;
 
@@ -25,6 +26,7 @@ use crate::task::TaskEnd;
 use incomplete::IncompleteLaunches;
 use lasting::LastingFaults;
 
+pub(super) use failing_job::FailingJob;
 pub(crate) use lasting::FaultyAction;
 
 /// How many removed jobs are remembered.
@@ -90,7 +92,7 @@ pub(crate) struct FailedRead<'a> {
 #[derive(Debug, Default)]
 pub(crate) struct Faults {
     state: Mutex<FaultState>,
-    /// Counts the changes of the set of failing jobs.
+    /// Counts failures and recoveries of jobs.
     changes: watch::Sender<u64>,
 }
 
@@ -186,7 +188,7 @@ impl Faults {
             return;
         }
         known.recalling.remove(&uid);
-        self.record_change(!known.jobs.contains_key(&uid));
+        self.record_change(true);
         let row = known.jobs.remove(&uid).filter(|(_, row)| row.failing.outcome == failed.failing.outcome);
         let failed = match row {
             Some((_, FailedTicks { failing: Failing { since, ticks, .. }, .. })) => FailedTicks {
@@ -402,11 +404,11 @@ impl Faults {
             }
             Some(earlier) => (failing.since, failing.firings) = (earlier.since, earlier.firings + 1),
         }
-        self.record_change(before.is_none());
+        self.record_change(true);
         known.failing_tasks.insert(firing.uid, (engine, firing.job.clone(), failing));
     }
 
-    /// Subscribes to changes of the set of failing jobs.
+    /// Subscribes to failures and recoveries of jobs.
     pub(crate) fn subscribe(&self) -> watch::Receiver<u64> {
         self.changes.subscribe()
     }

@@ -22,6 +22,7 @@ use crate::decide::{DecisionDraft, DecisionRecord};
 use crate::event::Event;
 use crate::job::{Job, JobId, JobUid, Revision, StoredJob};
 use crate::launcher::{LaunchError, Launcher, LogPage, LogRequest};
+use crate::notify::Notifier;
 use crate::store::StoreError;
 use crate::trigger::Tick;
 
@@ -52,6 +53,12 @@ impl EngineHandle {
     #[must_use]
     pub fn launcher(&self) -> &dyn Launcher {
         self.engine.launcher.inner()
+    }
+
+    /// Returns the way to deliver notifications, if channels are configured.
+    #[must_use]
+    pub fn notifier(&self) -> Option<&Arc<dyn Notifier>> {
+        self.engine.options.notifier.as_ref()
     }
 
     /// Reads a page of the output of a task, within a deadline. Its texts are printable.
@@ -179,6 +186,7 @@ impl EngineHandle {
             clock_fault: None,
             clock_steps: clock.steps(),
             jobs_ahead: 0,
+            pending_notifications: engine.notices.pending.load(Ordering::Relaxed),
         };
         status.with_ahead(clock.fault(), stats.ahead)
     }

@@ -20,6 +20,7 @@ use super::faults::FaultyAction;
 use super::in_flight::InFlight;
 use super::job_cache::JobCache;
 use super::launcher_calls::LauncherCalls;
+use super::notices::Notices;
 use super::process::ProcessState;
 use super::refused_jobs::RefusedJobs;
 use super::stop_requests::StopRequests;
@@ -82,6 +83,8 @@ pub(super) struct EngineInner {
     /// Jobs that are settled alone, because the store refused their batch.
     pub(super) refused: RefusedJobs,
     pub(super) loop_stats: Mutex<LoopStats>,
+    /// Events that notifications are made of.
+    pub(super) notices: Notices,
     /// The span in which the engine was started: that of its shard, if there are several.
     span: tracing::Span,
     /// The tasks that [`Self::finish`] waits for.
@@ -117,6 +120,7 @@ impl EngineInner {
         let Engine { options, store, launcher, registry, clock } = engine;
         let (backlog, waiting) = mpsc::channel(options.backlog);
         let stop = CancellationToken::new();
+        let notices = Notices::new(options.notifier.is_some());
         let recalled = NonZeroUsize::new(options.cached_jobs).unwrap_or(NonZeroUsize::MIN);
         let engine = Arc::new(Self {
             breakers: Breakers::new(recalled),
@@ -149,6 +153,7 @@ impl EngineInner {
             edited: Mutex::default(),
             unread_tasks: Mutex::default(),
             loop_stats: Mutex::default(),
+            notices,
             span: tracing::Span::current(),
             background: tokio_util::task::TaskTracker::new(),
         });

@@ -10,6 +10,7 @@ use super::agenda::AgendaEntry;
 use super::catch_up::Ticks;
 use super::inner::EngineInner;
 use super::job_cache::CachedJob;
+use super::notices::Notice;
 use super::store_calls::StoreCalls;
 use crate::clock::is_ahead;
 use crate::id::JobId;
@@ -25,6 +26,7 @@ impl EngineInner {
             max_tasks: self.options.max_tasks,
             strictness: Strictness::Lenient,
             launcher: Some(self.launcher.inner()),
+            channels: None,
         }
     }
 
@@ -66,6 +68,11 @@ impl EngineInner {
                 entry.invalid = true;
             }
         }
+        // A start also finds suspensions that nobody was notified of before a crash.
+        let oldest = self.clock.now().saturating_sub(Notice::MAX_AGE).unwrap_or(Timestamp::MIN);
+        if entry.suspended && stored.changed >= oldest {
+            self.notices.push(|| Notice::suspension(stored));
+        }
         entry
     }
 
@@ -74,6 +81,13 @@ impl EngineInner {
     pub(super) fn ticks_count_from(&self, settled: Option<Timestamp>, since: Timestamp) -> Timestamp {
         let now = self.clock.now();
         settled.filter(|settled| is_ahead(since, now) && !is_ahead(*settled, now)).unwrap_or(since)
+    }
+
+    /// Returns the first tick of a stored job that has no outcome.
+    pub(super) fn first_open_tick(&self, stored: &StoredJob, job: &Job) -> Option<Timestamp> {
+        let settled = stored.progress.settled;
+        let since = self.ticks_count_from(settled, job.counts_from(stored.changed));
+        job.ticks()?.next_after(settled.map_or(since, |settled| settled.max(since)))
     }
 
     /// Reads when a stored job is due next. A job with a schedule of its own is not parsed in full.
@@ -86,9 +100,11 @@ impl EngineInner {
             && let Ok(Some(schedule)) = view.schedule(&stored.id, &self.process.schedules)
         {
             let (job, jitter, after) = (stored.id.as_str(), view.jitter, entry.after());
+            entry.suspended = view.suspension.is_some();
             return Ok(Ticks { job, schedule: &schedule, jitter, earlier: &[], after }.next_due());
         }
         let job = self.parse(stored)?;
+        entry.suspended = job.suspension.is_some();
         entry.since = self.ticks_count_from(entry.settled, job.counts_from(stored.changed));
         Ok(Ticks::from_job(&job, entry.after()).and_then(|ticks| ticks.next_due()))
     }

@@ -1,9 +1,11 @@
 //! The options of an engine.
 
 use std::num::NonZeroU32;
+use std::sync::Arc;
 use std::thread::available_parallelism;
 use std::time::Duration;
 
+use crate::notify::Notifier;
 use crate::scaling::DEFAULT_MAX_TASKS;
 
 /// The options of an engine. The defaults suit one process on two cores.
@@ -54,6 +56,8 @@ pub struct EngineOptions {
     pub history_age: Duration,
     /// The newest decisions of each job that stay, however old they are; 100.
     pub history_keep: usize,
+    /// Delivers notifications; without one, nobody is notified and no notification is kept.
+    pub notifier: Option<Arc<dyn Notifier>>,
 }
 
 impl EngineOptions {
@@ -94,6 +98,7 @@ impl Default for EngineOptions {
             rescan: Duration::from_secs(600),
             history_age: Duration::from_secs(30 * 24 * 3_600),
             history_keep: 100,
+            notifier: None,
         }
     }
 }

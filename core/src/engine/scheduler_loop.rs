@@ -28,6 +28,8 @@ use scan::Scan;
 const MESSAGE_CAPACITY: usize = 4_096;
 /// Jobs of the first round when none is under way.
 const FIRST_ROUND: usize = 128;
+/// How long after its moment a tick that waits in the queue is reported as overdue.
+const LATE_AFTER: SignedDuration = SignedDuration::from_mins(1);
 /// How long a job waits when the store did not answer.
 const RETRY_DELAY: SignedDuration = SignedDuration::from_secs(1);
 /// The pauses of the loop's own calls to the store after calls that failed.
@@ -371,6 +373,8 @@ impl SchedulerLoop {
     }
 
     fn publish_stats(&self) {
+        let late = self.engine.clock.now().saturating_sub(LATE_AFTER).unwrap_or(Timestamp::MIN);
+        self.engine.notices.set_overdue(|limit| self.agenda.overdue(late, limit));
         *self.engine.loop_stats.lock() = LoopStats {
             jobs: self.agenda.len(),
             invalid: self.invalid,

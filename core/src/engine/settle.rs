@@ -13,6 +13,7 @@ use super::faults::{FailedTicks, Failing};
 use super::inner::EngineInner;
 use super::job_cache::CachedJob;
 use super::message::{DueJob, EvaluatedJob, FireError, FireOrder, JobProgress, ReportSender};
+use super::notices::Notice;
 use super::status::Counters;
 use super::tick_retry::Retrying;
 use crate::decide::{DecisionDraft, DecisionRecord, TickOutcome, TickSpan};
@@ -199,6 +200,9 @@ impl EngineInner {
     fn record_outcomes(&self, due: &DueJob, outcomes: &[(TickOutcome, TickSpan)], failure: Option<String>) {
         for (outcome, span) in outcomes.iter().filter(|(outcome, _)| *outcome != TickOutcome::Pending) {
             self.process.counters.count_ticks(*outcome, span.count);
+            if *outcome == TickOutcome::Missed {
+                self.notices.push(|| Notice::missed(&due.id, due.uid, *span));
+            }
         }
         let faults = &self.process.faults;
         match (outcomes.last(), failure) {

@@ -58,6 +58,8 @@ pub struct EngineStatus {
     pub clock_steps: u64,
     /// The number of jobs that are not evaluated because their ticks are settled in the future.
     pub jobs_ahead: usize,
+    /// The number of notifications that wait for their delivery.
+    pub pending_notifications: usize,
 }
 
 impl EngineStatus {
@@ -109,6 +111,12 @@ pub struct Counters {
     pub tasks_stopped: AtomicU64,
     /// Breakers of jobs that opened, or were found open after a start.
     pub breakers_opened: AtomicU64,
+    /// Notifications that a channel has confirmed.
+    pub notifications_delivered: AtomicU64,
+    /// Attempts to deliver a notification that failed and are repeated.
+    pub notifications_retried: AtomicU64,
+    /// Notifications that were given up.
+    pub notifications_failed: AtomicU64,
 }
 
 impl Counters {

@@ -98,7 +98,7 @@ fn retry_wait(job: &JobId, tick: Timestamp, failures: u32) -> Duration {
 /// The ticks and launches that are tried again, at most one of each for a job.
 #[derive(Debug, Default)]
 pub(super) struct Retries {
-    ticks: Mutex<HashMap<JobUid, Retrying>>,
+    ticks: Mutex<HashMap<JobUid, (JobId, Retrying)>>,
     /// The firing of each job whose launch failed last.
     launches: Mutex<HashMap<JobUid, (FiringId, Retrying)>>,
 }
@@ -106,7 +106,12 @@ pub(super) struct Retries {
 impl Retries {
     /// Returns the tick of a job that is tried again.
     pub(super) fn tick(&self, job: &JobUid) -> Option<Retrying> {
-        self.ticks.lock().get(job).cloned()
+        self.ticks.lock().get(job).map(|(_, retrying)| retrying.clone())
+    }
+
+    /// Returns the jobs whose tick is tried again.
+    pub(super) fn jobs(&self) -> Vec<JobId> {
+        self.ticks.lock().values().map(|(job, _)| job.clone()).collect()
     }
 
     /// Returns the tick of a job that is tried again, or else the launch.
@@ -140,12 +145,12 @@ impl Retries {
     pub(super) fn record(&self, uid: JobUid, job: &JobId, retrying: Retrying) {
         let Retrying { tick, outcome, reason, .. } = &retrying;
         tracing::debug!(%job, %tick, %outcome, error = reason, "a tick cannot be decided yet; retrying");
-        self.ticks.lock().insert(uid, retrying);
+        self.ticks.lock().insert(uid, (job.clone(), retrying));
     }
 
     /// Removes the record when a tick of the job was decided, or no tick is open any more.
     pub(super) fn end(&self, uid: &JobUid, job: &JobId) {
-        if let Some(last) = self.ticks.lock().remove(uid) {
+        if let Some((_, last)) = self.ticks.lock().remove(uid) {
             let (tick, failed) = (last.tick, last.failures);
             tracing::debug!(%job, %tick, failed, "the retried ticks of a job are decided");
         }

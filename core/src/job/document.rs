@@ -16,6 +16,7 @@ mod characters;
 mod datetime;
 mod duration;
 mod earlier;
+mod notify;
 mod policy;
 mod reader;
 mod retry;
@@ -38,6 +39,7 @@ pub use datetime::{DATETIME_FORMS, NOT_A_DATETIME};
 pub use duration::{format_duration, parse_duration};
 pub use earlier::{EARLIER_SCHEDULES, replacement};
 pub(crate) use earlier::{Earlier, correction};
+pub use notify::parse_notify;
 pub use task::MAX_OVERRIDES;
 pub use write::{MAX_DOCUMENT, Prepared, prepare_create, prepare_patch, prepare_update, strip_read_only};
 
@@ -62,6 +64,8 @@ pub struct JobContext<'a> {
     pub strictness: Strictness,
     /// The launcher that checks the task fields; without one they are not checked.
     pub launcher: Option<&'a dyn Launcher>,
+    /// The names of the configured channels of notifications; without them, the names in `notify` are not checked.
+    pub channels: Option<&'a [String]>,
 }
 
 impl Job {

@@ -218,6 +218,7 @@ impl ReplicaHandle {
             sum.live_tasks += status.live_tasks;
             sum.open_breakers += status.open_breakers;
             ahead += status.jobs_ahead;
+            sum.pending_notifications += status.pending_notifications;
             sum.next_due = [sum.next_due, status.next_due].into_iter().flatten().min();
         }
         sum.with_ahead(step, ahead)

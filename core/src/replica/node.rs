@@ -1,5 +1,6 @@
 //! The scheduler's interface for the rest of the program: a single engine or a replica.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::broadcast;
@@ -13,6 +14,7 @@ use crate::engine::{
 use crate::event::Event;
 use crate::job::{Job, JobId, StoredJob};
 use crate::launcher::{LaunchError, Launcher, LogPage, LogRequest};
+use crate::notify::Notifier;
 use crate::store::StoreError;
 
 /// A single engine that runs every job, or a replica that runs its share of them.
@@ -56,6 +58,18 @@ impl SchedulerNode {
     #[must_use]
     pub fn launcher(&self) -> &dyn Launcher {
         self.any_engine().launcher()
+    }
+
+    /// Returns the way to deliver notifications, if channels are configured.
+    #[must_use]
+    pub fn notifier(&self) -> Option<&Arc<dyn Notifier>> {
+        self.any_engine().notifier()
+    }
+
+    /// Returns the names of the configured channels of notifications.
+    #[must_use]
+    pub fn channels(&self) -> &[String] {
+        self.notifier().map_or(&[], |notifier| notifier.channels())
     }
 
     /// Reads a page of the output of a task, also of a job that another replica owns.

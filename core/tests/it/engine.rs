@@ -10,6 +10,7 @@ mod faults;
 mod hangs;
 mod history;
 mod logs;
+pub(crate) mod notify;
 mod queue;
 mod refused;
 mod replace;

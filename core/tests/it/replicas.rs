@@ -5,3 +5,4 @@ pub(crate) mod cluster;
 mod edits;
 mod faults;
 mod hangs;
+mod notify;

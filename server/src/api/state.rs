@@ -200,6 +200,7 @@ impl AppState {
             max_tasks: self.max_tasks,
             strictness,
             launcher: Some(self.engine.launcher()),
+            channels: Some(self.engine.channels()),
         }
     }
 

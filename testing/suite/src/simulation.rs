@@ -114,6 +114,7 @@ impl Simulation {
             max_tasks: self.options.max_tasks,
             strictness: Strictness::Lenient,
             launcher: None,
+            channels: None,
         };
         let (document, now) =
             (document.as_object().expect("a document is an object").clone(), self.clock.now());

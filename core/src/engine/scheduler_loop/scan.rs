@@ -15,6 +15,7 @@ use super::SchedulerLoop;
 use crate::engine::agenda::{Agenda, AgendaEntry, SlotId};
 use crate::engine::inner::EngineInner;
 use crate::engine::message::FireError;
+use crate::engine::notices::Notice;
 use crate::event::Event;
 use crate::fault;
 use crate::job::{JobId, StoredJob};
@@ -222,9 +223,12 @@ impl SchedulerLoop {
             // A settlement that seemed to fail is durable: its firing must be resumed.
             self.recheck(self.engine.clock.now());
         }
-        self.remove_entry(slot);
+        let was_suspended = self.remove_entry(slot).is_some_and(|entry| entry.suspended);
         self.engine.job_cache.evict(&stored.id);
         self.insert(stored);
+        if was_suspended {
+            self.engine.notices.push(|| Notice::suspension(stored));
+        }
         self.engine.publish(|| Event::Job { id: stored.id.clone(), revision: Some(stored.revision) });
     }
 

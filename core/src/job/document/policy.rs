@@ -6,6 +6,7 @@ use std::time::Duration;
 use jiff::SignedDuration;
 
 use super::duration::{Bounds, duration};
+use super::notify;
 use super::reader::Reader;
 use super::retry;
 use super::scalar::{MISSING, collect_error, enum_value, integer, object};
@@ -75,6 +76,7 @@ pub(super) fn read(reader: &mut Reader<'_>, trigger: Option<&dyn Trigger>) -> Po
         task_retry,
         breaker: breaker(reader),
         history: history(reader),
+        notify: notify::read(reader),
     }
 }
 

@@ -32,7 +32,7 @@ pub(super) const READ_ONLY: [&str; 16] = [
 ];
 
 /// All fields of a job document.
-const FIELDS: [&str; 27] = [
+const FIELDS: [&str; 28] = [
     "breaker",
     "catchUp",
     "cooldown",
@@ -43,6 +43,7 @@ const FIELDS: [&str; 27] = [
     "launch",
     "maxCount",
     "mode",
+    "notify",
     "onError",
     "overlap",
     "overrides",
@@ -61,12 +62,6 @@ const FIELDS: [&str; 27] = [
     "timezone",
     "trigger",
 ];
-
-/// Planned fields that this build does not support.
-const NOT_YET: [&str; 1] = ["notify"];
-
-/// The message about a field that is not supported.
-const UNSUPPORTED: &str = "Not supported by this build.";
 
 /// The maximum length of a description, in characters.
 const MAX_DESCRIPTION: usize = 1_024;
@@ -163,9 +158,7 @@ impl<'a> Reader<'a> {
             if FIELDS.contains(&name) || !self.is_strict(name) {
                 continue;
             }
-            let message =
-                if NOT_YET.contains(&name) { UNSUPPORTED.to_owned() } else { unknown_field(name, &FIELDS) };
-            self.errors.push(FieldPath::field(name).error(message));
+            self.errors.push(FieldPath::field(name).error(unknown_field(name, &FIELDS)));
         }
     }
 

@@ -25,6 +25,7 @@ use crate::trigger::{EvalContext, Evaluation, TriggerError};
 mod accepted;
 mod durations;
 mod moments;
+mod notify;
 mod properties;
 mod refused;
 mod schedule_view;
@@ -97,6 +98,7 @@ fn context(registry: &TriggerRegistry, strictness: Strictness) -> JobContext<'_>
         max_tasks: NonZeroU32::new(50).unwrap(),
         strictness,
         launcher: Some(&DenyingLauncher),
+        channels: None,
     }
 }
 

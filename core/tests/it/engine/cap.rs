@@ -296,6 +296,7 @@ impl Scene {
             max_tasks: NonZeroU32::new(50).unwrap(),
             strictness: Strictness::Lenient,
             launcher: None,
+            channels: None,
         };
         stored.parse(&context).unwrap().ticks().unwrap().clone()
     }

@@ -212,6 +212,7 @@ async fn dry_run_of_given_counts_returns_the_decision_and_records_nothing() {
         max_tasks: NonZeroU32::new(50).unwrap(),
         strictness: Strictness::Lenient,
         launcher: None,
+        channels: None,
     };
     let parsed = stored.parse(&context).unwrap();
     let ask = async |visible| {

@@ -351,6 +351,7 @@ async fn evaluation_assumes_tasks_as_soon_as_the_next_tick_would() {
         max_tasks: NonZeroU32::new(50).unwrap(),
         strictness: Strictness::Lenient,
         launcher: None,
+        channels: None,
     };
     let parsed = stored.parse(&context).unwrap();
     let ask = async || {

@@ -16,6 +16,7 @@ fn job(document: &str) -> (StoredJob, JobSummary) {
         max_tasks: NonZeroU32::MIN,
         strictness: Strictness::Lenient,
         launcher: None,
+        channels: None,
     };
     let summary = JobSummary::from_stored(&job, &ScheduleCache::new(1), &cx, job.changed);
     (job, summary)

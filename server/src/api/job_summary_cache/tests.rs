@@ -25,7 +25,13 @@ fn job(revision: u64) -> StoredJob {
 fn each_revision_of_a_job_is_parsed_once() {
     let (cache, registry) = (JobSummaryCache::new(), TriggerRegistry::new());
     let max_tasks = NonZeroU32::new(50).unwrap();
-    let cx = JobContext { registry: &registry, max_tasks, strictness: Strictness::Lenient, launcher: None };
+    let cx = JobContext {
+        registry: &registry,
+        max_tasks,
+        strictness: Strictness::Lenient,
+        launcher: None,
+        channels: None,
+    };
     let get = |revision| cache.get(&job(revision), &cx, &SystemClock);
     let first = get(1);
     assert!(first.ticks.is_some());

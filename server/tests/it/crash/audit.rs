@@ -98,6 +98,7 @@ fn schedule(
         max_tasks: DEFAULT_MAX_TASKS,
         strictness: Strictness::Lenient,
         launcher: None,
+        channels: None,
     };
     stored.parse(&context).unwrap().ticks().expect("each job has a schedule").clone()
 }

@@ -239,6 +239,7 @@ pub(crate) async fn finish(site: &Site, launcher: Arc<dyn Launcher>) {
         max_tasks: DEFAULT_MAX_TASKS,
         strictness: Strictness::Lenient,
         launcher: None,
+        channels: None,
     };
     for job in store.list(ListFrom::Skip(0), MAX_PAGE).await.unwrap().jobs {
         let mut document: Map<String, Value> = serde_json::from_str(job.document.get()).unwrap();
