@@ -10,7 +10,7 @@ mod outbox;
 pub(crate) use deliveries::register_of;
 pub use deliveries::{Deliveries, read_deliveries};
 pub use outbox::{FailedDelivery, PendingDelivery};
-pub(crate) use outbox::{JobEpisodes, MAX_AGE, Outbox, Told};
+pub(crate) use outbox::{JobEpisodes, MAX_AGE, Notified, Outbox};
 
 use std::fmt;
 use std::time::Duration;
@@ -229,7 +229,7 @@ pub enum DeliveryError {
     /// It may be delivered later.
     #[error("{reason}")]
     Failed {
-        /// What failed, and why.
+        /// The failed action, and why it failed.
         reason: String,
         /// How long the receiver asks to wait.
         retry_after: Option<Duration>,

@@ -1,4 +1,4 @@
-//! The outbox of a shard: notifications that are to be delivered, and what the channels know about each job.
+//! The outbox of a shard: notifications that are to be delivered, and the events of each job that channels know.
 //!
 //! It is the content of one register, so it is bounded: [`MAX_EVENTS`] events of 512 characters of text and a name.
 
@@ -80,14 +80,14 @@ pub struct FailedDelivery {
     pub error: String,
 }
 
-/// What the channels know about a job.
+/// The events of a job that channels know.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct JobEpisodes {
     pub(crate) job: JobId,
     /// The channels that were told that it fails, and after how many failures.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub(crate) failing: Vec<Told>,
+    pub(crate) failing: Vec<Notified>,
     /// How its ticks failed when a channel was told.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) outcome: Option<TickOutcome>,
@@ -98,7 +98,7 @@ pub(crate) struct JobEpisodes {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) late_tick: Option<Timestamp>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub(crate) late: Vec<Told>,
+    pub(crate) late: Vec<Notified>,
     /// The suspension that the channels know.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) suspension: Option<Suspension>,
@@ -106,7 +106,7 @@ pub(crate) struct JobEpisodes {
 
 /// A channel that was told, and the threshold that was reached: failures or seconds.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Told {
+pub(crate) struct Notified {
     pub(crate) channel: String,
     pub(crate) threshold: u64,
 }

@@ -79,7 +79,7 @@ fn outbox_survives_its_register() {
     outbox.push("ops", notification(2), moment());
     let (uid, job) = (JobUid::random(), JobId::new("job").unwrap());
     outbox.edit_episodes(uid, &job, |known| {
-        known.failing.push(Told { channel: "ops".to_owned(), threshold: 3 });
+        known.failing.push(Notified { channel: "ops".to_owned(), threshold: 3 });
     });
     let text = outbox.to_register(moment());
     assert_eq!(Outbox::parse(&text), outbox);
@@ -95,7 +95,7 @@ fn episodes_that_are_over_are_removed() {
     let (uid, job) = (JobUid::random(), JobId::new("job").unwrap());
     let ((), changed) = outbox.edit_episodes(uid, &job, |_| ());
     assert!(!changed && outbox.jobs.is_empty());
-    let told = || Told { channel: "ops".to_owned(), threshold: 3 };
+    let told = || Notified { channel: "ops".to_owned(), threshold: 3 };
     assert!(outbox.edit_episodes(uid, &job, |known| known.failing.push(told())).1);
     assert!(!outbox.edit_episodes(uid, &job, |known| assert_eq!(known.failing, [told()])).1);
     assert!(outbox.edit_episodes(uid, &job, |known| known.failing.clear()).1);
@@ -112,7 +112,7 @@ fn deliveries_end_after_a_day() {
 }
 
 proptest! {
-    /// Whatever is pushed, the register stays small enough for every store, and no event is lost without being counted.
+    /// The register stays small enough for every store, and no event is lost without being counted.
     #[test]
     fn register_is_bounded_and_every_event_is_counted(channels in prop::collection::vec(0..3_usize, 0..600)) {
         let mut outbox = Outbox::default();

@@ -15,7 +15,7 @@ use crate::engine::job_cache::CachedJob;
 use crate::engine::notices::Notice;
 use crate::id::{JobId, JobUid};
 use crate::job::{Job, format_duration};
-use crate::notify::{Notification, NotificationKind, NotifiedJob, Told};
+use crate::notify::{Notification, NotificationKind, Notified, NotifiedJob};
 use crate::policy::{NotifyCondition, NotifyRule};
 use crate::store::{MAX_PAGE, Shard, StoreError};
 
@@ -25,7 +25,7 @@ pub(super) type LoadedJobs = HashMap<JobId, Arc<CachedJob>>;
 /// A job that may be late, and its first tick without an outcome.
 type LateCandidate = (JobUid, Job, Option<Timestamp>);
 
-/// What one pass has found.
+/// The results of one pass.
 #[derive(Debug)]
 pub(super) struct Pass {
     pub(super) now: Timestamp,
@@ -187,7 +187,7 @@ impl Notifications {
     }
 
     /// Tells each channel once that a job fails, for each number of failures in its rules. If several numbers are reached at once,
-    /// only the highest one is told.
+    /// only the highest one is reported.
     fn derive_failing(&mut self, pass: &mut Pass, jobs: &LoadedJobs, uid: JobUid, failing: &FailingJob) {
         let Some(cached) = jobs.get(&failing.job).filter(|cached| cached.uid == uid) else { return };
         let failures = failing.failures();
@@ -206,7 +206,7 @@ impl Notifications {
             known.tasks |= failing.tasks.is_some();
             let mut new = Vec::new();
             for (channel, numbers) in reached {
-                let told = |threshold| Told { channel: channel.to_owned(), threshold };
+                let told = |threshold| Notified { channel: channel.to_owned(), threshold };
                 let untold = numbers.into_iter().filter(|number| !known.failing.contains(&told(*number)));
                 let untold: BTreeSet<u64> = untold.collect();
                 known.failing.extend(untold.iter().map(|number| told(*number)));
@@ -237,7 +237,7 @@ impl Notifications {
             if !is_late || known.late_tick != tick {
                 (known.late_tick, known.late) = (None, Vec::new());
             }
-            let told = |(channel, delay): &(String, Duration)| Told {
+            let told = |(channel, delay): &(String, Duration)| Notified {
                 channel: channel.clone(),
                 threshold: delay.as_secs(),
             };

@@ -28,7 +28,7 @@ const MAX_UNKNOWN: NonZeroUsize = NonZeroUsize::new(100).expect("100 is not zero
 const UNKNOWN_AFTER: SignedDuration = SignedDuration::from_hours(2);
 
 impl Notifications {
-    /// Reads the outboxes of these shards. Until all of them were read, nothing is told.
+    /// Reads the outboxes of these shards. Nothing is derived before all of them were read.
     pub(super) async fn open(
         engine: Arc<EngineInner>,
         notifier: Arc<dyn Notifier>,

@@ -107,7 +107,7 @@ fn rule(
     let is_failing = |condition: &NotifyCondition| matches!(condition, NotifyCondition::Failing(_));
     if on.contains(&NotifyCondition::Recovered) && !on.iter().any(is_failing) && on.len() == items.len() {
         errors.push(
-            path.error("Needs failing:N beside recovered: the end of a failure is told where its begin was."),
+            path.error("Needs failing:N beside recovered, which reports the end of a reported failure."),
         );
     }
     Some(NotifyRule { to: to?, on })

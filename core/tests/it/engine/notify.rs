@@ -16,7 +16,7 @@ use super::retry::Flaky;
 use super::support::{Script, Stage};
 use crate::log::Log;
 
-/// A notifier that records what it delivers, until it is told to fail.
+/// A notifier that records what it delivers, until a test sets a fault.
 #[derive(Debug)]
 pub(crate) struct Recorder {
     clock: Arc<SimClock>,
@@ -168,7 +168,7 @@ async fn third_failure_in_a_row_is_told_once_and_so_is_the_recovery() {
     deny(&stage, 3);
     stage.until("2026-01-01T10:15:00Z").await;
     let ids: Vec<_> = recorder.delivered().into_iter().map(|(.., one)| one.id).collect();
-    assert_eq!(ids.len(), 4, "the next failure is told again");
+    assert_eq!(ids.len(), 4, "the next failure is reported again");
     assert!(ids[0] != ids[2] && ids[1] != ids[3]);
 }
 

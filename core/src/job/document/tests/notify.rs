@@ -80,7 +80,7 @@ fn mistakes_are_refused_at_their_place() {
         (
             json!([{"to": "ops", "on": ["recovered"]}]),
             "/notify/0/on",
-            "Needs failing:N beside recovered: the end of a failure is told where its begin was.",
+            "Needs failing:N beside recovered, which reports the end of a reported failure.",
         ),
         (
             json!([{"to": "ops", "on": ["missed"], "too": 1}]),
