@@ -43,6 +43,7 @@ mod logs;
 mod manual_firing;
 mod metrics;
 mod middleware;
+mod notifications;
 mod openapi;
 mod origin;
 mod page;
@@ -111,6 +112,8 @@ fn resources() -> OpenApiRouter<App> {
         .routes(routes!(firings::read))
         .routes(routes!(logs::read))
         .routes(routes!(brake::read, brake::engage, brake::release))
+        .routes(routes!(notifications::list))
+        .routes(routes!(notifications::test))
         .routes(routes!(plugins::triggers))
         .routes(routes!(plugins::launchers))
         .routes(routes!(plugins::stores))

@@ -44,6 +44,7 @@ pub mod descriptors;
 pub mod error;
 pub mod input;
 mod json;
+pub mod notify;
 pub mod output;
 pub mod server;
 pub mod shutdown;

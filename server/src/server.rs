@@ -20,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 use crate::api::{ApiState, ConnectionLimits, Limits, PluginInfo};
 use crate::config::{Config, Providers, ReplicaConfig, StoreConfig};
 use crate::error::CommandError;
+use crate::notify::Channels;
 use crate::shutdown::{DRAIN_TIMEOUT, ENGINE_TIMEOUT, STORE_TIMEOUT, Signals};
 use crate::wiring::PluginContext;
 use crate::{api, descriptors, wiring};
@@ -351,6 +352,7 @@ pub(crate) async fn start_services(
         name: config.name.clone(),
         max_tasks: config.max_tasks,
         history_age: DAY * config.history_days.get(),
+        notifier: Channels::new(&config.notify, &config.name, &clock),
         ..EngineOptions::default()
     };
     let engine = Engine {

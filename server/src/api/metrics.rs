@@ -95,12 +95,27 @@ fn write_counts(text: &mut MetricsText, counters: &Counters, status: &EngineStat
             &counters.breakers_opened,
         ),
     ];
+    write_deliveries(text, counters)?;
     for (name, help, count) in counts {
         text.single(name, "counter", help, count.load(Ordering::Relaxed))?;
     }
     let help = "Steps of the clock by more than a minute.";
     text.single("clock_steps_total", "counter", help, status.clock_steps)?;
     write_lateness(text, counters)
+}
+
+fn write_deliveries(text: &mut MetricsText, counters: &Counters) -> fmt::Result {
+    const NAME: &str = "ecs_scheduler_notification_deliveries_total";
+    text.head(NAME, "counter", "Attempts to deliver notifications, by result.")?;
+    let results = [
+        ("delivered", &counters.notifications_delivered),
+        ("retried", &counters.notifications_retried),
+        ("failed", &counters.notifications_failed),
+    ];
+    for (result, count) in results {
+        writeln!(text.0, "{NAME}{{result=\"{result}\"}} {}", count.load(Ordering::Relaxed))?;
+    }
+    Ok(())
 }
 
 /// Writes the present state of the engine.
@@ -141,6 +156,11 @@ fn write_state(text: &mut MetricsText, status: &EngineStatus, evaluating: usize)
             "jobs_settled_ahead",
             "Jobs whose ticks are settled in the future, because the clock was ahead.",
             status.jobs_ahead,
+        ),
+        (
+            "notifications_pending",
+            "Notifications that wait for their delivery.",
+            status.pending_notifications,
         ),
     ];
     for (name, help, value) in gauges {

@@ -15,6 +15,7 @@ use super::job_selection::{JobSelection, JobSelectionArgs};
 use super::offline_launcher;
 use crate::config::Config;
 use crate::error::CommandError;
+use crate::notify::Channels;
 use crate::output::table::table;
 use crate::output::{json_text, print};
 use crate::server::ServerBuilder;
@@ -70,6 +71,9 @@ pub(crate) async fn run(
         seen.push(CheckResult::passed(format!("launcher {kind}: {text}")));
     }
     seen.extend(launcher.diagnose(&tasks).await);
+    seen.extend(Channels::diagnose(&config.notify, &config.name, builder.clock()).await);
+    let channels = config.notify.channel_names();
+    seen.extend(found.jobs.iter().flat_map(|job| unknown_channels(job, &channels)));
     let now = builder.clock().now();
     for (job, warning) in
         found.jobs.iter().flat_map(|job| job.warnings(now).into_iter().map(move |text| (job, text)))
@@ -83,6 +87,16 @@ pub(crate) async fn run(
     print(&if args.json { as_json(&seen) } else { as_table(&seen) });
     let healthy = seen.iter().all(|look| look.problem.is_none());
     Ok(if healthy { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Finds the channels of a job that are not configured, perhaps any more.
+fn unknown_channels(job: &Job, channels: &[String]) -> Vec<CheckResult> {
+    let rules = job.policy.notify.iter().flatten().filter(|rule| !channels.contains(&rule.to));
+    let results = rules.map(|rule| {
+        let problem = "is not configured: add it under notify.channels in the file of ECSS_CONFIG_FILE";
+        CheckResult::failed(format!("job {}: channel {}", job.id, rule.to), problem)
+    });
+    results.collect()
 }
 
 /// Checks a job's task definition, and reads its trigger's source.

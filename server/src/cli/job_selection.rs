@@ -1,14 +1,14 @@
 //! The selection of jobs for a command: documents in files, the jobs of a running server, or those of the configured
 //! store.
 
-use std::num::{NonZeroU32, NonZeroUsize};
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use clap::Args;
 use ecs_scheduler_core::job::{FieldError, Job, JobContext, prepare_create, strip_read_only};
 use ecs_scheduler_core::schedule::Strictness;
-use ecs_scheduler_core::{CheckResult, JobId, Launcher, ListFrom, Store, TriggerRegistry, fault};
+use ecs_scheduler_core::{CheckResult, JobId, Launcher, ListFrom, Store, fault};
 use serde_json::Value;
 
 use super::jobs;
@@ -56,21 +56,26 @@ impl JobSelection {
         config: &Config,
         launcher: &Arc<dyn Launcher>,
     ) -> Result<Self, CommandError> {
-        let registry = builder.registry()?;
+        let (registry, channels) = (builder.registry()?, config.notify.channel_names());
+        let context = |strictness| JobContext {
+            registry: &registry,
+            max_tasks: config.max_tasks,
+            strictness,
+            launcher: Some(&**launcher),
+            channels: Some(&channels),
+        };
         let mut found = Self::default();
         if let Some(server) = &args.server {
             let answer = jobs::list_jobs(&Client::new(server)?, None).await?;
             for view in answer["jobs"].as_array().into_iter().flatten() {
-                found.add_view(view, &context(&registry, config.max_tasks, Strictness::Lenient, launcher));
+                found.add_view(view, &context(Strictness::Lenient));
             }
         } else if args.files.is_empty() {
             let store = match builder.open_store_read_only(config).await {
                 Ok(store) => store,
                 Err(error) => return Ok(Self { open_error: Some(error), ..found }),
             };
-            let read = found
-                .add_stored(&*store, &context(&registry, config.max_tasks, Strictness::Lenient, launcher))
-                .await;
+            let read = found.add_stored(&*store, &context(Strictness::Lenient)).await;
             let what = format!("store {}", config.store.kind);
             found.store = Some(match store.health_check().await {
                 Ok(()) => CheckResult::passed(format!("{what}: it can be read and written")),
@@ -79,7 +84,7 @@ impl JobSelection {
             store.close().await.map_err(|error| CommandError::caused("could not close the store", error))?;
             read?;
         } else {
-            let cx = context(&registry, config.max_tasks, Strictness::Strict, launcher);
+            let cx = context(Strictness::Strict);
             let now = builder.clock().now();
             for file in &args.files {
                 for (name, document) in read_documents(file)?.items {
@@ -123,13 +128,4 @@ impl JobSelection {
             }
         }
     }
-}
-
-fn context<'a>(
-    registry: &'a TriggerRegistry,
-    max_tasks: NonZeroU32,
-    strictness: Strictness,
-    launcher: &'a Arc<dyn Launcher>,
-) -> JobContext<'a> {
-    JobContext { registry, max_tasks, strictness, launcher: Some(&**launcher) }
 }

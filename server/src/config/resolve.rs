@@ -10,8 +10,8 @@ use super::choice::{StoreConfig, choose_launcher, choose_store, launcher_config,
 use super::paths::wrong_paths;
 use super::setting::{
     ADVERTISE, ALLOWED_HOSTS, AUTH, AWS_ASSUME_ROLE, AWS_EXTERNAL_ID, DATA_DIR, HISTORY_DAYS, LAUNCHER,
-    LISTEN, LOG_FOLDER, LOG_LEVEL, ListedSetting, MAX_TASKS, NAME, Part, REPLICA, SERVER, STORE, Setting,
-    TASK_VARIABLES,
+    LISTEN, LOG_FOLDER, LOG_LEVEL, ListedSetting, MAX_TASKS, NAME, NOTIFY, Part, REPLICA, SERVER, STORE,
+    Setting, TASK_VARIABLES,
 };
 use super::types::{
     ANY_HOST, AwsConfig, Config, HISTORY_DAYS_LIMIT, LogConfig, LogLevel, MAX_TASKS_LIMIT, NAME_LIMIT,
@@ -20,6 +20,7 @@ use super::types::{
 use super::values::Values;
 use crate::client::server_url;
 use crate::error::ConfigRejected;
+use crate::notify::NotifyConfig;
 
 /// The kind of the launcher that checks jobs offline if none is chosen, and imported jobs always.
 const ECS: &str = "ecs";
@@ -41,6 +42,7 @@ impl Config {
         let allowed_hosts = collect_error(allowed_hosts(values), &mut problems).unwrap_or_default();
         let max_tasks = collect_error(max_tasks(values), &mut problems);
         let history_days = collect_error(history_days(values), &mut problems);
+        let notify = collect_error(notify(values), &mut problems).unwrap_or_default();
         let replica = collect_error(replica(values), &mut problems).unwrap_or_default();
         let assume_role = collect_error(assume_role(values), &mut problems).flatten();
         collect_error(server(values), &mut problems);
@@ -79,6 +81,7 @@ impl Config {
                     launcher,
                     task_variables,
                     aws,
+                    notify,
                     replica,
                 })
             }
@@ -284,6 +287,10 @@ fn history_days(values: &Values) -> Result<NonZeroU32, String> {
     text.parse::<NonZeroU32>().ok().filter(|days| days.get() <= HISTORY_DAYS_LIMIT).ok_or_else(|| {
         format!("ECSS_HISTORY_DAYS is \"{text}\"; it must be a whole number from 1 to {HISTORY_DAYS_LIMIT}")
     })
+}
+
+fn notify(values: &Values) -> Result<NotifyConfig, String> {
+    text(values, &NOTIFY).map_or_else(|| Ok(NotifyConfig::default()), |text| NotifyConfig::parse(&text))
 }
 
 fn log_level(values: &Values) -> Result<LogLevel, String> {

@@ -147,6 +147,17 @@ pub const HISTORY_DAYS: Setting = Setting::new(
      and unfinished firings are kept at any age",
 )
 .with_default("30");
+/// The channels of notifications.
+pub const NOTIFY: Setting = Setting::new(
+    "",
+    "notify",
+    "CHANNELS",
+    "The channels of notifications, with `channels`, `allow` and `default` below it: see \
+     [notifications](notifications.md). It has secrets, so it is in the file only, and is hidden when the configuration \
+     is shown",
+)
+.only_in_file()
+.secret();
 /// The data folder.
 pub const DATA_DIR: Setting = Setting::new(
     "ECSS_DATA_DIR",
@@ -240,6 +251,7 @@ pub const GENERAL: &[ListedSetting] = &[
     listed(Part::Scheduler, ADVERTISE),
     listed(Part::Scheduler, MAX_TASKS),
     listed(Part::Scheduler, HISTORY_DAYS),
+    listed(Part::Scheduler, NOTIFY),
     listed(Part::Scheduler, DATA_DIR),
     listed(Part::Log, LOG_LEVEL),
     listed(Part::Log, LOG_FOLDER),

@@ -10,6 +10,7 @@ use ecs_scheduler_core::replica::ReplicaId;
 use ecs_scheduler_core::{Clock, LauncherSetup};
 
 use super::choice::{LauncherConfig, StoreConfig};
+use crate::notify::NotifyConfig;
 
 /// The highest value of `ECSS_MAX_TASKS`.
 pub const MAX_TASKS_LIMIT: u32 = 10_000;
@@ -49,6 +50,8 @@ pub struct Config {
     pub task_variables: bool,
     /// Access to AWS.
     pub aws: AwsConfig,
+    /// The channels of notifications.
+    pub notify: NotifyConfig,
     /// The identity of this process among the replicas on the same store.
     pub replica: ReplicaConfig,
 }

@@ -22,5 +22,6 @@ mod formats;
 mod harness;
 mod local;
 mod logs;
+mod notify;
 mod replicas;
 mod transfer;

@@ -1,0 +1,217 @@
+//! `/notifications`: the state of deliveries, and a test of a channel.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::Response;
+use ecs_scheduler_core::notify::{FailedDelivery, PendingDelivery, read_deliveries};
+use ecs_scheduler_core::replica::SchedulerNode;
+use ecs_scheduler_core::{Clock, DeliveryError, Notification, Store, Timestamp};
+use serde::Serialize;
+use serde_json::{Map, Value};
+use utoipa::ToSchema;
+
+use super::problem::Problem;
+use super::request::{JsonBody, Parsers, ensure_known};
+use super::respond;
+
+/// How long a test may take: less than a request.
+const TEST_TIMEOUT: Duration = Duration::from_secs(8);
+/// The maximum number of waiting notifications in an answer.
+const MAX_PENDING: usize = 100;
+
+/// The channels, the notifications that wait for their delivery, and those that were given up.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct DeliveryList {
+    /// The configured channels, by name, and those of waiting notifications.
+    channels: Vec<ChannelState>,
+    /// Waiting notifications, oldest first; at most 100.
+    pending: Vec<PendingView>,
+    /// DeliveryList that were given up, newest first: not delivered within 24 hours, or refused. At most 20 of each shard of jobs.
+    failed: Vec<FailedView>,
+}
+
+/// A channel and what waits for it.
+#[derive(Debug, Default, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+struct ChannelState {
+    /// Its name.
+    name: String,
+    /// Whether it is configured.
+    configured: bool,
+    /// The number of notifications that wait for it.
+    pending: usize,
+    /// The time of the oldest of them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = String, format = DateTime, nullable = false)]
+    oldest: Option<Timestamp>,
+    /// Why its last delivery failed; absent while none of the waiting ones has failed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    error: Option<String>,
+}
+
+/// A notification that waits for its delivery.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+struct PendingView {
+    /// Its id, which every delivery of it has.
+    id: String,
+    /// The channel.
+    channel: String,
+    /// Its kind.
+    #[schema(value_type = String, example = "failing")]
+    kind: &'static str,
+    /// Its text.
+    summary: String,
+    /// The time of the event.
+    #[schema(value_type = String, format = DateTime)]
+    at: Timestamp,
+    /// The number of attempts that failed.
+    attempts: u32,
+    /// The time of the next attempt.
+    #[schema(value_type = String, format = DateTime)]
+    next_attempt: Timestamp,
+    /// Why the last attempt failed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    error: Option<String>,
+}
+
+/// A notification that was given up.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+struct FailedView {
+    /// Its id.
+    id: String,
+    /// The channel.
+    channel: String,
+    /// Its kind.
+    #[schema(value_type = String, example = "failing")]
+    kind: &'static str,
+    /// Its text.
+    summary: String,
+    /// The time at which it was given up.
+    #[schema(value_type = String, format = DateTime)]
+    at: Timestamp,
+    /// The number of attempts that failed.
+    attempts: u32,
+    /// Why it was given up.
+    error: String,
+}
+
+/// The channel to test.
+#[derive(ToSchema)]
+#[serde(deny_unknown_fields)]
+#[expect(
+    dead_code,
+    reason = "only its schema is used: the body is read member by member, to name every wrong one"
+)]
+pub(super) struct TestRequest {
+    /// The name of a configured channel.
+    #[schema(example = "ops")]
+    channel: String,
+}
+
+/// The result of a test.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct TestResult {
+    /// The channel.
+    channel: String,
+    /// The id of the notification.
+    id: String,
+    /// Whether the receiver has confirmed it.
+    delivered: bool,
+    /// Why not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    error: Option<String>,
+}
+
+impl From<PendingDelivery> for PendingView {
+    fn from(pending: PendingDelivery) -> Self {
+        let PendingDelivery { channel, notification, attempts, next_attempt, error, .. } = pending;
+        let (kind, summary, at) = (notification.kind.as_str(), notification.summary(), notification.at);
+        Self { id: notification.id, channel, kind, summary, at, attempts, next_attempt, error }
+    }
+}
+
+impl From<FailedDelivery> for FailedView {
+    fn from(failed: FailedDelivery) -> Self {
+        let FailedDelivery { channel, id, kind, summary, at, attempts, error, .. } = failed;
+        Self { id, channel, kind: kind.as_str(), summary, at, attempts, error }
+    }
+}
+
+/// Lists the channels, the notifications that wait for their delivery, and those that were given up.
+#[utoipa::path(
+    get, path = "/notifications", tag = "notifications", operation_id = "listNotifications",
+    responses((status = 200, description = "Channels and deliveries", body = DeliveryList)),
+)]
+pub(super) async fn list(
+    State(store): State<Arc<dyn Store>>,
+    State(engine): State<SchedulerNode>,
+) -> Result<Response, Problem> {
+    let deliveries = read_deliveries(&*store).await?;
+    let mut channels: BTreeMap<String, ChannelState> = BTreeMap::new();
+    for name in engine.channels() {
+        let state = ChannelState { name: name.clone(), configured: true, ..ChannelState::default() };
+        channels.insert(name.clone(), state);
+    }
+    for pending in &deliveries.pending {
+        let new = || ChannelState { name: pending.channel.clone(), ..ChannelState::default() };
+        let state = channels.entry(pending.channel.clone()).or_insert_with(new);
+        state.pending += 1;
+        state.oldest.get_or_insert(pending.notification.at);
+        state.error = pending.error.clone().or(state.error.take());
+    }
+    let body = DeliveryList {
+        channels: channels.into_values().collect(),
+        pending: deliveries.pending.into_iter().take(MAX_PENDING).map(PendingView::from).collect(),
+        failed: deliveries.failed.into_iter().map(FailedView::from).collect(),
+    };
+    Ok(respond::json(StatusCode::OK, &body))
+}
+
+/// Sends a test to a channel, once, and returns whether its receiver has confirmed it.
+#[utoipa::path(
+    post, path = "/notifications/test", tag = "notifications", operation_id = "testNotification",
+    request_body(content = TestRequest, content_type = "application/json"),
+    responses((status = 200, description = "Whether the test was delivered", body = TestResult)),
+)]
+pub(super) async fn test(
+    State(engine): State<SchedulerNode>,
+    State(clock): State<Arc<dyn Clock>>,
+    State(parsers): State<Parsers>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Problem> {
+    let channel = JsonBody::read(&parsers, &headers, body).await?.parse(channel).await?;
+    let known = engine.channels();
+    let notifier = engine.notifier().filter(|_| known.contains(&channel)).ok_or_else(|| {
+        let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+        Problem::field("/channel", format!("Must be one of the configured channels: {known}."))
+    })?;
+    let notification = Notification::test(clock.now());
+    let delivery = notifier.deliver(&channel, &notification);
+    let result = tokio::time::timeout(TEST_TIMEOUT, delivery).await.unwrap_or_else(|_| {
+        Err(DeliveryError::failed(format!("no answer within {} s", TEST_TIMEOUT.as_secs())))
+    });
+    let (delivered, error) = (result.is_ok(), result.err().map(|error| error.to_string()));
+    Ok(respond::json(StatusCode::OK, &TestResult { channel, id: notification.id, delivered, error }))
+}
+
+fn channel(given: Map<String, Value>) -> Result<String, Problem> {
+    ensure_known(&given, &["channel"])?;
+    match given.get("channel") {
+        None => Err(Problem::field("/channel", "Missing data for required field.")),
+        Some(Value::String(name)) => Ok(name.clone()),
+        Some(_) => Err(Problem::field("/channel", "Not a valid string.")),
+    }
+}

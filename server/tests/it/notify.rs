@@ -1,0 +1,408 @@
+//! Notifications: real receivers over HTTP, programs, and the whole way from a failed task to a receiver.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::http::StatusCode;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use ecs_scheduler::notify::{Channels, NotifyConfig};
+use ecs_scheduler_core::{
+    Clock, DeliveryError, JobId, Notification, NotificationKind, NotifiedJob, Notifier, NotifyRule,
+    SystemClock, async_trait,
+};
+use parking_lot::Mutex;
+use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+
+use crate::crash::process::Scheduler;
+use crate::crash::site::{Site, until};
+use crate::harness::Server;
+
+const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+
+/// A request as a receiver got it.
+#[derive(Debug, Clone)]
+struct Received {
+    head: String,
+    body: String,
+}
+
+impl Received {
+    fn header(&self, name: &str) -> Option<&str> {
+        let lines = self.head.lines().filter_map(|line| line.split_once(": "));
+        lines.into_iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value)
+    }
+
+    fn json(&self) -> Value {
+        serde_json::from_str(&self.body).unwrap()
+    }
+}
+
+/// The answer of a receiver to every request.
+#[derive(Debug, Clone)]
+enum Answer {
+    /// Status line, headers and body.
+    Says(&'static str),
+    /// Never anything.
+    Nothing,
+    /// An error whose body has no end.
+    Endless,
+}
+
+/// A receiver on 127.0.0.1. It speaks HTTP by hand, so that nothing of the product's own checks it.
+struct Receiver {
+    address: SocketAddr,
+    received: Arc<Mutex<Vec<Received>>>,
+    _serving: tokio::task::JoinHandle<()>,
+}
+
+impl Receiver {
+    async fn start(answer: Answer) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let (address, received) = (listener.local_addr().unwrap(), Arc::default());
+        let kept = Arc::clone(&received);
+        let serving = tokio::spawn(async move {
+            loop {
+                let (stream, _) = listener.accept().await.unwrap();
+                tokio::spawn(serve(stream, answer.clone(), Arc::clone(&kept)));
+            }
+        });
+        Self { address, received, _serving: serving }
+    }
+
+    fn url(&self) -> String {
+        format!("http://{}/hook?key=1", self.address)
+    }
+
+    fn received(&self) -> Vec<Received> {
+        self.received.lock().clone()
+    }
+}
+
+async fn serve(mut stream: TcpStream, answer: Answer, received: Arc<Mutex<Vec<Received>>>) {
+    let mut text = Vec::new();
+    let request = loop {
+        let mut part = [0; 4_096];
+        match stream.read(&mut part).await {
+            Ok(count) if count > 0 => text.extend_from_slice(&part[..count]),
+            _ => return,
+        }
+        let read = String::from_utf8(text.clone()).unwrap();
+        let Some((head, body)) = read.split_once("\r\n\r\n") else { continue };
+        let one = Received { head: head.to_owned(), body: body.to_owned() };
+        let length: usize = one.header("content-length").unwrap().parse().unwrap();
+        if body.len() == length {
+            break one;
+        }
+    };
+    received.lock().push(request);
+    match answer {
+        Answer::Says(answer) => drop(stream.write_all(answer.as_bytes()).await),
+        Answer::Nothing => std::future::pending().await,
+        Answer::Endless => {
+            let head = "HTTP/1.1 500 Internal Server Error\r\ntransfer-encoding: chunked\r\n\r\n";
+            let mut sent = stream.write_all(head.as_bytes()).await;
+            while sent.is_ok() {
+                sent = stream.write_all(format!("1000\r\n{}\r\n", "x".repeat(0x1000)).as_bytes()).await;
+            }
+        }
+    }
+}
+
+const OK: Answer = Answer::Says("HTTP/1.1 204 No Content\r\ncontent-length: 0\r\n\r\n");
+
+/// Opens the channels of a configuration.
+fn open(config: &Value) -> Arc<dyn Notifier> {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    Channels::new(&NotifyConfig::parse(&config.to_string()).unwrap(), "nightly", &clock).unwrap()
+}
+
+/// Opens one channel, `ops`, which may send to this machine.
+fn channel(channel: Value) -> Arc<dyn Notifier> {
+    open(&json!({"channels": {"ops": channel}, "allow": ["127.0.0.0/8"]}))
+}
+
+fn webhook(url: &str) -> Value {
+    json!({"type": "webhook", "url": url, "secret": SECRET, "headers": {"authorization": "Bearer t"}})
+}
+
+fn failing() -> Notification {
+    let job = NotifiedJob::new(JobId::new("report").unwrap(), "3 ticks in a row failed");
+    let at = "2026-06-01T12:00:00Z".parse().unwrap();
+    Notification::of_job(NotificationKind::Failing, at, job, &["x"])
+}
+
+/// HMAC-SHA256 by RFC 2104, by hand: the product uses another implementation.
+fn hmac(key: &[u8], message: &[u8]) -> Vec<u8> {
+    let pad = |with: u8| {
+        let mut pad = [with; 64];
+        pad.iter_mut().zip(key).for_each(|(pad, key)| *pad ^= key);
+        pad
+    };
+    let inner = Sha256::new().chain_update(pad(0x36)).chain_update(message).finalize();
+    Sha256::new().chain_update(pad(0x5c)).chain_update(inner).finalize().to_vec()
+}
+
+fn assert_signed(request: &Received) {
+    let [id, timestamp, signature] =
+        ["webhook-id", "webhook-timestamp", "webhook-signature"].map(|name| request.header(name).unwrap());
+    let key = STANDARD.decode(SECRET.trim_start_matches("whsec_")).unwrap();
+    let signed = hmac(&key, format!("{id}.{timestamp}.{}", request.body).as_bytes());
+    assert_eq!(signature, format!("v1,{}", STANDARD.encode(signed)));
+    let now = SystemClock.now().as_second();
+    assert!((now - 60..=now + 1).contains(&timestamp.parse().unwrap()), "{timestamp} at {now}");
+    assert_eq!(request.json()["id"], id);
+}
+
+#[tokio::test]
+async fn webhook_gets_a_signed_cloudevent() {
+    let receiver = Receiver::start(OK).await;
+    let notification = failing();
+    channel(webhook(&receiver.url())).deliver("ops", &notification).await.unwrap();
+    let request = receiver.received().remove(0);
+    assert!(request.head.starts_with("POST /hook?key=1 HTTP/1.1\r\n"), "{}", request.head);
+    assert_eq!(request.header("host"), Some(receiver.address.to_string().as_str()));
+    assert_eq!(request.header("content-type"), Some("application/cloudevents+json"));
+    assert_eq!(request.header("authorization"), Some("Bearer t"));
+    assert_signed(&request);
+    let event = request.json();
+    assert_eq!(
+        (&event["specversion"], &event["type"], &event["subject"], &event["source"]),
+        (
+            &json!("1.0"),
+            &json!("io.ecs-scheduler.job.failing"),
+            &json!("report"),
+            &json!("/ecs-scheduler/nightly")
+        )
+    );
+}
+
+#[tokio::test]
+async fn slack_gets_a_text() {
+    let receiver = Receiver::start(OK).await;
+    channel(json!({"type": "slack", "url": receiver.url()})).deliver("ops", &failing()).await.unwrap();
+    let expected = json!({"text": "[nightly] job report fails: 3 ticks in a row failed"});
+    assert_eq!(receiver.received()[0].json(), expected);
+}
+
+#[tokio::test]
+async fn answers_other_than_success_are_failures_and_only_410_is_final() {
+    let cases = [
+        (
+            "HTTP/1.1 500 x\r\ncontent-length: 4\r\n\r\noops",
+            "the receiver answered 500 Internal Server Error: oops",
+        ),
+        ("HTTP/1.1 400 x\r\ncontent-length: 0\r\n\r\n", "the receiver answered 400 Bad Request"),
+        ("HTTP/1.1 404 x\r\ncontent-length: 0\r\n\r\n", "the receiver answered 404 Not Found"),
+    ];
+    for (answer, expected) in cases {
+        let receiver = Receiver::start(Answer::Says(answer)).await;
+        let error = channel(webhook(&receiver.url())).deliver("ops", &failing()).await.unwrap_err();
+        assert_eq!(error, DeliveryError::failed(expected));
+    }
+    let limited =
+        Receiver::start(Answer::Says("HTTP/1.1 429 x\r\nretry-after: 120\r\ncontent-length: 0\r\n\r\n"))
+            .await;
+    let error = channel(webhook(&limited.url())).deliver("ops", &failing()).await.unwrap_err();
+    let expected = DeliveryError::failed("the receiver answered 429 Too Many Requests");
+    assert_eq!(error, expected.after(Some(Duration::from_secs(120))));
+    let gone = Receiver::start(Answer::Says("HTTP/1.1 410 x\r\ncontent-length: 0\r\n\r\n")).await;
+    let error = channel(webhook(&gone.url())).deliver("ops", &failing()).await.unwrap_err();
+    assert_eq!(error, DeliveryError::refused("the receiver wants no more notifications (410)"));
+    let closed = Receiver::start(Answer::Says("")).await;
+    let error = channel(webhook(&closed.url())).deliver("ops", &failing()).await.unwrap_err();
+    assert!(
+        matches!(&error, DeliveryError::Failed { reason, .. } if reason.contains("connection")),
+        "{error:?}"
+    );
+}
+
+#[tokio::test]
+async fn redirect_is_not_followed() {
+    let target = Receiver::start(OK).await;
+    let answer = format!("HTTP/1.1 307 x\r\nlocation: {}\r\ncontent-length: 0\r\n\r\n", target.url());
+    let receiver = Receiver::start(Answer::Says(answer.leak())).await;
+    let error = channel(webhook(&receiver.url())).deliver("ops", &failing()).await.unwrap_err();
+    assert!(error.to_string().contains("redirects are not followed"), "{error}");
+    assert_eq!((receiver.received().len(), target.received().len()), (1, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn receiver_that_never_answers_fails_in_time() {
+    let receiver = Receiver::start(Answer::Nothing).await;
+    let began = tokio::time::Instant::now();
+    let error = channel(webhook(&receiver.url())).deliver("ops", &failing()).await.unwrap_err();
+    assert!(matches!(error, DeliveryError::Failed { .. }), "{error:?}");
+    assert!(began.elapsed() <= Duration::from_secs(11), "{:?}", began.elapsed());
+}
+
+#[tokio::test]
+async fn answer_without_an_end_is_read_up_to_a_bound() {
+    let receiver = Receiver::start(Answer::Endless).await;
+    let error = channel(webhook(&receiver.url())).deliver("ops", &failing()).await.unwrap_err();
+    assert!(error.to_string().starts_with("the receiver answered 500"), "{error}");
+}
+
+#[tokio::test]
+async fn nothing_is_sent_to_this_machine_or_to_metadata_services() {
+    let receiver = Receiver::start(OK).await;
+    let port = receiver.address.port();
+    let own = [
+        format!("http://127.0.0.1:{port}/"),
+        format!("http://localhost:{port}/"),
+        format!("http://[::ffff:127.0.0.1]:{port}/"),
+        format!("http://2130706433:{port}/"),
+        format!("http://0x7f.1:{port}/"),
+    ];
+    for url in own {
+        let channels = json!({"channels": {"ops": webhook(&url)}});
+        let error = open(&channels).deliver("ops", &failing()).await.unwrap_err();
+        assert!(error.to_string().contains("this machine"), "{url}: {error}");
+        let listed = json!({"channels": {"ops": webhook(&url)}, "allow": ["localhost", "127.0.0.1.nip.io"]});
+        open(&listed).deliver("ops", &failing()).await.unwrap_err();
+    }
+    let metadata = ["169.254.169.254", "169.254.170.2", "[::ffff:a9fe:a9fe]", "[fd00:ec2::254]", "[fe80::1]"];
+    for host in metadata {
+        let url = format!("http://{host}/latest/meta-data/");
+        let channels = json!({"channels": {"ops": webhook(&url)}, "allow": ["0.0.0.0/0", "::/0"]});
+        let error = open(&channels).deliver("ops", &failing()).await.unwrap_err();
+        assert!(error.to_string().ends_with("nothing is sent there"), "{url}: {error}");
+    }
+    let other =
+        json!({"channels": {"ops": webhook(&receiver.url())}, "allow": ["hooks.example.com", "10.0.0.0/8"]});
+    open(&other).deliver("ops", &failing()).await.unwrap_err();
+    assert_eq!(receiver.received().len(), 0);
+}
+
+#[tokio::test]
+async fn program_gets_the_event_on_its_input_and_its_exit_code_counts() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("event");
+    let run = |script: &str| {
+        channel(json!({"type": "command", "command": ["/bin/sh", "-c", script, file.to_str().unwrap()]}))
+    };
+    let notification = failing();
+    run("cat > \"$0\"; echo \"$ECSS_NOTIFICATION_ID\" > \"$0.id\"")
+        .deliver("ops", &notification)
+        .await
+        .unwrap();
+    let event: Value = serde_json::from_str(&std::fs::read_to_string(&file).unwrap()).unwrap();
+    assert_eq!(event["type"], "io.ecs-scheduler.job.failing");
+    let id = std::fs::read_to_string(file.with_extension("id")).unwrap();
+    assert_eq!(id.trim(), notification.id);
+    let error = run("echo no pager >&2; exit 3").deliver("ops", &notification).await.unwrap_err();
+    assert_eq!(error, DeliveryError::failed("/bin/sh ended with exit status: 3: no pager"));
+    run("exec true <&-").deliver("ops", &notification).await.unwrap();
+    let missing = channel(json!({"type": "command", "command": ["/nowhere/page"]}));
+    let error = missing.deliver("ops", &notification).await.unwrap_err();
+    assert!(error.to_string().starts_with("could not run /nowhere/page: "), "{error}");
+}
+
+/// A notifier of which only the names are used, and whose deliveries fail.
+#[derive(Debug)]
+struct Named(Vec<String>);
+
+#[async_trait]
+impl Notifier for Named {
+    fn channels(&self) -> &[String] {
+        &self.0
+    }
+
+    fn defaults(&self) -> &[NotifyRule] {
+        &[]
+    }
+
+    async fn deliver(&self, _: &str, notification: &Notification) -> Result<(), DeliveryError> {
+        assert_eq!(notification.kind, NotificationKind::Test);
+        Err(DeliveryError::failed("the receiver answered 500"))
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn api_lists_channels_tests_them_and_checks_the_names_in_jobs() {
+    let server = Server::notifying(Arc::new(Named(vec!["dev".to_owned(), "ops".to_owned()]))).await;
+    let channel = |name: &str| json!({"name": name, "configured": true, "pending": 0});
+    let expected = json!({"channels": [channel("dev"), channel("ops")], "pending": [], "failed": []});
+    assert_eq!(server.get("/notifications").await.json(), expected);
+
+    let tested = server.json("POST", "/notifications/test", json!({"channel": "ops"})).await;
+    assert_eq!(tested.status, StatusCode::OK, "{}", tested.text());
+    let tested = tested.json();
+    assert_eq!(
+        (&tested["delivered"], &tested["error"]),
+        (&json!(false), &json!("the receiver answered 500"))
+    );
+    for (body, message) in [
+        (json!({"channel": "opz"}), "Must be one of the configured channels: dev, ops."),
+        (json!({"channel": 1}), "Not a valid string."),
+        (json!({}), "Missing data for required field."),
+    ] {
+        let refused = server.json("POST", "/notifications/test", body).await;
+        assert_eq!(refused.status, StatusCode::BAD_REQUEST);
+        assert_eq!(refused.json()["errors"], json!([{"pointer": "/channel", "message": message}]));
+    }
+
+    let job = |to: &str| json!({"id": "job", "taskDefinition": "job", "schedule": "0 0 3", "notify": [{"to": to, "on": ["failing:3"]}]});
+    let refused = server.json("POST", "/jobs", job("opz")).await;
+    assert_eq!(refused.status, StatusCode::BAD_REQUEST);
+    let message = "Must be one of the configured channels: dev, ops. Did you mean \"ops\"?";
+    assert_eq!(refused.json()["errors"], json!([{"pointer": "/notify/0/to", "message": message}]));
+    assert_eq!(server.json("POST", "/jobs", job("ops")).await.status, StatusCode::CREATED);
+    assert_eq!(server.get("/jobs/job").await.json()["notify"], job("ops")["notify"]);
+    let metrics = server.get("/metrics").await.text();
+    for line in [
+        "ecs_scheduler_notifications_pending 0",
+        "ecs_scheduler_notification_deliveries_total{result=\"delivered\"} 0",
+    ] {
+        assert!(metrics.contains(line), "{line}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_channels_a_job_that_names_one_is_refused_with_the_remedy() {
+    let server = Server::start().await;
+    let job = json!({"id": "job", "taskDefinition": "job", "schedule": "0 0 3", "notify": [{"to": "ops", "on": ["missed"]}]});
+    let refused = server.json("POST", "/jobs", job).await;
+    let message = "No channel is configured: add it under notify.channels in the file of ECSS_CONFIG_FILE.";
+    assert_eq!(refused.json()["errors"], json!([{"pointer": "/notify/0/to", "message": message}]));
+}
+
+#[tokio::test]
+async fn receiver_is_told_of_a_task_that_fails_three_times_and_of_its_recovery() {
+    let receiver = Receiver::start(OK).await;
+    let mut site = Site::new();
+    let url = receiver.url();
+    let config = format!(
+        "notify:\n  channels:\n    ops: {{type: webhook, url: \"{url}\", secret: {SECRET}}}\n  allow: [127.0.0.0/8]\n  default:\n    - {{to: ops, on: [\"failing:3\", recovered]}}\n"
+    );
+    let file = site.path("scheduler.yaml");
+    std::fs::write(&file, config).unwrap();
+    site.environment.push(("ECSS_CONFIG_FILE", file.to_str().unwrap().to_owned()));
+    let switch = site.path("works");
+    site.define("work", &format!("test -e {}", switch.display()));
+    let scheduler = Scheduler::start(&site).await;
+    let job = json!({"id": "work", "taskDefinition": "work", "schedule": "*"});
+    let (status, body) = scheduler.try_post("/jobs", &job).await;
+    assert_eq!(status, reqwest::StatusCode::CREATED, "{body}");
+    until("the failure arrives", async || !receiver.received().is_empty()).await;
+    let request = receiver.received().remove(0);
+    assert_signed(&request);
+    let event = request.json();
+    assert_eq!((&event["type"], &event["subject"]), (&json!("io.ecs-scheduler.job.failing"), &json!("work")));
+    let data = &event["data"];
+    assert!(data["count"].as_u64().unwrap() >= 3, "{event}");
+    assert!(data["text"].as_str().unwrap().ends_with("the program exited with code 1"), "{event}");
+    assert_eq!(data["remedy"], "read the log of the task; the exit code is the program's own");
+    std::fs::write(&switch, "").unwrap();
+    until("the recovery arrives", async || receiver.received().len() > 1).await;
+    let event = receiver.received()[1].json();
+    assert_eq!(event["type"], "io.ecs-scheduler.job.recovered");
+    let (status, body) = scheduler.try_post("/notifications/test", &json!({"channel": "ops"})).await;
+    assert!(status.is_success() && body.contains("\"delivered\":true"), "{body}");
+    let state = scheduler.get("/notifications").await;
+    assert_eq!(state["failed"], json!([]), "{state}");
+}
