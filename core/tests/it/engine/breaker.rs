@@ -137,6 +137,7 @@ fn parse(stage: &Stage, stored: &StoredJob) -> ecs_scheduler_core::Job {
         max_tasks: stage.world.options.max_tasks,
         strictness: ecs_scheduler_core::schedule::Strictness::Lenient,
         launcher: None,
+        channels: None,
     };
     stored.parse(&context).unwrap()
 }
