@@ -124,9 +124,9 @@ fn part_of_another_version_is_not_joined() {
 
 #[test]
 fn any_sequence_of_moves_reads_as_the_last_one() {
-    for seed in 0..20 {
+    for seed in 0..4 {
         let (mut rng, mut stored, mut firing) = (SimRng::new(seed), Stored::default(), planned());
-        for step in 0..30 {
+        for step in 0..15 {
             let mut index = |len: usize| usize::try_from(rng.below(len as u64)).unwrap();
             match index(8) {
                 0..3 => (0..index(60)).for_each(|_| add_call(&mut firing, 10)),
