@@ -15,7 +15,7 @@ use crate::harness::{Reply, Server};
 const CASES: &[u8] = include_bytes!("../fixtures/rest.jsonl.gz");
 
 /// Differences that are meant and that the recording does not mark: scenario, what differs, why.
-const MEANT: [(&str, &str); 22] = [
+const MEANT: [(&str, &str); 24] = [
     ("content-type", "media types are case-insensitive, so that there is one more job (R-CTCASE)"),
     ("schedule-invalid", "`@daily` is one of five spellings"),
     ("schedule-type-list", "a list of schedules is their union"),
@@ -30,6 +30,8 @@ const MEANT: [(&str, &str); 22] = [
     ("schedule-put-empty", "an empty schedule is refused, so that the old one stays"),
     ("schedule-lenient", "names with something behind them are refused when written"),
     ("put-null", "null removes a field"),
+    ("taskcount-over-maxcount", "a number of tasks above the limit gives a warning"),
+    ("run-max-count", "a number of tasks above the limit gives a warning"),
     ("overrides-put", "what follows from null removing a field"),
     ("home", "unknown parameters are refused"),
     ("create-json-oddities", "a member that is there twice is refused"),
