@@ -340,6 +340,10 @@ proptest! {
     fn a_cap_that_is_lowered_holds_for_firings_that_wait(story in stories_of_lower_caps()) {
         tell(&story);
     }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
 
     #[test]
     fn failed_tasks_start_again_once_whatever_comes_between(story in stories_of_retries()) {
