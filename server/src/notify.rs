@@ -35,7 +35,11 @@ pub struct Channels {
 impl Channels {
     /// Prepares the channels. Nothing is sent. None if no channel is configured.
     #[must_use]
-    pub fn new(config: &NotifyConfig, scheduler: &str, clock: &Arc<dyn Clock>) -> Option<Arc<dyn Notifier>> {
+    pub fn notifier(
+        config: &NotifyConfig,
+        scheduler: &str,
+        clock: &Arc<dyn Clock>,
+    ) -> Option<Arc<dyn Notifier>> {
         Self::open(config, scheduler, clock).map(|channels| Arc::new(channels) as Arc<dyn Notifier>)
     }
 

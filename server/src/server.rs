@@ -352,7 +352,7 @@ pub(crate) async fn start_services(
         name: config.name.clone(),
         max_tasks: config.max_tasks,
         history_age: DAY * config.history_days.get(),
-        notifier: Channels::new(&config.notify, &config.name, &clock),
+        notifier: Channels::notifier(&config.notify, &config.name, &clock),
         ..EngineOptions::default()
     };
     let engine = Engine {

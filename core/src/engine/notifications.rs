@@ -29,7 +29,7 @@ use tokio::time::Instant;
 use super::inner::EngineInner;
 use crate::fault;
 use crate::id::{JobId, JobUid};
-use crate::notify::{JobEpisodes, Notifier, Outbox, register_of};
+use crate::notify::{JobEpisodes, Notifier, Outbox, Told, register_of};
 use crate::store::{Shard, StoreError};
 use delivery::{Channel, Delivered};
 
@@ -48,9 +48,11 @@ struct KeptOutbox {
     /// The version of the register; absent before there is one.
     version: Option<u64>,
     outbox: Outbox,
+    /// The events that the register knows as told.
+    told: Told,
     /// Whether it differs from the register.
     is_changed: bool,
-    /// Whether it has notifications that the register has not. Such outboxes are written before those that only know of them.
+    /// Whether it has notifications that the register has not.
     has_new: bool,
 }
 
@@ -128,7 +130,8 @@ impl Notifications {
         Some(result)
     }
 
-    /// Writes the outboxes that have changed: those with new notifications first, and the others only if these could be written.
+    /// Writes the outboxes that have changed. A group has events of several of them: all notifications are written before an outbox
+    /// says that an event was told.
     async fn write(&mut self) {
         let now = self.engine.clock.now();
         for kept in self.outboxes.values_mut() {
@@ -138,12 +141,14 @@ impl Notifications {
         if Instant::now() < self.write_after {
             return;
         }
-        for only_new in [true, false] {
-            for (shard, kept) in self.outboxes.iter_mut() {
-                if !kept.is_changed || kept.has_new != only_new {
+        let is_one = self.outboxes.values().filter(|kept| kept.is_changed).count() == 1;
+        let steps = if is_one { &[Content::All][..] } else { &[Content::Pending, Content::All] };
+        for step in steps {
+            for (shard, kept) in &mut self.outboxes {
+                if !kept.is_changed || *step == Content::Pending && !kept.has_new {
                     continue;
                 }
-                if let Err(error) = kept.write(&self.engine, *shard, now).await {
+                if let Err(error) = kept.write(&self.engine, *shard, now, *step).await {
                     tracing::warn!(%shard, error = %fault::chain(&error), "could not record notifications; retrying");
                     self.write_after = Instant::now() + STORE_RETRY;
                     return;
@@ -166,24 +171,40 @@ impl Notifications {
     }
 }
 
+/// The part of an outbox that is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Content {
+    /// Its notifications, without what was told since the last write of all.
+    Pending,
+    All,
+}
+
 impl KeptOutbox {
-    async fn write(&mut self, engine: &EngineInner, shard: Shard, now: Timestamp) -> Result<(), StoreError> {
+    async fn write(
+        &mut self,
+        engine: &EngineInner,
+        shard: Shard,
+        now: Timestamp,
+        content: Content,
+    ) -> Result<(), StoreError> {
         let name = register_of(shard);
-        let value = self.outbox.to_register(now);
-        match engine.store.put_register(&name, &value, self.version).await {
-            Ok(version) => {
-                (self.version, self.is_changed, self.has_new) = (Some(version), false, false);
-                Ok(())
-            }
+        let value = match content {
+            Content::Pending => self.outbox.register_value_knowing(&self.told),
+            Content::All => self.outbox.register_value(now),
+        };
+        let written = engine.store.put_register(&name, &value, self.version).await;
+        self.version = Some(match written {
+            // An earlier write had no answer, or an earlier owner still writes: only the owner's content counts.
             Err(StoreError::Conflict(_)) => {
-                // An earlier write had no answer, or an earlier owner still writes: only the owner's content counts.
                 let register = engine.store.get_register(&name).await?;
                 let version = register.map(|register| register.version);
-                self.version = Some(engine.store.put_register(&name, &value, version).await?);
-                (self.is_changed, self.has_new) = (false, false);
-                Ok(())
+                engine.store.put_register(&name, &value, version).await?
             }
-            Err(error) => Err(error),
+            version => version?,
+        });
+        if content == Content::All {
+            (self.told, self.is_changed, self.has_new) = (self.outbox.told(), false, false);
         }
+        Ok(())
     }
 }

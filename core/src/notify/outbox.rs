@@ -16,6 +16,8 @@ use crate::job::Suspension;
 pub(crate) const MAX_AGE: SignedDuration = SignedDuration::from_hours(24);
 /// The maximum number of events that wait in one outbox. Further ones are only counted, in a notification that waits already.
 const MAX_EVENTS: usize = 200;
+/// The number of them that each channel may have beside those of others, which may fill the outbox.
+const MIN_EVENTS: usize = 20;
 /// The number of failed deliveries that are remembered.
 const MAX_FAILED: usize = 20;
 /// The number of recent ids that are remembered, and for how long.
@@ -38,6 +40,14 @@ pub(crate) struct Outbox {
     pub(crate) pending: Vec<PendingDelivery>,
     /// The newest ones that could not be delivered.
     pub(crate) failed: Vec<FailedDelivery>,
+}
+
+/// The events that were told, at one moment.
+#[derive(Debug, Clone)]
+pub(crate) struct Told {
+    derived_until: Option<Timestamp>,
+    recent: Vec<(String, Timestamp)>,
+    jobs: BTreeMap<JobUid, JobEpisodes>,
 }
 
 /// A notification that waits for its delivery.
@@ -111,6 +121,13 @@ pub(crate) struct Notified {
     pub(crate) threshold: u64,
 }
 
+impl PendingDelivery {
+    /// Tells whether a failed attempt was the last one.
+    pub(crate) fn is_expired(&self, now: Timestamp) -> bool {
+        now.duration_since(self.notification.at) >= MAX_AGE
+    }
+}
+
 impl JobEpisodes {
     pub(crate) fn new(job: JobId) -> Self {
         let (failing, late) = (Vec::new(), Vec::new());
@@ -129,18 +146,34 @@ impl Outbox {
     }
 
     /// Returns the value for the register, at this moment, and forgets what is over.
-    pub(crate) fn to_register(&mut self, now: Timestamp) -> String {
+    pub(crate) fn register_value(&mut self, now: Timestamp) -> String {
         self.derived_until = Some(now);
         let oldest = now.saturating_sub(RECENT_TTL).unwrap_or(Timestamp::MIN);
         self.recent.retain(|(_, at)| *at >= oldest);
         let surplus = self.recent.len().saturating_sub(MAX_RECENT);
         self.recent.drain(..surplus);
+        self.to_text()
+    }
+
+    /// Returns the value for the register with the present notifications, and with what was told at an earlier moment.
+    pub(crate) fn register_value_knowing(&self, told: &Told) -> String {
+        let Told { derived_until, recent, jobs } = told.clone();
+        Self { derived_until, recent, jobs, ..self.clone() }.to_text()
+    }
+
+    fn to_text(&self) -> String {
         let stored = |outbox: &Self| serde_json::to_string(outbox).expect("an outbox is plain data");
         if self.jobs.len() <= MAX_JOBS {
             return stored(self);
         }
         let jobs = self.jobs.iter().take(MAX_JOBS).map(|(uid, job)| (*uid, job.clone())).collect();
         stored(&Self { jobs, ..self.clone() })
+    }
+
+    /// Returns the events that channels know at present.
+    pub(crate) fn told(&self) -> Told {
+        let (derived_until, recent, jobs) = (self.derived_until, self.recent.clone(), self.jobs.clone());
+        Told { derived_until, recent, jobs }
     }
 
     /// Changes what the channels know about a job; also returns whether the outbox has changed.
@@ -173,8 +206,10 @@ impl Outbox {
 
     /// Adds a notification. When the outbox is full, it is only counted in one for the same channel that waits already.
     pub(crate) fn push(&mut self, channel: &str, notification: Notification, now: Timestamp) {
-        let waiting: usize = self.pending.iter().map(|pending| pending.notification.jobs.len()).sum();
-        if waiting + notification.jobs.len() > MAX_EVENTS {
+        let count = |pending: &PendingDelivery| pending.notification.jobs.len();
+        let waiting: usize = self.pending.iter().map(count).sum();
+        let own: usize = self.pending.iter().filter(|pending| pending.channel == channel).map(count).sum();
+        if waiting + notification.jobs.len() > MAX_EVENTS && own >= MIN_EVENTS {
             let of_channel = |pending: &&mut PendingDelivery| pending.channel == channel;
             let last = self.pending.iter_mut().filter(of_channel).max_by_key(|one| one.attempts == 0);
             if let Some(last) = last {
@@ -212,13 +247,5 @@ impl Outbox {
         let surplus = self.failed.len().saturating_sub(MAX_FAILED);
         self.failed.drain(..surplus);
         failed
-    }
-
-    /// Removes the deliveries that were tried for [`MAX_AGE`].
-    pub(crate) fn take_expired(&mut self, now: Timestamp) -> Vec<PendingDelivery> {
-        let is_over = |one: &PendingDelivery| now.duration_since(one.notification.at) >= MAX_AGE;
-        let (expired, pending) = std::mem::take(&mut self.pending).into_iter().partition(is_over);
-        self.pending = pending;
-        expired
     }
 }

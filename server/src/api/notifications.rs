@@ -32,7 +32,7 @@ pub(super) struct DeliveryList {
     channels: Vec<ChannelState>,
     /// Waiting notifications, oldest first; at most 100.
     pending: Vec<PendingView>,
-    /// DeliveryList that were given up, newest first: not delivered within 24 hours, or refused. At most 20 of each shard of jobs.
+    /// Deliveries that were given up, newest first: not delivered within 24 hours, or refused. At most 20 of each shard of jobs.
     failed: Vec<FailedView>,
 }
 

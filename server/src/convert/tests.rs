@@ -220,7 +220,7 @@ fn dead_letter_queue_gives_the_notification_that_replaces_it() {
     assert_eq!(found.kind, RemarkKind::ToDo);
     assert!(found.text.contains("configure a channel"), "{}", found.text);
     assert!(
-        found.text.contains(r#""notify": [{"to": "CHANNEL", "on": ["failing", "missed"]}]"#),
+        found.text.contains(r#""notify": [{"to": "CHANNEL", "on": ["failing:1", "missed"]}]"#),
         "{}",
         found.text
     );

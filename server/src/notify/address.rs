@@ -109,17 +109,20 @@ fn effective(address: IpAddr) -> IpAddr {
         IpAddr::V4(Ipv4Addr::from_bits(bits))
     };
     match v6.segments() {
-        // Mapped and compatible addresses (RFC 4291), NAT64 (RFC 6052), 6to4 (RFC 3056).
-        [0, 0, 0, 0, 0, 0xffff, ..] | [0x64, 0xff9b, 0, 0, 0, 0, ..] => low(v6.segments(), 6),
+        // Mapped, compatible and translated addresses (RFC 4291, RFC 2765), NAT64 (RFC 6052, RFC 8215), 6to4 (RFC 3056).
+        [0, 0, 0, 0, 0, 0xffff, ..] | [0, 0, 0, 0, 0xffff, 0, ..] | [0x64, 0xff9b, 0 | 1, ..] => {
+            low(v6.segments(), 6)
+        }
         [0, 0, 0, 0, 0, 0, high, low_part] if (high, low_part) > (0, 1) => low(v6.segments(), 6),
         [0x2002, ..] => low(v6.segments(), 1),
         _ => address,
     }
 }
 
-/// Addresses at which clouds tell credentials or settings, beside link-local ones: EC2 over IPv6, Alibaba, Azure, Oracle.
-const METADATA: [IpAddr; 4] = [
+/// Addresses at which clouds tell credentials or settings, beside link-local ones: EC2 and Google over IPv6, Alibaba, Azure, Oracle.
+const METADATA: [IpAddr; 5] = [
     IpAddr::V6(Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254)),
+    IpAddr::V6(Ipv6Addr::new(0xfd20, 0xce, 0, 0, 0, 0, 0, 0x254)),
     IpAddr::V4(Ipv4Addr::new(100, 100, 100, 200)),
     IpAddr::V4(Ipv4Addr::new(168, 63, 129, 16)),
     IpAddr::V4(Ipv4Addr::new(192, 0, 0, 192)),

@@ -1,15 +1,20 @@
 //! A channel that runs a program, with the event on its standard input.
 
 use std::path::Path;
+use std::pin::pin;
 use std::process::Stdio;
 use std::time::Duration;
 
 use ecs_scheduler_core::DeliveryError;
+use futures::FutureExt as _;
+use rustix::process::{Pid, Signal};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::process::Command;
 
 /// How long the program may take.
 const TIMEOUT: Duration = Duration::from_secs(10);
+/// How long its standard error is read after it has ended: a program that it left running may keep it open.
+const READ_AFTER_END: Duration = Duration::from_millis(100);
 /// The maximum number of bytes of its standard error that are read for a message.
 const MAX_STDERR: u64 = 4_096;
 /// The maximum number of characters of them that an error shows.
@@ -59,9 +64,11 @@ impl CommandChannel {
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
+            .process_group(0)
             .kill_on_drop(true)
             .spawn();
         let mut child = spawned.map_err(|error| failed(error.to_string()))?;
+        let group = child.id().and_then(|id| Pid::from_raw(id.cast_signed()));
         let (stdin, stderr) = (child.stdin.take(), child.stderr.take());
         let run = async {
             let write = async {
@@ -78,12 +85,25 @@ impl CommandChannel {
                     let _ = tokio::io::copy(&mut stderr, &mut tokio::io::sink()).await;
                 }
             };
-            let (ended, (), ()) = tokio::join!(child.wait(), write, read);
+            let ended = {
+                let mut talk = pin!(futures::future::join(write, read).fuse());
+                tokio::select! {
+                    ended = child.wait() => {
+                        let _ = tokio::time::timeout(READ_AFTER_END, talk).await;
+                        ended
+                    }
+                    _ = &mut talk => child.wait().await,
+                }
+            };
             (ended, told)
         };
-        let (ended, told) = tokio::time::timeout(TIMEOUT, run)
-            .await
-            .map_err(|_| failed(format!("it did not end within {} s", TIMEOUT.as_secs())))?;
+        let (ended, told) = tokio::time::timeout(TIMEOUT, run).await.map_err(|_| {
+            // With the programs that it has started.
+            if let Some(group) = group {
+                let _ = rustix::process::kill_process_group(group, Signal::KILL);
+            }
+            failed(format!("it did not end within {} s", TIMEOUT.as_secs()))
+        })?;
         let status = ended.map_err(|error| failed(error.to_string()))?;
         if status.success() {
             return Ok(());

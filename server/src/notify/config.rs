@@ -158,8 +158,17 @@ impl NotifyConfig {
 fn read_part<T: serde::de::DeserializeOwned>(key: &str, fields: Map<String, Value>) -> Result<T, String> {
     read_config(fields).map_err(|error| {
         let below = error.pointer.replace('/', ".");
-        format!("{key}{below}: {}", error.message)
+        format!("{key}{below}: {}", without_text(&error.message))
     })
+}
+
+/// Removes the text of a value of a wrong type from a message.
+fn without_text(message: &str) -> String {
+    let around = message.split_once("string \"").and_then(|(before, rest)| {
+        let (_, after) = rest.rsplit_once("\", expected")?;
+        Some(format!("{before}string, expected{after}"))
+    });
+    around.unwrap_or_else(|| message.to_owned())
 }
 
 fn channel(key: &str, mut fields: Map<String, Value>) -> Result<ChannelConfig, String> {

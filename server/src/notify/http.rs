@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
+use std::pin::pin;
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
@@ -21,12 +22,16 @@ use super::address::AllowList;
 
 /// How long a whole request may take.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long the body of an answer may take.
+const BODY_TIMEOUT: Duration = Duration::from_secs(1);
 /// How long a connection to one address may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 /// The maximum number of bytes of an answer that are read.
 const MAX_ANSWER: usize = 16 * 1024;
 /// The maximum number of characters of an answer that an error shows.
 const MAX_SHOWN: usize = 200;
+/// The shortest part of a URL or header that may be a secret, in bytes.
+const MIN_SECRET: usize = 4;
 
 /// The URL of a receiver.
 #[derive(Clone, PartialEq, Eq)]
@@ -126,8 +131,9 @@ impl HttpClient {
             let addresses = self.resolve(url).await?;
             let stream = connect(url, &addresses).await?;
             let request = request(url, headers, body)?;
+            let secrets = secrets(url, headers);
             if !url.is_secure() {
-                return send(stream, request).await;
+                return send(stream, request, &secrets).await;
             }
             let name = ServerName::try_from(url.host().to_owned())
                 .map_err(|_| DeliveryError::failed(format!("{} is no name for TLS", url.host())))?;
@@ -135,7 +141,7 @@ impl HttpClient {
             let tls = tls.map_err(|error| {
                 DeliveryError::failed(format!("could not set up TLS with {}: {error}", url.host()))
             })?;
-            send(tls, request).await
+            send(tls, request, &secrets).await
         };
         let answer = tokio::time::timeout(REQUEST_TIMEOUT, exchange).await;
         answer.unwrap_or_else(|_| {
@@ -201,37 +207,47 @@ fn request(
     request.map_err(|error| DeliveryError::failed(format!("could not make the request: {error}")))
 }
 
+/// Returns what an answer may repeat of the channel's configuration: the parts of the URL behind its host, and the values of headers.
+fn secrets(url: &ReceiverUrl, headers: &[(&str, String)]) -> Vec<String> {
+    let target = url.path_and_query();
+    let of_url = target.split(['/', '?', '&', '=', '#']);
+    let of_headers = headers.iter().flat_map(|(_, value)| value.split_whitespace());
+    of_url.chain(of_headers).filter(|part| part.len() >= MIN_SECRET).map(str::to_owned).collect()
+}
+
 /// Sends a request on a connection, and judges the answer.
-async fn send<S>(stream: S, request: Request<Full<Bytes>>) -> Result<(), DeliveryError>
+async fn send<S>(stream: S, request: Request<Full<Bytes>>, secrets: &[String]) -> Result<(), DeliveryError>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let broken = |error: hyper::Error| DeliveryError::failed(format!("the connection broke: {error}"));
     let (mut sender, connection) =
         hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(broken)?;
-    let exchange = async {
+    let mut exchange = pin!(async {
         let answer = sender.send_request(request).await.map_err(broken)?;
-        judge(answer).await
-    };
-    // The connection lasts as long as the exchange, and no longer.
+        judge(answer, secrets).await
+    });
+    // The connection lasts as long as the exchange, and no longer. A receiver may close it behind its answer, which is there then.
     tokio::select! {
-        answer = exchange => answer,
-        ended = connection => Err(match ended {
-            Ok(()) => DeliveryError::failed("the connection was closed without an answer"),
-            Err(error) => broken(error),
-        }),
+        biased;
+        answer = &mut exchange => answer,
+        _ = connection => exchange.await,
     }
 }
 
-async fn judge(answer: axum::http::Response<Incoming>) -> Result<(), DeliveryError> {
+async fn judge(answer: axum::http::Response<Incoming>, secrets: &[String]) -> Result<(), DeliveryError> {
     let status = answer.status();
     if status.is_success() {
         return Ok(());
     }
     let wait = answer.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
-    let body = Limited::new(answer.into_body(), MAX_ANSWER).collect().await;
-    let body = body.map(|body| body.to_bytes()).unwrap_or_default();
-    let text: String = String::from_utf8_lossy(&body).trim().chars().take(MAX_SHOWN).collect();
+    let body = Limited::new(answer.into_body(), MAX_ANSWER).collect();
+    let body = tokio::time::timeout(BODY_TIMEOUT, body).await;
+    let body = body.ok().and_then(Result::ok).map(|body| body.to_bytes()).unwrap_or_default();
+    let text = String::from_utf8_lossy(&body);
+    // Pages about errors repeat the address.
+    let text = if secrets.iter().any(|secret| text.contains(secret)) { "" } else { text.trim() };
+    let text: String = text.chars().take(MAX_SHOWN).collect();
     let text = if text.is_empty() { text } else { format!(": {text}") };
     Err(match status {
         StatusCode::GONE => {

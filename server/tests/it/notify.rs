@@ -118,7 +118,7 @@ const OK: Answer = Answer::Says("HTTP/1.1 204 No Content\r\ncontent-length: 0\r\
 /// Opens the channels of a configuration.
 fn open(config: &Value) -> Arc<dyn Notifier> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    Channels::new(&NotifyConfig::parse(&config.to_string()).unwrap(), "nightly", &clock).unwrap()
+    Channels::notifier(&NotifyConfig::parse(&config.to_string()).unwrap(), "nightly", &clock).unwrap()
 }
 
 /// Opens one channel, `ops`, which may send to this machine.
@@ -222,6 +222,35 @@ async fn answers_other_than_success_are_failures_and_only_410_is_final() {
 }
 
 #[tokio::test]
+async fn receiver_that_closes_the_connection_behind_its_answer_has_confirmed() {
+    let receiver = Receiver::start(Answer::Says("HTTP/1.0 200 OK\r\n\r\n")).await;
+    let ops = channel(webhook(&receiver.url()));
+    for attempt in 0..40 {
+        let delivered = ops.deliver("ops", &failing()).await;
+        assert!(delivered.is_ok(), "{attempt}: {delivered:?}");
+    }
+}
+
+#[tokio::test]
+async fn error_shows_no_answer_that_repeats_parts_of_the_channel() {
+    let page = "HTTP/1.1 404 Not Found\r\ncontent-length: 17\r\n\r\nCannot POST /hook";
+    let receiver = Receiver::start(Answer::Says(page)).await;
+    let error = channel(webhook(&receiver.url())).deliver("ops", &failing()).await.unwrap_err().to_string();
+    assert_eq!(error, "the receiver answered 404 Not Found");
+}
+
+#[test]
+fn error_about_a_value_of_a_wrong_type_shows_no_secret() {
+    for channel in [
+        json!("https://hooks.slack.com/services/T000/B000/XXXX"),
+        json!({"type": "webhook", "url": "https://a.example", "secret": SECRET, "headers": "Bearer XXXX"}),
+    ] {
+        let error = NotifyConfig::parse(&json!({"channels": {"ops": channel}}).to_string()).unwrap_err();
+        assert!(error.starts_with("notify.channels.ops") && !error.contains("XXXX"), "{error}");
+    }
+}
+
+#[tokio::test]
 async fn redirect_is_not_followed() {
     let target = Receiver::start(OK).await;
     let answer = format!("HTTP/1.1 307 x\r\nlocation: {}\r\ncontent-length: 0\r\n\r\n", target.url());
@@ -300,6 +329,25 @@ async fn program_gets_the_event_on_its_input_and_its_exit_code_counts() {
     let missing = channel(json!({"type": "command", "command": ["/nowhere/page"]}));
     let error = missing.deliver("ops", &notification).await.unwrap_err();
     assert!(error.to_string().starts_with("could not run /nowhere/page: "), "{error}");
+}
+
+#[tokio::test]
+async fn program_that_has_ended_counts_although_it_left_another_one_running() {
+    let script = ["/bin/sh", "-c", "sleep 15 & exit 0"];
+    channel(json!({"type": "command", "command": script})).deliver("ops", &failing()).await.unwrap();
+}
+
+#[tokio::test]
+async fn program_that_hangs_is_killed_with_the_programs_that_it_started() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("pid");
+    let script = ["/bin/sh", "-c", "sleep 60 & echo $! > \"$0\"; wait", file.to_str().unwrap()];
+    let hangs = channel(json!({"type": "command", "command": script}));
+    let error = hangs.deliver("ops", &failing()).await.unwrap_err();
+    assert_eq!(error, DeliveryError::failed("could not run /bin/sh: it did not end within 10 s"));
+    let stat = format!("/proc/{}/stat", std::fs::read_to_string(&file).unwrap().trim());
+    let is_over = || std::fs::read_to_string(&stat).map_or(true, |stat| stat.contains(") Z "));
+    until("the program that it started has ended", async || is_over()).await;
 }
 
 /// A notifier of which only the names are used, and whose deliveries fail.

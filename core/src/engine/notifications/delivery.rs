@@ -11,10 +11,11 @@ use tokio::time::Instant;
 
 use super::Notifications;
 use crate::backoff::Backoff;
+use crate::engine::inner::EngineInner;
 use crate::engine::status::Counters;
 use crate::hash::stable;
 use crate::id::JobId;
-use crate::notify::{DeliveryError, MAX_AGE, PendingDelivery};
+use crate::notify::{DeliveryError, FailedDelivery, MAX_AGE, Outbox, PendingDelivery};
 use crate::store::Shard;
 
 /// The waits between the attempts at one delivery.
@@ -70,7 +71,6 @@ impl Notifications {
     /// Begins an attempt for each channel that is free and has a notification that is due.
     pub(super) fn start_deliveries(&mut self) {
         let now = self.engine.clock.now();
-        self.give_up_expired(now);
         for channel in self.waiting_channels() {
             let state = self.channels.entry(channel.clone()).or_insert_with(Channel::new);
             if state.is_busy || Instant::now() < state.allowed_at() {
@@ -157,9 +157,7 @@ impl Notifications {
             }
             Err(DeliveryError::Refused { reason }) => {
                 if let Some(pending) = outbox.take(&channel, &id) {
-                    Counters::add(&counters.notifications_failed, 1);
-                    let failed = outbox.give_up(pending, reason, now);
-                    log_failed(&failed.channel, &failed.summary, &failed.error, failed.attempts);
+                    give_up(&engine, outbox, pending, reason, now);
                 }
             }
             Err(DeliveryError::Failed { reason, retry_after }) => {
@@ -180,31 +178,30 @@ impl Notifications {
                     );
                 }
                 let is_it = |one: &&mut PendingDelivery| one.channel == channel && one.notification.id == id;
-                if let Some(pending) = outbox.pending.iter_mut().find(is_it) {
-                    record_failure(pending, reason, retry_after, now);
+                let Some(pending) = outbox.pending.iter_mut().find(is_it) else { return };
+                record_failure(pending, reason, retry_after, now);
+                if pending.is_expired(now)
+                    && let Some(pending) = outbox.take(&channel, &id)
+                {
+                    let error = pending.error.clone().unwrap_or_default();
+                    let reason = format!("not delivered within {} h: {error}", MAX_AGE.as_hours());
+                    give_up(&engine, outbox, pending, reason, now);
                 }
-            }
-        }
-    }
-
-    /// Gives up the deliveries that failed for a day.
-    fn give_up_expired(&mut self, now: Timestamp) {
-        let engine = Arc::clone(&self.engine);
-        for kept in self.outboxes.values_mut() {
-            for pending in kept.outbox.take_expired(now) {
-                kept.is_changed = true;
-                Counters::add(&engine.process.counters.notifications_failed, 1);
-                let error = pending.error.clone().unwrap_or_else(|| "no attempt was made".to_owned());
-                let hours = MAX_AGE.as_hours();
-                let failed =
-                    kept.outbox.give_up(pending, format!("not delivered within {hours} h: {error}"), now);
-                log_failed(&failed.channel, &failed.summary, &failed.error, failed.attempts);
             }
         }
     }
 }
 
-fn log_failed(channel: &str, summary: &str, error: &str, attempts: u32) {
+/// Records that a delivery is not tried again.
+fn give_up(
+    engine: &EngineInner,
+    outbox: &mut Outbox,
+    pending: PendingDelivery,
+    error: String,
+    now: Timestamp,
+) {
+    Counters::add(&engine.process.counters.notifications_failed, 1);
+    let FailedDelivery { channel, summary, error, attempts, .. } = outbox.give_up(pending, error, now);
     tracing::warn!(channel, attempts, error, "a notification is given up: {summary}");
 }
 

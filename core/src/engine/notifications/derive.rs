@@ -159,9 +159,10 @@ impl Notifications {
         else {
             return;
         };
+        let reason = suspension.reason.as_deref().unwrap_or("no reason was given");
         let by = suspension.actor.as_ref().map_or_else(String::new, |actor| format!(", by {actor}"));
         let until = suspension.until.map_or_else(String::new, |until| format!(", until {until}"));
-        let entry = NotifiedJob::new(job, &format!("{suspension}{by}{until}"));
+        let entry = NotifiedJob::new(job, &format!("{reason}{by}{until}"));
         let parts = [cached.uid.to_string(), cached.revision.to_string()];
         self.tell(pass, NotificationKind::Suspended, &entry, &parts, &channels);
     }
@@ -177,8 +178,18 @@ impl Notifications {
     ) {
         let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
         let notification = Notification::of_job(kind, pass.now, entry.clone(), &parts);
-        let kept = self.outboxes.get(&Shard::from_job(&entry.job));
-        if kept.is_some_and(|kept| kept.outbox.is_recent(&notification.id)) {
+        // The journal may tell these again. The outbox knows which channels were told of failing and late jobs.
+        let is_repeated = match kind {
+            NotificationKind::Missed | NotificationKind::Unknown | NotificationKind::Suspended => {
+                let kept = self.outboxes.get(&Shard::from_job(&entry.job));
+                kept.is_some_and(|kept| kept.outbox.is_recent(&notification.id))
+            }
+            NotificationKind::Failing
+            | NotificationKind::Recovered
+            | NotificationKind::Late
+            | NotificationKind::Test => false,
+        };
+        if is_repeated {
             return;
         }
         for channel in channels {

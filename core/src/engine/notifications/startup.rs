@@ -41,7 +41,8 @@ impl Notifications {
         let (now, wall) = (Instant::now(), engine.clock.now());
         let written = outboxes.values().filter_map(|kept: &KeptOutbox| kept.outbox.derived_until).min();
         Self {
-            told_until: written.map_or(wall, told_until),
+            // One that was written while the clock was ahead says nothing about later events.
+            told_until: written.map_or(wall, |written| told_until(written.min(wall))),
             engine,
             notifier,
             outboxes,
@@ -67,7 +68,15 @@ impl Notifications {
             // A job that cannot be read now is known as failing when it fails again.
             jobs.extend(self.engine.store.get(ids).await.unwrap_or_default());
         }
-        let engine = &self.engine;
+        let engine = Arc::clone(&self.engine);
+        for stored in &jobs {
+            // A suspension that has ended since then is over: the next one is new.
+            let job = engine.parse(stored);
+            if job.is_ok_and(|job| job.suspension_of(engine.clock.now()).is_none()) {
+                self.edit_episodes(stored.uid, &stored.id, |known| known.suspension = None);
+            }
+        }
+        let engine = &engine;
         let recalls = futures::stream::iter(jobs);
         recalls
             .for_each_concurrent(CONCURRENT_RECALLS, |job| async move { engine.recall_failing(&job).await })
@@ -121,7 +130,8 @@ async fn read_outbox(engine: &EngineInner, shard: Shard) -> KeptOutbox {
             Ok(register) => {
                 let version = register.as_ref().map(|register| register.version);
                 let outbox = register.map(|register| Outbox::parse(&register.value)).unwrap_or_default();
-                return KeptOutbox { version, outbox, is_changed: false, has_new: false };
+                let told = outbox.told();
+                return KeptOutbox { version, outbox, told, is_changed: false, has_new: false };
             }
             Err(error) => {
                 tracing::warn!(%shard, error = %fault::chain(&error), "could not read notifications; retrying");

@@ -347,7 +347,7 @@ async fn suspension_is_told_once_with_its_reason() {
     };
     edit(&suspend, &life).await;
     assert_eq!(recorder.kinds(), [NotificationKind::Suspended]);
-    assert_eq!(recorder.delivered()[0].2.jobs[0].text, "suspended: the disk is full, by ann");
+    assert_eq!(recorder.delivered()[0].2.jobs[0].text, "the disk is full, by ann");
     let described = |document: &mut Value| {
         suspend(document);
         document["description"] = "as before".into();

@@ -14,7 +14,7 @@ const OWN: &str = "each launch sets its own value; find tasks by `startedBy` and
 
 /// The counterpart of a dead-letter queue.
 const DEAD_LETTERS: &str = "no queue gets failed launches; the job's history lists them with the reason. To hear of them, configure \
-                            a channel for notifications and add \"notify\": [{\"to\": \"CHANNEL\", \"on\": [\"failing\", \"missed\"]}]";
+                            a channel for notifications and add \"notify\": [{\"to\": \"CHANNEL\", \"on\": [\"failing:1\", \"missed\"]}]";
 
 /// Parameters that a job's `launch` takes unchanged.
 const AS_IT_IS: [&str; 8] = [
