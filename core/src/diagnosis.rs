@@ -54,6 +54,12 @@ impl Diagnosis {
         Self { text: text.into(), ..self }
     }
 
+    /// Replaces the words for the remedy.
+    #[must_use]
+    pub(crate) fn with_remedy(self, remedy: &'static str) -> Self {
+        Self { remedy: Cow::Borrowed(remedy), ..self }
+    }
+
     /// Returns what the exit code of a failed task, and whether it `started`, say about the cause.
     #[must_use]
     pub(crate) fn from_exit(exit_code: Option<i32>, started: bool) -> Self {

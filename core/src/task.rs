@@ -255,6 +255,19 @@ impl TaskState {
         self.diagnosis.clone().unwrap_or_else(from_exit)
     }
 
+    /// Returns the cause of a failure for people. Where nothing else is known, the platform's reason is part of its text.
+    #[must_use]
+    pub(crate) fn explained_cause(&self) -> Diagnosis {
+        let cause = self.cause();
+        match &self.reason {
+            Some(reason) if self.diagnosis.is_none() && self.exit_code.is_none() => {
+                let text = format!("{}: {reason}", cause.text);
+                cause.with_text(text).with_remedy("correct what the reason names")
+            }
+            _ => cause,
+        }
+    }
+
     /// Tells whether it is unknown how the task ended: it may have succeeded.
     #[must_use]
     pub(crate) fn has_unknown_end(&self) -> bool {

@@ -30,7 +30,7 @@ impl FailingTasks {
     /// Returns the failure of one firing, if its tasks have ended and one has failed.
     pub(super) fn of(firing: &Firing) -> Option<Self> {
         let failed = firing.failed_task()?;
-        let (since, diagnosis) = (firing.observed, failed.cause());
+        let (since, diagnosis) = (firing.observed, failed.explained_cause());
         Some(Self { since, firings: 1, firing: firing.id.clone(), diagnosis })
     }
 

@@ -144,6 +144,11 @@ pub(super) fn is_due(firing: &Firing, now: Timestamp) -> bool {
 /// Starts the failed tasks of a firing again whose moment has come, and ends the firing. While it is not known whether they start,
 /// the firing stays open, and the next poll asks again.
 pub(super) async fn run(engine: Arc<EngineInner>, firing: Firing, commands: mpsc::WeakSender<Message>) {
+    let Some(known) = find(&engine, &firing.id).await else { return };
+    if let Some(known) = known.filter(|known| known.state == FiringState::Finished) {
+        // An earlier end was recorded, and its answer was lost.
+        return firing_moves::record(&engine, firing, known).await;
+    }
     let mut ended = firing.clone();
     (ended.state, ended.retry.at) = (FiringState::Finished, None);
     let ordered = engine.with_job(&firing, |stored, job| engine.order_retry(&firing, stored, job));
@@ -192,7 +197,11 @@ async fn fire(
 
 /// Tells whether the journal has a firing; nothing if it cannot be read.
 async fn is_recorded(engine: &EngineInner, id: &FiringId) -> Option<bool> {
+    Some(find(engine, id).await?.is_some())
+}
+
+/// Reads a firing of the journal; nothing if the journal cannot be read.
+async fn find(engine: &EngineInner, id: &FiringId) -> Option<Option<Firing>> {
     let query = FiringQuery { id: Some(id.clone()), ..FiringQuery::default() };
-    let known = engine.store.firings(&query).await.ok()?;
-    Some(!known.is_empty())
+    engine.store.firings(&query).await.ok().map(|mut known| known.pop())
 }

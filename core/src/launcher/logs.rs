@@ -39,7 +39,9 @@ impl LogCursor {
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let is_short = text.len() <= Self::MAX_LEN && text.bytes().all(|byte| byte.is_ascii_graphic());
-        let valid = is_short && text.split(';').all(|position| position.contains('='));
+        // Before the first line there is no position in any container.
+        let has_positions = text.split(';').all(|position| position.contains('='));
+        let valid = is_short && (text.is_empty() || has_positions);
         valid.then(|| Self(text.to_owned()))
     }
 

@@ -98,7 +98,6 @@ impl WantedLog {
         let tail = tail.and_then(|tail| NonZeroUsize::new(usize::try_from(tail).unwrap_or(MAX_LOG_LINES)));
         let follow = query.flag("follow");
         let again = headers.get(LAST_EVENT_ID).filter(|_| follow).and_then(|id| id.to_str().ok());
-        let again = again.filter(|id| !id.is_empty());
         let after = again.or_else(|| query.text("after")).map(LogCursor::parse);
         let start = match (after, tail) {
             (Some(None), _) => {

@@ -460,7 +460,6 @@ fn path_that_only_a_command_meets_ends_it_with_the_code_of_a_configuration() {
             [local, ("ECSS_SQLITE_FILE", "jobs.db")],
             "check that its folder is writable",
         ),
-        (&["iam-policy"], [local, ("ECSS_SQLITE_FILE", "file/jobs.db")], "file/jobs.db"),
         (
             &["demo", "--listen", "127.0.0.1:0", "--data-dir", "file"],
             [local, ("A", "b")],

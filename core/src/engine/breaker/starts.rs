@@ -23,6 +23,9 @@ mod tests;
 /// The number of newest firings that are kept.
 pub(in crate::engine) const MAX_STARTS: usize = 100;
 
+/// The stop code of a task that failed to start, also if one of its containers had started.
+const FAILED_TO_START: &str = "TaskFailedToStart";
+
 /// The starts of a job's newest firings, by decision.
 #[derive(Debug, Clone, Default)]
 pub(in crate::engine) struct StartHistory(BTreeMap<DecisionId, FiringStart>);
@@ -69,7 +72,12 @@ impl StartHistory {
     pub(in crate::engine) fn record(&mut self, firing: &Firing) {
         self.0.insert(firing.decision, FiringStart::of(firing));
         while self.0.len() > MAX_STARTS {
-            self.0.pop_first();
+            // Firings that say nothing about the job take no place of those that do.
+            let neutral = self.0.iter().find(|(_, start)| start.result == StartResult::Neutral);
+            match neutral.map(|(decision, _)| *decision) {
+                Some(decision) => drop(self.0.remove(&decision)),
+                None => drop(self.0.pop_first()),
+            }
         }
     }
 
@@ -163,7 +171,7 @@ impl StartResult {
         }
         let mut failed = firing.tasks.iter().filter(|task| failed_to_start(task)).peekable();
         if let Some(first) = failed.peek() {
-            let reason = first.cause().to_string();
+            let reason = first.explained_cause().to_string();
             let ended = firing.tasks.iter().filter_map(|task| task.stopped_at).max();
             let at = ended.unwrap_or_else(|| firing.last_sent());
             return Self::Failed(StartFailure::new(at, failed.count() as u64, reason));
@@ -185,6 +193,9 @@ impl StartFailure {
 
 /// Returns when a task started, if it did.
 fn started_at(task: &TaskState, firing: &Firing) -> Option<Timestamp> {
+    if task.stop_code.as_deref() == Some(FAILED_TO_START) {
+        return None;
+    }
     let ran = task.phase == TaskPhase::Running || task.exit_code.is_some();
     task.started_at.or_else(|| ran.then(|| task.accepted_at.unwrap_or(firing.observed)))
 }

@@ -176,9 +176,9 @@ async fn firing_that_was_replaced_between_two_batches_makes_no_further_call() {
     let firings = stage.firings("job").await;
     assert_eq!((firings[0].state, firings[0].started()), (FiringState::Finished, 10));
     assert_eq!(firings[0].note, Some(format!("superseded by firing {}", firings[1].id)));
-    assert_eq!((firings[1].state, firings[1].started()), (FiringState::Launched, 25));
+    assert_eq!((firings[1].state, firings[1].started()), (FiringState::Launched, 3));
     assert_eq!(stage.outcomes("job").await, [(TickOutcome::Partial, 0), (TickOutcome::Launched, 0)]);
-    assert_eq!(most_alive(&stage), 25);
+    assert_eq!(most_alive(&stage), 10);
 }
 
 #[tokio::test(start_paused = true)]

@@ -106,7 +106,7 @@ fn numbers_within_fields_that_are_given_as_text_are_stored_as_numbers() {
     assert_eq!(
         Value::Object(document),
         plus(json!({
-            "catchUp": {"max": 3}, "onError": {"assume": 0, "after": 2}, "history": {"keep": 5, "days": 6},
+            "taskCount": 1, "catchUp": {"max": 3}, "onError": {"assume": 0, "after": 2}, "history": {"keep": 5, "days": 6},
             "retry": {"launch": {"maxAge": "1m"}, "task": {"attempts": 3, "rules": rules(7.into())}},
         }))
     );
