@@ -255,12 +255,13 @@ impl TaskState {
         self.diagnosis.clone().unwrap_or_else(from_exit)
     }
 
-    /// Returns the cause of a failure for people. Where nothing else is known, the platform's reason is part of its text.
+    /// Returns the cause of a failure for people. If nothing else is known of a failed start, the platform's reason is part of its text.
     #[must_use]
     pub(crate) fn explained_cause(&self) -> Diagnosis {
         let cause = self.cause();
+        let is_start = self.exit_code.is_none() && self.started_at.is_none();
         match &self.reason {
-            Some(reason) if self.diagnosis.is_none() && self.exit_code.is_none() => {
+            Some(reason) if is_start && self.diagnosis.is_none() => {
                 let text = format!("{}: {reason}", cause.text);
                 cause.with_text(text).with_remedy("correct what the reason names")
             }
