@@ -70,10 +70,11 @@ impl Notifications {
         for (uid, failing) in &failing {
             self.derive_failing(&mut pass, &jobs, *uid, failing);
         }
+        self.derive_recovered(&mut pass, &jobs, &failing).await;
+        // After that: a job that is only late is not among the loaded ones.
         for (uid, job, tick) in &late {
             self.derive_late(&mut pass, *uid, job, *tick);
         }
-        self.derive_recovered(&mut pass, &jobs, &failing).await;
         self.add(pass);
         if overflow {
             // The journal has what did not fit. Failing jobs are known without it.
