@@ -15,9 +15,9 @@ use crate::job::Suspension;
 /// How long a delivery is retried.
 pub(crate) const MAX_AGE: SignedDuration = SignedDuration::from_hours(24);
 /// The maximum number of events that wait in one outbox. Further ones are only counted, in a notification that waits already.
-const MAX_EVENTS: usize = 200;
-/// The number of them that each channel may have beside those of others, which may fill the outbox.
-const MIN_EVENTS: usize = 20;
+const MAX_EVENTS: usize = 240;
+/// The maximum number of them for one channel, so that one that is down leaves room for the others.
+const MAX_OF_CHANNEL: usize = 200;
 /// The number of failed deliveries that are remembered.
 const MAX_FAILED: usize = 20;
 /// The number of recent ids that are remembered, and for how long.
@@ -204,12 +204,14 @@ impl Outbox {
         self.recent.push((id.to_owned(), now));
     }
 
-    /// Adds a notification. When the outbox is full, it is only counted in one for the same channel that waits already.
+    /// Adds a notification. When the outbox or the channel's part of it is full, the notification is only counted in one for the
+    /// same channel that waits already.
     pub(crate) fn push(&mut self, channel: &str, notification: Notification, now: Timestamp) {
         let count = |pending: &PendingDelivery| pending.notification.jobs.len();
         let waiting: usize = self.pending.iter().map(count).sum();
         let own: usize = self.pending.iter().filter(|pending| pending.channel == channel).map(count).sum();
-        if waiting + notification.jobs.len() > MAX_EVENTS && own >= MIN_EVENTS {
+        let new = notification.jobs.len();
+        if waiting + new > MAX_EVENTS || own + new > MAX_OF_CHANNEL {
             let of_channel = |pending: &&mut PendingDelivery| pending.channel == channel;
             let last = self.pending.iter_mut().filter(of_channel).max_by_key(|one| one.attempts == 0);
             if let Some(last) = last {
