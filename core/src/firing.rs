@@ -28,6 +28,11 @@ pub enum Origin {
     Retry,
 }
 
+impl Origin {
+    /// Every origin.
+    pub const ALL: [Self; 3] = [Self::Tick, Self::Manual, Self::Retry];
+}
+
 /// The retry of a firing's failed tasks, and the firing whose tasks it retries itself.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]

@@ -88,13 +88,16 @@ async fn attributes(client: &Client, url: &str) -> Option<HashMap<QueueAttribute
 
 /// Describes a queue to which events may come.
 fn unproven(arn: &str, rules: &[String]) -> String {
+    // A rule that reaches the queue by a topic has the topic as its target.
+    let topic = rules.iter().find(|source| source.split(':').nth(2) == Some("sns"));
+    let target = topic.map_or(arn, String::as_str);
     let rules = match rules {
         [] => String::new(),
         rules => format!(" of {}", rules.join(" or ")),
     };
     format!(
         "its policy allows events{rules}. This command cannot tell whether a rule sends them: {}. {}",
-        by_hand(arn),
+        by_hand(target),
         fallback()
     )
 }

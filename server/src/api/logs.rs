@@ -185,11 +185,10 @@ fn refusal(app: &AppState, job: &JobId, request: &LogRequest, error: &LaunchErro
     }
     let kind = match error.kind() {
         FaultKind::NotFound => ProblemType::NotFound,
-        FaultKind::Config
-        | FaultKind::Denied
-        | FaultKind::Throttled
-        | FaultKind::Unavailable
-        | FaultKind::Bug => fault_kind(error.kind()),
+        FaultKind::Denied => ProblemType::Denied,
+        FaultKind::Config | FaultKind::Throttled | FaultKind::Unavailable | FaultKind::Bug => {
+            fault_kind(error.kind())
+        }
     };
     let mut detail = fault::chain(error);
     if kind == ProblemType::Internal {

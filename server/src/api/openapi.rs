@@ -175,6 +175,9 @@ fn add_problems(path: &str, operation: &mut Map<String, Value>) {
     if path.ends_with("/evaluate") || path.ends_with("/next") || path.ends_with("/firings") {
         kinds.push(ProblemType::Unprocessable);
     }
+    if path.ends_with("/logs") {
+        kinds.push(ProblemType::Denied);
+    }
     let known_tag =
         json!({"description": "Not modified", "headers": {"ETag": {"schema": {"type": "string"}}}});
     let conditional = header("If-None-Match");

@@ -145,6 +145,13 @@ async fn doctor_reports_queue_without_events_or_with_others() {
     for told in [rule, "cannot tell whether a rule sends them", command, state, "within 20 s"] {
         assert!(allowed.what.contains(told), "{}", allowed.what);
     }
+    let topic = "arn:aws:sns:eu-central-1:123456789012:tasks";
+    let mut by_topic = policy("sqs:SendMessage", topic)["Policy"].as_str().unwrap().to_owned();
+    by_topic = by_topic.replace("events.amazonaws.com", "sns.amazonaws.com");
+    set(json!({"Policy": by_topic}));
+    let target = format!("list-rule-names-by-target --target-arn {topic}`");
+    assert!(look().await.what.contains(&target), "the rule sends to the topic, not to the queue");
+    set(policy("sqs:SendMessage", rule));
     rig.fake.configure(|settings| {
         settings.permissions.denied.insert("sqs:GetQueueAttributes".to_owned());
     });

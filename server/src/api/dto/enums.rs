@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use ecs_scheduler_core::{FiringState, Rule, TaskEnd, TickOutcome};
+use ecs_scheduler_core::{FiringState, Origin, Rule, TaskEnd, TickOutcome};
 use utoipa::openapi::{ObjectBuilder, RefOr, Schema, Type};
 use utoipa::{PartialSchema, ToSchema};
 
@@ -37,6 +37,10 @@ words!(
 words!(
     /// The state of a firing.
     FiringStateName as "FiringState": FiringState::ALL.map(FiringState::as_str)
+);
+words!(
+    /// The origin of a firing: `tick`, `hand`, or `retry` for failed tasks that start again.
+    OriginName as "Origin": Origin::ALL.map(|origin| serde_json::json!(origin))
 );
 words!(
     /// The state of a job.

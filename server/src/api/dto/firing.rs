@@ -9,7 +9,7 @@ use ecs_scheduler_core::{
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::enums::{FiringStateName, TaskOutcomeName};
+use super::enums::{FiringStateName, OriginName, TaskOutcomeName};
 
 /// Firings, newest first.
 #[derive(Debug, Serialize, ToSchema)]
@@ -27,8 +27,9 @@ pub(in crate::api) struct FiringView {
     id: String,
     /// The job's name.
     job: String,
-    /// The origin: `tick`, `hand`, or `retry` for failed tasks that start again.
-    origin: &'static str,
+    /// The origin.
+    #[schema(value_type = OriginName)]
+    origin: Origin,
     /// The decision of this firing.
     decision: u64,
     /// The tick on the schedule, or the moment at which it was fired by hand.
@@ -235,11 +236,7 @@ impl From<Firing> for FiringView {
         Self {
             id: firing.id.to_string(),
             job: firing.job.to_string(),
-            origin: match firing.origin {
-                Origin::Tick => "tick",
-                Origin::Manual => "hand",
-                Origin::Retry => "retry",
-            },
+            origin: firing.origin,
             decision: firing.decision.0,
             nominal: firing.nominal,
             observed: firing.observed,

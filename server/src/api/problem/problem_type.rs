@@ -37,6 +37,8 @@ pub(in crate::api) enum ProblemType {
     KeyPending,
     /// The stored job is not valid.
     Unprocessable,
+    /// Another service refuses the scheduler what the request needs.
+    Denied,
     /// The scheduler cannot answer now.
     Unavailable,
     /// An internal error.
@@ -48,7 +50,7 @@ type ProblemRow = (&'static str, u16, &'static str);
 
 impl ProblemType {
     /// Every kind.
-    pub(in crate::api) const ALL: [Self; 18] = [
+    pub(in crate::api) const ALL: [Self; 19] = [
         Self::Invalid,
         Self::Syntax,
         Self::NotFound,
@@ -65,6 +67,7 @@ impl ProblemType {
         Self::KeyReused,
         Self::KeyPending,
         Self::Unprocessable,
+        Self::Denied,
         Self::Unavailable,
         Self::Internal,
     ];
@@ -87,6 +90,7 @@ impl ProblemType {
             Self::KeyReused => ("key-reused", 422, "Idempotency key was used for another request"),
             Self::KeyPending => ("key-pending", 409, "The first request with this key is not answered yet"),
             Self::Unprocessable => ("unprocessable", 422, "Stored job is not valid"),
+            Self::Denied => ("denied", 502, "Another service refuses access"),
             Self::Unavailable => ("unavailable", 503, "Cannot answer now"),
             Self::Internal => ("fault", 500, "Internal error"),
         }
@@ -137,6 +141,9 @@ impl ProblemType {
             }
             Self::Unprocessable => {
                 "`GET /jobs/{id}` lists the errors under `invalid`; correct the fields with `PUT`."
+            }
+            Self::Denied => {
+                "Allow the scheduler the call that `detail` names; `ecs-scheduler iam-policy` prints all that it needs."
             }
             Self::Unavailable => {
                 "Repeat the request after `Retry-After` seconds; `GET /readyz` lists the faults. If `detail` says \

@@ -2,6 +2,7 @@
 //! its remedy.
 
 use ecs_scheduler_fake_aws::{FaultRule, InjectedFault, Service};
+use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::cloud::{Cloud, Kind};
@@ -171,4 +172,30 @@ async fn reported_aws_calls_are_those_that_arrived() {
     let mut jobs = stats["jobs"].as_array().unwrap().iter();
     let used = jobs.find(|line| line["job"] == "orders" && line["operation"] == "GetQueueAttributes");
     assert!(used.is_some_and(|line| line["reads"].as_u64() > Some(0)), "{stats}");
+}
+
+#[tokio::test]
+async fn output_that_the_scheduler_may_not_read_names_the_permission_and_is_no_fault_of_the_server() {
+    let cloud = Cloud::start(Kind::Fake).await;
+    let stage = Stage::set(&cloud, "unreadable").await;
+    let (family, denied) = (stage.family("logged"), "logs:GetLogEvents");
+    cloud.logs("CreateLogGroup", json!({"logGroupName": "/unreadable"})).await;
+    stage.define_logged(&family, "/unreadable").await;
+    cloud.fake().configure(|settings| settings.permissions.denied = [denied.to_owned()].into());
+    let playing = stage.start().await;
+    let job = stage.job(&json!({"taskDefinition": family, "schedule": "0 0 1 1 *", "taskCount": 1}));
+    playing.create("logged", &job).await;
+    let firing = playing.fire("logged", "once").await.expect("it starts a task");
+    let task = async || playing.get(&format!("/firings/{firing}")).await["tasks"][0]["taskId"].clone();
+    until("the firing has its task", async || task().await.is_string()).await;
+    let task = task().await;
+    let task = task.as_str().unwrap().rsplit('/').next().unwrap();
+    let path = format!("/firings/{firing}/tasks/{task}/logs");
+    let (status, problem) = playing.send(Method::GET, &path, &Value::Null).await;
+    assert_eq!(status, 502, "{problem}");
+    assert!(problem.contains("/problems/denied") && problem.contains(denied), "{problem}");
+    assert!(
+        !stage.site.log().contains("could not read the output"),
+        "a request that is refused is no error of the server"
+    );
 }
