@@ -61,6 +61,8 @@ async fn job(stage: &Stage<'_>) -> Value {
         "overlap": "allow",
         "maxCount": 50,
         "overrides": [{"containerName": "main"}],
+        // Firings pile up while the scheduler is killed, on a slow machine for longer than the default.
+        "retry": {"launch": {"maxAge": "1d"}},
     })
 }
 
