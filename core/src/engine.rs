@@ -50,6 +50,7 @@ mod refused_jobs;
 mod round;
 mod scheduler_loop;
 mod settle;
+mod shard_register;
 mod spans;
 mod status;
 mod stop_requests;
@@ -126,10 +127,12 @@ impl Engine {
     ) -> Result<EngineHandle, StoreError> {
         let (engine, backlog) = inner::EngineInner::new(self, process);
         recover::resume_open_firings(&engine).await?;
+        let tries = tick_retry::kept::load(&engine, &shards).await?;
         let (scheduler, commands) = scheduler_loop::SchedulerLoop::load(Arc::clone(&engine)).await?;
         engine.spawn(dispatch::run(Arc::clone(&engine), backlog));
         engine.spawn(scheduler.run());
         engine.spawn(task_monitor::run(Arc::clone(&engine), commands.downgrade()));
+        engine.spawn(tick_retry::kept::run(Arc::clone(&engine), tries));
         engine.spawn(failing_jobs::run(Arc::clone(&engine), shards.clone()));
         engine.spawn(notifications::run(Arc::clone(&engine), shards));
         Ok(EngineHandle::new(engine, commands))

@@ -40,6 +40,8 @@ struct TaskList {
     by_owner: HashMap<Arc<str>, HashSet<TaskId>>,
     /// Tasks of other owners, so that they are described once.
     foreign: HashSet<TaskId>,
+    /// Tasks that are listed, and whose owners could not be read.
+    unreadable: HashSet<TaskId>,
     ended: HashMap<TaskId, Instant>,
 }
 
@@ -81,6 +83,12 @@ impl TaskListCache {
         known.ended.insert(task.clone(), Instant::now());
     }
 
+    /// Returns whether the task runs by the newest listing, or has been started since.
+    pub(crate) fn lists(&self, task: &TaskId) -> bool {
+        let known = self.known.lock();
+        known.tasks.contains_key(task) || known.unreadable.contains(task)
+    }
+
     fn tasks_of(&self, owner: &str) -> Vec<TaskId> {
         self.known.lock().by_owner.get(owner).map(|tasks| tasks.iter().cloned().collect()).unwrap_or_default()
     }
@@ -112,6 +120,7 @@ impl TaskListCache {
         }
         known.foreign.retain(|task| listed.contains(task));
         known.foreign.extend(found.foreign);
+        known.unreadable = found.unreadable;
         known.polled_at = Some(Instant::now());
         known.failed = None;
     }
@@ -122,6 +131,7 @@ impl TaskListCache {
 struct NewTasks {
     own: Vec<(TaskId, Arc<str>)>,
     foreign: Vec<TaskId>,
+    unreadable: HashSet<TaskId>,
 }
 
 /// Lists the tasks of one cluster. The poll goes on when its caller stops waiting.
@@ -213,6 +223,7 @@ impl ClusterPoller {
                 None => found.foreign.push(id),
             }
         }
+        found.unreadable.extend(answer.unreadable.into_iter().map(|(task, _)| task));
         Ok(())
     }
 }

@@ -22,8 +22,8 @@ const MAX_REFUSALS: usize = 5;
 pub(crate) struct Described {
     /// Tasks that ECS knows.
     pub(crate) tasks: Vec<Task>,
-    /// Tasks whose names ECS refuses.
-    pub(crate) unreadable: Vec<TaskId>,
+    /// Tasks whose names ECS refuses, each with the refusal.
+    pub(crate) unreadable: Vec<(TaskId, Fault)>,
 }
 
 /// Reads tasks of a cluster, at most [`MAX_TASKS`]. ECS refuses a whole call because of one name, so an invalid call
@@ -52,10 +52,10 @@ pub(crate) async fn read_tasks(
                     let error = chain(&fault);
                     tracing::warn!(%task, cluster, error, "could not read a task; reading the others without it");
                 }
-                described.unreadable.push(task.clone());
-                if described.unreadable.len() == MAX_REFUSALS && !answered {
+                if described.unreadable.len() + 1 == MAX_REFUSALS && !answered {
                     return Err(fault);
                 }
+                described.unreadable.push((task.clone(), fault));
             }
             Err(_) => {
                 let (first, second) = call.split_at(call.len() / 2);

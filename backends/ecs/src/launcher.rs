@@ -133,9 +133,8 @@ impl EcsLauncher {
         for chunk in tasks.chunks(describe::MAX_TASKS) {
             let answer =
                 describe::read_tasks(&self.shared.clients, &at, &location.cluster, chunk, false).await;
-            let found = match answer {
-                // Unknown tasks, and names that ECS refuses, are left out.
-                Ok(found) => found.tasks,
+            let describe::Described { tasks: found, unreadable } = match answer {
+                Ok(found) => found,
                 // The cluster does not exist (any more).
                 Err(fault) if fault.kind() == FaultKind::NotFound => continue,
                 Err(fault) if fault.kind() == FaultKind::Config => {
@@ -154,6 +153,11 @@ impl EcsLauncher {
                     continue;
                 }
             };
+            // Unknown tasks are left out, and refused names that ECS does not list either.
+            let list = self.shared.task_list(&at, &location.cluster);
+            for (task, fault) in unreadable.into_iter().filter(|(task, _)| list.lists(task)) {
+                observed.push_unread(vec![task], fault.into());
+            }
             for task in &found {
                 let snapshot = TaskSnapshot::from(task);
                 match self.shared.record_state(&at, &snapshot, StateSource::Response).await {

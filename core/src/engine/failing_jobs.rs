@@ -11,8 +11,9 @@ use std::time::Duration;
 use futures::StreamExt as _;
 
 use super::inner::EngineInner;
+use super::shard_register::ShardRegister;
 use crate::job::JobId;
-use crate::store::{Shard, StoreError};
+use crate::store::Shard;
 
 /// The beginning of the names of the registers.
 pub(crate) const FAILING_JOBS: &str = "failing-jobs/";
@@ -25,20 +26,15 @@ const MAX_NAMES: usize = 500;
 /// The number of jobs whose journal is read at once.
 const CONCURRENT_RECALLS: usize = 4;
 
-/// The names of a shard's failing jobs, as the store has them.
-#[derive(Debug, Default)]
-struct KeptNames {
-    /// The version of the register; absent before there is one.
-    version: Option<u64>,
-    names: BTreeSet<JobId>,
-}
+/// The names of a shard's failing jobs.
+type KeptNames = ShardRegister<BTreeSet<JobId>>;
 
 /// Reads the names of these shards and how the jobs fail, then writes the names when they change.
 pub(super) async fn run(engine: Arc<EngineInner>, shards: Vec<Shard>) {
     let mut changes = engine.process.faults.subscribe();
     let stop = engine.stop.clone();
     let Some(mut kept) = stop.run_until_cancelled(engine.read_all(shards)).await else { return };
-    if kept.values().any(|kept| !kept.names.is_empty()) {
+    if kept.values().any(|kept| !kept.value.is_empty()) {
         changes.mark_changed();
     }
     while let Some(Ok(())) = stop.run_until_cancelled(changes.changed()).await {
@@ -56,8 +52,9 @@ impl EngineInner {
         let mut kept = BTreeMap::new();
         for shard in shards {
             // A register that cannot be read is read again before it is written.
-            let names = self.read_names(shard).await.unwrap_or_default();
-            for ids in names.names.iter().cloned().collect::<Vec<_>>().chunks(MAX_NAMES) {
+            let names = KeptNames::read(self, FAILING_JOBS, shard).await;
+            let names = names.unwrap_or_else(|_| KeptNames::unread(FAILING_JOBS, shard));
+            for ids in names.value.iter().cloned().collect::<Vec<_>>().chunks(MAX_NAMES) {
                 let jobs = self.store.get(ids).await.unwrap_or_default();
                 let recalls = futures::stream::iter(jobs);
                 recalls
@@ -72,15 +69,6 @@ impl EngineInner {
         kept
     }
 
-    /// Reads a register.
-    async fn read_names(&self, shard: Shard) -> Result<KeptNames, StoreError> {
-        let register = self.store.get_register(&register_of(shard)).await?;
-        Ok(register.map_or_else(KeptNames::default, |register| KeptNames {
-            version: Some(register.version),
-            names: names_of_register(&register.value),
-        }))
-    }
-
     /// Writes the registers whose names have changed; returns whether all of them could be written.
     async fn write_names(&self, kept: &mut BTreeMap<Shard, KeptNames>) -> bool {
         let mut by_shard: BTreeMap<Shard, BTreeSet<JobId>> = BTreeMap::new();
@@ -92,28 +80,10 @@ impl EngineInner {
         }
         let mut written = true;
         for (shard, kept) in kept {
-            let names = by_shard.remove(shard).unwrap_or_default();
-            if names == kept.names {
-                continue;
-            }
-            let text = serde_json::to_string(&names).expect("names are strings");
-            match self.store.put_register(&register_of(*shard), &text, kept.version).await {
-                Ok(version) => *kept = KeptNames { version: Some(version), names },
-                Err(StoreError::Conflict(_)) => {
-                    // The register could not be read at the start, or an earlier write had no answer.
-                    let version = self.read_names(*shard).await.ok().and_then(|kept| kept.version);
-                    (kept.version, written) = (version, false);
-                }
-                Err(_) => written = false,
-            }
+            written &= kept.write(self, by_shard.remove(shard).unwrap_or_default()).await;
         }
         written
     }
-}
-
-/// Returns the name of the register of a shard.
-fn register_of(shard: Shard) -> String {
-    format!("{FAILING_JOBS}{shard}")
 }
 
 /// Reads the value of a register. A value of another form counts as empty.

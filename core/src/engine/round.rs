@@ -141,7 +141,7 @@ async fn evaluate_job(engine: &EngineInner, mut due: DueJob, cached: &Arc<Cached
         return evaluate_order(engine, due, order, job, cached, now).await;
     }
     let Some(ticks) = Ticks::from_job(job, due.after) else { return EvaluatedJob::empty(due, cached) };
-    let tried = engine.retries.tick(&due.uid);
+    let tried = engine.retries.tried_after(&due.uid, due.settled);
     let catch_up = job.policy.catch_up;
     let Some(plan) = ticks.plan(now, catch_up, tried.as_ref().map(|tried| tried.tick)) else {
         return EvaluatedJob::empty(due, cached);

@@ -4,27 +4,31 @@
 //! it can be decided, a later tick replaces it, or its catch-up window has passed. In the last two cases its outcome is
 //! the one of the failed read, with the number of tries.
 //!
-//! The record is in memory only. After a restart the tick is still unsettled and is caught up like any other. Beside these ticks are
-//! the firings whose launch failed and is tried again.
+//! After a restart the tick is still unsettled and is caught up like any other; [`kept`] knows its tries. Beside these ticks are the
+//! firings whose launch failed and is tried again.
+
+pub(super) mod kept;
 
 use std::time::Duration;
 
 use hashbrown::HashMap;
 use jiff::{SignedDuration, Timestamp};
 use parking_lot::Mutex;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
+use tokio::sync::Notify;
 
 use crate::backoff::Backoff;
 use crate::decide::TickOutcome;
 use crate::firing::{Firing, FiringId};
 use crate::hash::stable;
 use crate::job::{JobId, JobUid};
+use crate::store::Shard;
 
 /// The waits between tries. The jitter depends on job and tick, so that jobs that failed together are not tried together.
 const BACKOFF: Backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(30)).with_jitter(25);
 
 /// A tick or a launch that is tried again.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Retrying {
     /// The nominal tick.
@@ -82,10 +86,17 @@ impl Retrying {
         }
     }
 
+    /// Returns the record as another engine goes on with it.
+    fn resumed(&self) -> Self {
+        Self { failures: self.tries, ..self.clone() }
+    }
+
     /// Returns the explanation of a tick that ends undecided.
     pub(super) fn final_reason(&self, reason: &str) -> String {
-        // The number of tries has its own field, so that ticks that end like this share a row.
-        format!("{}; tried until {reason}", self.reason)
+        // Only ticks with the same number of tries share a row.
+        let times =
+            if self.tries == 1 { "once, until".to_owned() } else { format!("{} times until", self.tries) };
+        format!("{}; tried {times} {reason}", self.reason)
     }
 }
 
@@ -99,6 +110,10 @@ fn retry_wait(job: &JobId, tick: Timestamp, failures: u32) -> Duration {
 #[derive(Debug, Default)]
 pub(super) struct Retries {
     ticks: Mutex<HashMap<JobUid, (JobId, Retrying)>>,
+    /// The ticks of jobs that an earlier engine tried, and that this one has not evaluated yet.
+    earlier: Mutex<HashMap<JobUid, (Shard, Retrying)>>,
+    /// Wakes the task that writes the tries into the store.
+    changed: Notify,
     /// The firing of each job whose launch failed last.
     launches: Mutex<HashMap<JobUid, (FiringId, Retrying)>>,
 }
@@ -107,6 +122,14 @@ impl Retries {
     /// Returns the tick of a job that is tried again.
     pub(super) fn tick(&self, job: &JobUid) -> Option<Retrying> {
         self.ticks.lock().get(job).map(|(_, retrying)| retrying.clone())
+    }
+
+    /// Returns the newest tick of a job that was tried, also by an earlier engine, if it is after the tick that is settled.
+    pub(super) fn tried_after(&self, job: &JobUid, settled: Option<Timestamp>) -> Option<Retrying> {
+        self.tick(job).or_else(|| {
+            let earlier = self.earlier.lock().get(job).map(|(_, retrying)| retrying.clone());
+            earlier.filter(|retrying| settled.is_none_or(|settled| retrying.tick > settled))
+        })
     }
 
     /// Returns the jobs whose tick is tried again.
@@ -146,13 +169,19 @@ impl Retries {
         let Retrying { tick, outcome, reason, .. } = &retrying;
         tracing::debug!(%job, %tick, %outcome, error = reason, "a tick cannot be decided yet; retrying");
         self.ticks.lock().insert(uid, (job.clone(), retrying));
+        self.earlier.lock().remove(&uid);
+        self.changed.notify_one();
     }
 
     /// Removes the record when a tick of the job was decided, or no tick is open any more.
     pub(super) fn end(&self, uid: &JobUid, job: &JobId) {
-        if let Some((_, last)) = self.ticks.lock().remove(uid) {
+        let (last, earlier) = (self.ticks.lock().remove(uid), self.earlier.lock().remove(uid));
+        if let Some((_, last)) = &last {
             let (tick, failed) = (last.tick, last.failures);
             tracing::debug!(%job, %tick, failed, "the retried ticks of a job are decided");
+        }
+        if last.is_some() || earlier.is_some() {
+            self.changed.notify_one();
         }
     }
 }

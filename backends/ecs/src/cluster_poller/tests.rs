@@ -14,7 +14,7 @@ fn ids(names: &[&str]) -> HashSet<TaskId> {
 
 fn found(names: &[&str]) -> NewTasks {
     let own = names.iter().map(|name| (TaskId::new(*name), "test/job".into())).collect();
-    NewTasks { own, foreign: Vec::new() }
+    NewTasks { own, ..NewTasks::default() }
 }
 
 fn live(list: &TaskListCache) -> HashSet<TaskId> {

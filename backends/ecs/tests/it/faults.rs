@@ -129,10 +129,15 @@ async fn unreadable_task_does_not_hide_others() {
         tasks.extend(ids(&launcher.launch(&work(&format!("k{number}"), 10)).await.unwrap()));
     }
     reject_task(&rig, &tasks[37]);
-    let seen: Vec<_> =
-        launcher.observe(&tasks).await.unwrap().states.into_iter().map(|state| state.task_id).collect();
-    assert_eq!(seen.len(), 99);
-    assert!(!seen.contains(&tasks[37]));
+    let observed = launcher.observe(&tasks).await.unwrap();
+    assert_eq!(observed.states.len(), 99);
+    let [unread] = &observed.unread[..] else { panic!("{observed:?}") };
+    assert_eq!(unread.tasks, [tasks[37].clone()], "ECS lists it, so it has not ended");
+    let (cluster, _) = tasks[37].as_str().rsplit_once('/').unwrap();
+    let gone = TaskId::new(format!("{cluster}/{}", "0".repeat(32)));
+    reject_task(&rig, &gone);
+    let observed = launcher.observe(&[gone]).await.unwrap();
+    assert!(observed.states.is_empty() && observed.unread.is_empty(), "ECS does not list it: {observed:?}");
 
     let before = rig.calls("DescribeTasks");
     launcher.observe(&tasks).await.unwrap();

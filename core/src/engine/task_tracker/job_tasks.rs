@@ -11,6 +11,7 @@ use super::EarlierWork;
 use super::launch_history::LaunchHistory;
 use super::lifetime::{TaskExit, TaskLifetime};
 use crate::decide::DecisionId;
+use crate::diagnosis::Diagnosis;
 use crate::firing::{Firing, FiringId, FiringState};
 use crate::queue::CLAIMS_AFTER;
 use crate::task::{Population, TaskId, TaskPhase, TaskState};
@@ -67,6 +68,8 @@ struct Ended {
     observed: Timestamp,
     id: TaskId,
     lifetime: TaskLifetime,
+    /// Nobody saw it end: the launcher did not know it. One that the launcher lists nevertheless is busy.
+    is_lost: bool,
 }
 
 impl JobTasks {
@@ -140,7 +143,8 @@ impl JobTasks {
             history.record_exit(exit);
         }
         let lifetime = TaskLifetime { launched: live.launched, exit: Some(exit) };
-        self.ended.push_back(Ended { observed: now, id: task.task_id.clone(), lifetime });
+        let is_lost = task.diagnosis.as_ref().is_some_and(|found| *found == Diagnosis::TASK_LOST);
+        self.ended.push_back(Ended { observed: now, id: task.task_id.clone(), lifetime, is_lost });
     }
 
     fn evict_ended(&mut self, now: Timestamp) {
@@ -202,7 +206,8 @@ impl JobTasks {
 
     /// Returns the tasks that the launcher reports and the tracker does not know.
     fn external_tasks<'a>(&'a self, reported: &'a Population) -> impl Iterator<Item = &'a TaskId> {
-        let ended: HashSet<&TaskId> = self.ended.iter().map(|ended| &ended.id).collect();
+        let ended = self.ended.iter().filter(|ended| !ended.is_lost);
+        let ended: HashSet<&TaskId> = ended.map(|ended| &ended.id).collect();
         let known = move |task: &&TaskId| self.live.contains_key(*task) || ended.contains(task);
         reported.tasks.iter().filter(move |task| !known(task))
     }

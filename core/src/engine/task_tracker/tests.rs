@@ -3,6 +3,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::decide::DecisionId;
+use crate::diagnosis::Diagnosis;
 use crate::firing::{FiringState, Origin};
 use crate::job::JobId;
 use crate::task::{TaskPhase, TaskSpec, TaskState};
@@ -237,6 +238,20 @@ fn tasks_that_ended_while_the_clock_was_ahead_are_forgotten_after_ten_minutes() 
     let reported = Population::new(vec![TaskId::new("a"), TaskId::new("b")], None);
     assert_eq!(tracker.busy(&uid(), &reported, at(10)), 0, "a late listing revives none");
     assert_eq!(tracker.busy(&uid(), &reported, at(620)), 2, "the launcher has started them again");
+}
+
+#[test]
+fn task_that_nobody_saw_end_is_busy_while_the_launcher_lists_it() {
+    let tracker = TaskTracker::default();
+    let live = firing(0, 1, FiringState::Launched, vec![task("a", Some(0), None)]);
+    tracker.record_firing(&live, at(0));
+    let mut lost = task("a", Some(0), None);
+    (lost.phase, lost.stopped_at, lost.diagnosis) =
+        (TaskPhase::Stopped, Some(at(300)), Some(Diagnosis::TASK_LOST));
+    tracker.record_firing(&firing(0, 1, FiringState::Finished, vec![lost]), at(300));
+    let reported = Population::new(vec![TaskId::new("a")], None);
+    assert_eq!(tracker.busy(&uid(), &reported, at(310)), 1);
+    assert_eq!(tracker.busy(&uid(), &Population::default(), at(310)), 0, "it is not listed any more");
 }
 
 #[test]
