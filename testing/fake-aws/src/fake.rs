@@ -22,6 +22,7 @@ use crate::logs::LogsControl;
 use crate::resettable_conn::{ConnHandle, ResettableListener};
 use crate::scope::AwsScope;
 use crate::server::Shared;
+use crate::sns::SnsControl;
 use crate::sqs::SqsControl;
 use crate::state::{Call, FakeState, Settings};
 use crate::{ItemWrites, Refused, Service};
@@ -119,6 +120,12 @@ impl Fake {
     #[must_use]
     pub fn sqs(&self) -> SqsControl<'_> {
         SqsControl(self)
+    }
+
+    /// Returns the control of SNS.
+    #[must_use]
+    pub fn sns(&self) -> SnsControl<'_> {
+        SnsControl(self)
     }
 
     /// Returns the control of `CloudWatch`.

@@ -11,11 +11,13 @@ mod imds;
 mod launch_log;
 mod logs;
 mod permission;
+mod query;
 mod quota;
 mod resettable_conn;
 mod rng;
 mod scope;
 mod server;
+mod sns;
 mod sqs;
 mod state;
 mod sts;
@@ -34,6 +36,7 @@ pub use logs::{LogsControl, LogsSettings};
 pub use permission::Permissions;
 pub use quota::{Bucket, Quota, Quotas};
 pub use scope::{ACCOUNT, AwsScope};
+pub use sns::{PublishedMessage, SnsControl};
 pub use sqs::{SqsControl, SqsSettings};
 pub use state::Settings;
 pub use sts::StsSettings;
@@ -52,6 +55,8 @@ pub enum Service {
     Logs,
     /// `DynamoDB`.
     DynamoDb,
+    /// Simple Notification Service.
+    Sns,
     /// Security Token Service.
     Sts,
     /// The metadata service of an EC2 instance.
@@ -68,6 +73,7 @@ impl Service {
             Self::CloudWatch => "cloudwatch",
             Self::Logs => "logs",
             Self::DynamoDb => "dynamodb",
+            Self::Sns => "sns",
             Self::Sts => "sts",
             Self::Imds => "imds",
         }

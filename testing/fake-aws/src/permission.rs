@@ -68,6 +68,7 @@ impl FakeState {
             Service::CloudWatch => "*".to_owned(),
             Service::Logs => logs_resource(call, body),
             Service::DynamoDb => return dynamodb::required(call, body),
+            Service::Sns => sns_resource(call, body),
             Service::Sts if operation == "GetCallerIdentity" => return Vec::new(),
             Service::Sts => body["RoleArn"].as_str().unwrap_or("*").to_owned(),
             Service::Imds => return Vec::new(),
@@ -185,6 +186,16 @@ fn queue_name(body: &Value) -> &str {
     url.or_else(|| body["QueueName"].as_str()).unwrap_or("*")
 }
 
+/// Returns the topic; the creation of one names it.
+///
+/// # Source
+///
+/// <https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonsns.html>
+fn sns_resource(call: &Call, body: &Value) -> String {
+    let new = || call.scope.arn("sns", body["Name"].as_str().unwrap_or("*"));
+    body["TopicArn"].as_str().map_or_else(new, str::to_owned)
+}
+
 /// Returns the stream, or the group where the call names no stream.
 ///
 /// # Source
@@ -209,6 +220,7 @@ fn refusal(call: &Call, permission: &RequiredPermission, is_denied: bool) -> Fai
         Service::Ecs | Service::DynamoDb | Service::Logs | Service::Imds => {
             Failure::client("AccessDeniedException", message)
         }
+        Service::Sns => Failure::new(403, "AuthorizationError", message),
         Service::Sts => Failure::new(403, "AccessDenied", message),
         Service::Sqs => Failure::new(403, "AccessDeniedException", message).queried("AccessDenied"),
         Service::CloudWatch => Failure::new(403, "AccessDeniedException", message).queried("AccessDenied"),
@@ -220,7 +232,7 @@ fn refused_key(call: &Call, code: &str) -> Failure {
     let state = if code.starts_with("Expired") { "expired" } else { "invalid" };
     let status = match call.service {
         Service::Ecs | Service::DynamoDb | Service::Logs => 400,
-        Service::Sqs | Service::CloudWatch | Service::Sts | Service::Imds => 403,
+        Service::Sqs | Service::CloudWatch | Service::Sns | Service::Sts | Service::Imds => 403,
     };
     Failure::new(status, code, format!("The security token included in the request is {state}"))
 }

@@ -55,6 +55,8 @@ pub enum Bucket {
     MetricData,
     /// `GetLogEvents` calls.
     LogEvents,
+    /// `Publish` calls.
+    Publish,
 }
 
 impl Default for Quotas {
@@ -63,7 +65,8 @@ impl Default for Quotas {
     /// <https://docs.aws.amazon.com/AmazonECS/latest/APIReference/request-throttling.html>,
     /// <https://docs.aws.amazon.com/AmazonECS/latest/developerguide/throttling.html>,
     /// <https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/cloudwatch_limits.html>,
-    /// <https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/cloudwatch_limits_cwl.html>
+    /// <https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/cloudwatch_limits_cwl.html>,
+    /// <https://docs.aws.amazon.com/general/latest/gr/sns.html>
     fn default() -> Self {
         let published = [
             (Bucket::ClusterResourceModify, 100.0, 40.0),
@@ -78,6 +81,7 @@ impl Default for Quotas {
             (Bucket::FargateTasks, 100.0, 20.0),
             (Bucket::MetricData, 50.0, 50.0),
             (Bucket::LogEvents, 10.0, 10.0),
+            (Bucket::Publish, 300.0, 300.0),
         ];
         let buckets = published.map(|(bucket, burst, per_second)| (bucket, Quota { burst, per_second }));
         Self { enforced: false, buckets: buckets.into() }
@@ -98,6 +102,7 @@ impl Bucket {
             "ListTagsForResource" => Self::TagRead,
             "GetMetricData" => Self::MetricData,
             "GetLogEvents" => Self::LogEvents,
+            "Publish" => Self::Publish,
             _ => return None,
         })
     }

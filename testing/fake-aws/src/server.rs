@@ -21,10 +21,10 @@ use crate::cloudwatch;
 use crate::dynamodb;
 use crate::fault::{Faults, InjectedFault};
 use crate::imds;
+use crate::query;
 use crate::resettable_conn::ConnHandle;
 use crate::scope::{AwsScope, access_key};
 use crate::state::{Call, FakeState, LongPoll};
-use crate::sts;
 use crate::wire::{Failure, json_answer};
 
 /// Maximum size of a request in bytes: that of DynamoDB.
@@ -87,11 +87,11 @@ fn identify_call(parts: &Parts, bytes: &Bytes) -> Result<Call, (Service, Failure
             let cloudwatch_operation = parts.uri.path().strip_prefix(prefix);
             cloudwatch_operation
                 .map(|operation| (Service::CloudWatch, operation))
-                .or_else(|| Some((Service::Sts, sts::operation(bytes)?)))
+                .or_else(|| query::operation(bytes))
         }
     };
     let Some((service, operation)) = found else {
-        let message = "neither X-Amz-Target nor the path names an operation of ECS, SQS, CloudWatch, CloudWatch Logs, DynamoDB or STS";
+        let message = "neither X-Amz-Target nor the path names an operation of ECS, SQS, CloudWatch, CloudWatch Logs, DynamoDB, SNS or STS";
         return Err((Service::Ecs, Failure::client("UnknownOperationException", message)));
     };
     let unsigned =
@@ -177,6 +177,7 @@ fn server_error(service: Service, status: u16) -> Failure {
         Service::CloudWatch => "InternalServiceFault",
         Service::Logs => "ServiceUnavailableException",
         Service::DynamoDb => "InternalServerError",
+        Service::Sns => "InternalError",
         Service::Sts | Service::Imds => "InternalFailure",
     };
     Failure::new(status, code, "Service Unavailable. Please try again later.")
@@ -193,7 +194,7 @@ async fn answer_half_batch(shared: &Shared, call: &Call, bytes: &Bytes) -> Resul
 async fn answer(shared: &Shared, call: &Call, bytes: &Bytes) -> Result<Value, Failure> {
     let body = match call.service {
         Service::CloudWatch => cloudwatch::read_cbor(bytes)?,
-        Service::Sts => sts::read_form(bytes),
+        Service::Sts | Service::Sns => query::read_form(bytes),
         Service::Ecs | Service::Sqs | Service::DynamoDb | Service::Logs | Service::Imds => {
             serde_json::from_slice(bytes)
                 .map_err(|error| Failure::client("SerializationException", error.to_string()))?
@@ -245,7 +246,7 @@ async fn poll_until_message(
 fn write(service: Service, answer: Result<Value, Failure>) -> Response<Body> {
     match service {
         Service::CloudWatch => cloudwatch::answer(answer),
-        Service::Sts => sts::answer(answer),
+        Service::Sts | Service::Sns => query::answer(service, answer),
         Service::Imds => imds::answer(answer),
         Service::Ecs | Service::Sqs | Service::DynamoDb | Service::Logs => json_answer(service, answer),
     }

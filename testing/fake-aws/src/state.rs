@@ -16,6 +16,7 @@ use crate::logs::{LogsSettings, LogsState};
 use crate::permission::Permissions;
 use crate::quota::{Bucket, BucketLevels, Quotas};
 use crate::scope::AwsScope;
+use crate::sns::SnsState;
 use crate::sqs::{SqsSettings, SqsState};
 use crate::sts::{self, StsSettings};
 use crate::wire::Failure;
@@ -66,6 +67,7 @@ pub(crate) struct FakeState {
     pub(crate) settings: Settings,
     pub(crate) ecs: EcsState,
     pub(crate) sqs: SqsState,
+    pub(crate) sns: SnsState,
     pub(crate) cloudwatch: CloudWatchState,
     logs: LogsState,
     pub(crate) dynamodb: DynamoDbState,
@@ -80,6 +82,7 @@ impl FakeState {
             settings,
             ecs: EcsState::new(),
             sqs: SqsState::new(base),
+            sns: SnsState::default(),
             cloudwatch: CloudWatchState::default(),
             logs: LogsState::default(),
             dynamodb: DynamoDbState::default(),
@@ -119,6 +122,7 @@ impl FakeState {
             Service::DynamoDb => {
                 self.dynamodb.handle(&call.scope, &call.operation, body, now, &self.settings.dynamodb)
             }
+            Service::Sns => self.sns.handle(&call.scope, &call.operation, body, now),
             Service::Sts => sts::handle(&call.scope, &call.operation, body, now, &self.settings.sts),
             Service::Imds => imds::handle(&call.scope, &call.operation, body, now),
         }

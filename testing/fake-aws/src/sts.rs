@@ -1,19 +1,20 @@
-//! The fake STS: the caller's identity, and roles of other accounts. It speaks the query protocol.
+//! The fake STS: the caller's identity, and roles of other accounts.
 
 use std::collections::BTreeMap;
 
-use axum::body::{Body, Bytes};
-use axum::http::Response;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use crate::clock::later;
+use crate::query;
 use crate::scope::AwsScope;
-use crate::wire::{Failure, response};
+use crate::wire::Failure;
 
-/// The namespace of requests and answers.
-const XMLNS: &str = "https://sts.amazonaws.com/doc/2011-06-15/";
+/// The namespace of answers.
+pub(crate) const XMLNS: &str = "https://sts.amazonaws.com/doc/2011-06-15/";
+/// The version of the API.
+const VERSION: &str = "2011-06-15";
 
 /// Settings of the fake STS.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -22,18 +23,6 @@ pub struct StsSettings {
     /// The roles that may be assumed, by ARN, each with its external id, which may be empty. Calls with the
     /// credentials of a role are made in the account of the role.
     pub roles: BTreeMap<String, String>,
-}
-
-/// Returns the operation that a form names.
-pub(crate) fn operation(bytes: &Bytes) -> Option<&str> {
-    let mut pairs = bytes.split(|byte| *byte == b'&');
-    pairs.find_map(|pair| std::str::from_utf8(pair.strip_prefix(b"Action=")?).ok())
-}
-
-/// Reads a form.
-pub(crate) fn read_form(bytes: &Bytes) -> Value {
-    let pairs = form_urlencoded::parse(bytes);
-    pairs.map(|(name, value)| (name.into_owned(), json!(value))).collect::<Map<_, _>>().into()
 }
 
 /// Answers a call.
@@ -49,12 +38,9 @@ pub(crate) fn handle(
             json!({ "Arn": scope.caller(), "UserId": "AIDAFAKE", "Account": scope.account })
         }
         "AssumeRole" => assume_role(scope, body, now, settings)?,
-        _ => {
-            let message = format!("Could not find operation {operation} for version 2011-06-15");
-            return Err(Failure::client("InvalidAction", message));
-        }
+        _ => return Err(query::unknown_operation(operation, VERSION)),
     };
-    Ok(json!({ (format!("{operation}Response")): { (format!("{operation}Result")): result } }))
+    Ok(query::result(operation, &result))
 }
 
 /// # Source
@@ -96,31 +82,4 @@ fn assume_role(
             "Arn": format!("arn:aws:sts::{account}:assumed-role/{name}/{session}"),
         },
     }))
-}
-
-/// Writes an answer.
-pub(crate) fn answer(answer: Result<Value, Failure>) -> Response<Body> {
-    let (status, document) = match answer {
-        Ok(document) => (200, document),
-        Err(failure) => {
-            let error = json!({ "Type": failure.side(), "Code": failure.code, "Message": failure.message });
-            (failure.status, json!({ "ErrorResponse": { "Error": error } }))
-        }
-    };
-    let mut xml = String::new();
-    elements(&mut xml, &document, &format!(" xmlns=\"{XMLNS}\""));
-    response(status, "text/xml", xml.into_bytes())
-}
-
-/// Writes the members of an object as elements; the outermost ones have these attributes.
-fn elements(xml: &mut String, value: &Value, attributes: &str) {
-    let Some(members) = value.as_object() else {
-        let text = value.as_str().unwrap_or_default();
-        return xml.push_str(&text.replace('&', "&amp;").replace('<', "&lt;"));
-    };
-    for (name, member) in members {
-        xml.push_str(&format!("<{name}{attributes}>"));
-        elements(xml, member, "");
-        xml.push_str(&format!("</{name}>"));
-    }
 }

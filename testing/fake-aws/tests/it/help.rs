@@ -100,7 +100,7 @@ impl Rig {
             Service::Sqs | Service::CloudWatch => ("AmazonSQS", "application/x-amz-json-1.0"),
             Service::Logs => ("Logs_20140328", "application/x-amz-json-1.1"),
             Service::DynamoDb => ("DynamoDB_20120810", "application/x-amz-json-1.0"),
-            Service::Sts | Service::Imds => panic!("{service:?} speaks no JSON"),
+            Service::Sns | Service::Sts | Service::Imds => panic!("{service:?} speaks no JSON"),
         };
         let request = self
             .http

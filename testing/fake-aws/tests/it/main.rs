@@ -17,6 +17,7 @@ mod quotas;
 mod refusals;
 mod run_task;
 mod series;
+mod sns;
 mod task_lifecycle;
 mod tasks;
 mod tokens;
