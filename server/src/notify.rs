@@ -9,8 +9,11 @@ mod config;
 mod http;
 mod message;
 mod signature;
+mod topic;
 
 pub use config::NotifyConfig;
+pub(crate) use config::insert_variables;
+pub use topic::{TopicMessage, TopicPublisher};
 
 use std::sync::Arc;
 
@@ -21,49 +24,62 @@ use ecs_scheduler_core::{
 use config::ChannelConfig;
 use http::HttpClient;
 
+/// Why a topic cannot be used.
+const NO_TOPICS: &str = "this build cannot publish to Amazon SNS";
+
 /// The configured channels.
 #[derive(Debug)]
 pub struct Channels {
     names: Vec<String>,
     config: NotifyConfig,
     client: HttpClient,
+    topics: Option<Arc<dyn TopicPublisher>>,
     /// The name of the scheduler, which events have as their source.
     scheduler: String,
     clock: Arc<dyn Clock>,
 }
 
 impl Channels {
-    /// Prepares the channels. Nothing is sent. None if no channel is configured.
+    /// Prepares the channels. Nothing is sent. None if no channel is configured. `topics` publishes to topics of Amazon SNS, if this
+    /// build can.
     #[must_use]
     pub fn notifier(
         config: &NotifyConfig,
         scheduler: &str,
         clock: &Arc<dyn Clock>,
+        topics: Option<Arc<dyn TopicPublisher>>,
     ) -> Option<Arc<dyn Notifier>> {
-        Self::open(config, scheduler, clock).map(|channels| Arc::new(channels) as Arc<dyn Notifier>)
+        Self::open(config, scheduler, clock, topics).map(|channels| Arc::new(channels) as Arc<dyn Notifier>)
     }
 
-    fn open(config: &NotifyConfig, scheduler: &str, clock: &Arc<dyn Clock>) -> Option<Self> {
+    fn open(
+        config: &NotifyConfig,
+        scheduler: &str,
+        clock: &Arc<dyn Clock>,
+        topics: Option<Arc<dyn TopicPublisher>>,
+    ) -> Option<Self> {
         if config.channels.is_empty() {
             return None;
         }
         Some(Self {
             names: config.channels.keys().cloned().collect(),
-            client: HttpClient::new(config.allow.clone()),
+            client: HttpClient::new(config.allow.clone(), Arc::clone(clock)),
             config: config.clone(),
+            topics,
             scheduler: scheduler.to_owned(),
             clock: Arc::clone(clock),
         })
     }
 
     /// Checks each channel as far as that is possible without sending anything: that its host has an allowed address, that its
-    /// program exists.
+    /// program or its topic exists.
     pub(crate) async fn diagnose(
         config: &NotifyConfig,
         scheduler: &str,
         clock: &Arc<dyn Clock>,
+        topics: Option<Arc<dyn TopicPublisher>>,
     ) -> Vec<CheckResult> {
-        let Some(channels) = Self::open(config, scheduler, clock) else { return Vec::new() };
+        let Some(channels) = Self::open(config, scheduler, clock, topics) else { return Vec::new() };
         let mut seen = Vec::new();
         for (name, channel) in &channels.config.channels {
             let what = format!("channel {name}");
@@ -72,6 +88,13 @@ impl Channels {
                     channels.client.check(url).await
                 }
                 ChannelConfig::Command(command) => command.check(),
+                ChannelConfig::Sns(topic) => match &channels.topics {
+                    Some(topics) => topics
+                        .check(topic.as_str())
+                        .await
+                        .map(|()| format!("topic {} exists", topic.as_str())),
+                    None => Err(NO_TOPICS.to_owned()),
+                },
             };
             seen.push(match checked {
                 Ok(found) => CheckResult::passed(format!("{what}: {found}")),
@@ -115,6 +138,12 @@ impl Notifier for Channels {
                 let event = message::event(notification, &self.scheduler).to_string();
                 command.run(&notification.id, &event).await
             }
+            Some(ChannelConfig::Sns(topic)) => match &self.topics {
+                Some(topics) => {
+                    topics.publish(topic.as_str(), &TopicMessage::new(notification, &self.scheduler)).await
+                }
+                None => Err(DeliveryError::failed(NO_TOPICS)),
+            },
         }
     }
 }

@@ -20,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 use crate::api::{ApiState, ConnectionLimits, Limits, PluginInfo};
 use crate::config::{Config, Providers, ReplicaConfig, StoreConfig};
 use crate::error::CommandError;
-use crate::notify::Channels;
+use crate::notify::{Channels, TopicPublisher};
 use crate::shutdown::{DRAIN_TIMEOUT, ENGINE_TIMEOUT, STORE_TIMEOUT, Signals};
 use crate::wiring::PluginContext;
 use crate::{api, descriptors, wiring};
@@ -281,7 +281,9 @@ impl Running {
         let store = builder.open_store(&config.store, OpenMode::Serve).await?;
         let ServerBuilder { clock, plugin_context, providers, .. } = builder;
         let aws = plugin_context.calls();
-        let services = Services { registry, providers, store: Arc::clone(&store), launcher, clock, aws };
+        let topics = plugin_context.topics();
+        let services =
+            Services { registry, providers, store: Arc::clone(&store), launcher, clock, aws, topics };
         let (engine, state) = start_services(services, &config, address).await?;
         let closing = state.closing.clone();
         let limits = ConnectionLimits::for_descriptors(descriptors::raise_limit());
@@ -334,6 +336,8 @@ pub(crate) struct Services {
     pub(crate) clock: Arc<dyn Clock>,
     /// Counts the calls to AWS.
     pub(crate) aws: Option<Arc<dyn CallMeter>>,
+    /// Publishes notifications to topics of Amazon SNS.
+    pub(crate) topics: Option<Arc<dyn TopicPublisher>>,
 }
 
 /// Starts an engine, or joins the other replicas if the store can be shared, and builds the state of the API. `address`
@@ -347,12 +351,12 @@ pub(crate) async fn start_services(
     config: &Config,
     address: SocketAddr,
 ) -> Result<(SchedulerNode, ApiState), CommandError> {
-    let Services { registry, providers, store, launcher, clock, aws } = services;
+    let Services { registry, providers, store, launcher, clock, aws, topics } = services;
     let options = EngineOptions {
         name: config.name.clone(),
         max_tasks: config.max_tasks,
         history_age: DAY * config.history_days.get(),
-        notifier: Channels::notifier(&config.notify, &config.name, &clock),
+        notifier: Channels::notifier(&config.notify, &config.name, &clock, topics),
         ..EngineOptions::default()
     };
     let engine = Engine {

@@ -19,10 +19,14 @@ use ecs_scheduler_backend_local::LocalProvider;
 use ecs_scheduler_backend_postgres::PostgresProvider;
 #[cfg(feature = "aws")]
 use ecs_scheduler_backend_s3::S3Provider;
+#[cfg(feature = "aws")]
+use ecs_scheduler_backend_sns::{SnsMessage, SnsPublisher};
 use ecs_scheduler_backend_sqlite::SqliteProvider;
 use ecs_scheduler_core::call_stats::CallMeter;
 use ecs_scheduler_core::memory::MemoryStore;
 use ecs_scheduler_core::{Clock, ConfigError, MemoryProvider, SettingValues, Store, TriggerRegistry};
+#[cfg(feature = "aws")]
+use ecs_scheduler_core::{DeliveryError, async_trait, fault};
 #[cfg(feature = "aws")]
 use ecs_scheduler_trigger_cloudwatch::CloudWatch;
 use ecs_scheduler_trigger_compose::{All, Any, Sum, Window};
@@ -31,6 +35,9 @@ use ecs_scheduler_trigger_cron::Cron;
 use ecs_scheduler_trigger_sqs::Sqs;
 
 use crate::config::{AwsConfig, Providers, StoreConfig, setting};
+#[cfg(feature = "aws")]
+use crate::notify::TopicMessage;
+use crate::notify::TopicPublisher;
 
 /// Shared context of the built-in plugins: one access to AWS, so that one meter counts all calls.
 #[derive(Debug, Clone)]
@@ -69,6 +76,28 @@ impl PluginContext {
     pub fn calls(&self) -> Option<Arc<dyn CallMeter>> {
         Some(Arc::clone(self.aws.meter()) as Arc<dyn CallMeter>)
     }
+
+    /// Returns the way to publish to topics.
+    pub(crate) fn topics(&self) -> Option<Arc<dyn TopicPublisher>> {
+        Some(Arc::new(SnsPublisher::new(self.aws.clone())))
+    }
+}
+
+#[cfg(feature = "aws")]
+#[async_trait]
+impl TopicPublisher for SnsPublisher {
+    async fn publish(&self, arn: &str, message: &TopicMessage) -> Result<(), DeliveryError> {
+        let TopicMessage { id, subject, body, group, attributes } = message;
+        let attributes: Vec<(&str, &str)> =
+            attributes.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        let message = SnsMessage { id, subject, body, group, attributes: &attributes };
+        let published = Self::publish(self, arn, &message).await;
+        published.map_err(|error| DeliveryError::failed(fault::chain(&error)))
+    }
+
+    async fn check(&self, arn: &str) -> Result<(), String> {
+        Self::check(self, arn).await.map_err(|error| fault::chain(&error))
+    }
 }
 
 #[cfg(not(feature = "aws"))]
@@ -93,6 +122,11 @@ impl PluginContext {
     /// Returns none: there are no calls.
     #[must_use]
     pub fn calls(&self) -> Option<Arc<dyn CallMeter>> {
+        None
+    }
+
+    /// Returns none: there are no topics.
+    pub(crate) fn topics(&self) -> Option<Arc<dyn TopicPublisher>> {
         None
     }
 }

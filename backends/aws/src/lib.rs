@@ -17,7 +17,7 @@ pub use aws_types::SdkConfig;
 pub use context::{AssumeRole, AwsContext, AwsScope, AwsSettings, Timeouts, is_account};
 pub use fault::Fault;
 pub use limits::{
-    FARGATE_CALLS, FARGATE_TASKS, Quota, READ_CLUSTER, READ_DEFINITION, READ_LOG, RUN_TASK, Share,
+    FARGATE_CALLS, FARGATE_TASKS, PUBLISH, Quota, READ_CLUSTER, READ_DEFINITION, READ_LOG, RUN_TASK, Share,
 };
 pub use meter::{Meter, Metering};
 pub use partition::{is_region, partition};

@@ -58,6 +58,13 @@ pub const READ_DEFINITION: Quota = Quota { name: "ecs-read-definition", burst: 5
 /// <https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/cloudwatch_limits_cwl.html>
 pub const READ_LOG: Quota = Quota { name: "logs-get-log-events", burst: 10.0, per_second: 10.0 };
 
+/// Publish calls to topics: the quota of the smallest regions, and of a message group of a FIFO topic.
+///
+/// # Source
+///
+/// <https://docs.aws.amazon.com/general/latest/gr/sns.html>
+pub const PUBLISH: Quota = Quota { name: "sns-publish", burst: 300.0, per_second: 300.0 };
+
 /// RunTask calls for Fargate, beside [`RUN_TASK`].
 ///
 /// # Source

@@ -10,6 +10,13 @@ mod tests;
 /// <https://aws.amazon.com/sqs/pricing/>: 0.40 dollars a million requests to a standard queue, beyond the free million.
 const DOLLARS_PER_SQS_REQUEST: f64 = 0.40 / 1_000_000.0;
 
+/// One SNS request.
+///
+/// # Source
+///
+/// <https://aws.amazon.com/sns/pricing/>: 0.50 dollars a million requests, beyond the free million; deliveries are extra.
+const DOLLARS_PER_SNS_REQUEST: f64 = 0.50 / 1_000_000.0;
+
 /// One metric of a GetMetricData call.
 ///
 /// # Source
@@ -36,6 +43,7 @@ const DOLLARS_PER_S3_READ: f64 = 0.0004 / 1_000.0;
 pub(crate) fn unit_price(service: &str, operation: &str) -> f64 {
     match (service, operation) {
         ("SQS", _) => DOLLARS_PER_SQS_REQUEST,
+        ("SNS", "Publish") => DOLLARS_PER_SNS_REQUEST,
         ("CloudWatch", "GetMetricData") => DOLLARS_PER_METRIC,
         ("S3", "PutObject" | "ListObjectsV2" | "CreateBucket") => DOLLARS_PER_S3_WRITE,
         ("S3", "GetObject") => DOLLARS_PER_S3_READ,

@@ -11,11 +11,13 @@ use axum::response::Response;
 use ecs_scheduler_core::notify::{FailedDelivery, PendingDelivery, read_deliveries};
 use ecs_scheduler_core::replica::SchedulerNode;
 use ecs_scheduler_core::{Clock, DeliveryError, Notification, Store, Timestamp};
+use parking_lot::Mutex;
 use serde::Serialize;
 use serde_json::{Map, Value};
+use tokio::time::Instant;
 use utoipa::ToSchema;
 
-use super::problem::Problem;
+use super::problem::{Problem, ProblemType, TEST_INTERVAL_SECONDS};
 use super::request::{JsonBody, Parsers, ensure_known};
 use super::respond;
 
@@ -24,6 +26,32 @@ const TEST_TIMEOUT: Duration = Duration::from_secs(8);
 /// The maximum number of waiting notifications in an answer.
 const MAX_PENDING: usize = 100;
 
+/// The number of tests that may come at once.
+const TEST_BURST: u32 = 10;
+/// The interval of further tests.
+const TEST_INTERVAL: Duration = Duration::from_secs(TEST_INTERVAL_SECONDS as u64);
+
+/// Bounds the rate of tests of channels, of all channels together: receivers must not be flooded through the API.
+#[derive(Debug, Default)]
+pub(super) struct TestLimiter {
+    /// When the bucket is full again.
+    full_at: Mutex<Option<Instant>>,
+}
+
+impl TestLimiter {
+    /// Tells whether a test may be sent now, and counts it then.
+    fn admit(&self) -> bool {
+        let now = Instant::now();
+        let mut full_at = self.full_at.lock();
+        let full = full_at.map_or(now, |full| full.max(now)) + TEST_INTERVAL;
+        let is_admitted = full - now <= TEST_INTERVAL * TEST_BURST;
+        if is_admitted {
+            *full_at = Some(full);
+        }
+        is_admitted
+    }
+}
+
 /// The channels, the notifications that wait for their delivery, and those that were given up.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
@@ -31,9 +59,9 @@ pub(super) struct DeliveryList {
     /// The configured channels, by name, and those of waiting notifications.
     channels: Vec<ChannelState>,
     /// Waiting notifications, oldest first; at most 100.
-    pending: Vec<PendingView>,
+    pending: Vec<DeliveryView>,
     /// Deliveries that were given up, newest first: not delivered within 24 hours, or refused. At most 20 of each shard of jobs.
-    failed: Vec<FailedView>,
+    failed: Vec<DeliveryView>,
 }
 
 /// A channel and what waits for it.
@@ -56,10 +84,10 @@ struct ChannelState {
     error: Option<String>,
 }
 
-/// A notification that waits for its delivery.
+/// A notification that waits for its delivery, or was given up.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-struct PendingView {
+struct DeliveryView {
     /// Its id, which every delivery of it has.
     id: String,
     /// The channel.
@@ -69,40 +97,19 @@ struct PendingView {
     kind: &'static str,
     /// Its text.
     summary: String,
-    /// The time of the event.
+    /// The time of the event; of a notification that was given up, the time at which that happened.
     #[schema(value_type = String, format = DateTime)]
     at: Timestamp,
     /// The number of attempts that failed.
     attempts: u32,
-    /// The time of the next attempt.
-    #[schema(value_type = String, format = DateTime)]
-    next_attempt: Timestamp,
+    /// The time of the next attempt; only of a notification that waits.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = String, format = DateTime, nullable = false)]
+    next_attempt: Option<Timestamp>,
     /// Why the last attempt failed.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     error: Option<String>,
-}
-
-/// A notification that was given up.
-#[derive(Debug, Serialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-struct FailedView {
-    /// Its id.
-    id: String,
-    /// The channel.
-    channel: String,
-    /// Its kind.
-    #[schema(value_type = String, example = "failing")]
-    kind: &'static str,
-    /// Its text.
-    summary: String,
-    /// The time at which it was given up.
-    #[schema(value_type = String, format = DateTime)]
-    at: Timestamp,
-    /// The number of attempts that failed.
-    attempts: u32,
-    /// Why it was given up.
-    error: String,
 }
 
 /// The channel to test.
@@ -134,18 +141,20 @@ pub(super) struct TestResult {
     error: Option<String>,
 }
 
-impl From<PendingDelivery> for PendingView {
+impl From<PendingDelivery> for DeliveryView {
     fn from(pending: PendingDelivery) -> Self {
         let PendingDelivery { channel, notification, attempts, next_attempt, error, .. } = pending;
         let (kind, summary, at) = (notification.kind.as_str(), notification.summary(), notification.at);
+        let next_attempt = Some(next_attempt);
         Self { id: notification.id, channel, kind, summary, at, attempts, next_attempt, error }
     }
 }
 
-impl From<FailedDelivery> for FailedView {
+impl From<FailedDelivery> for DeliveryView {
     fn from(failed: FailedDelivery) -> Self {
         let FailedDelivery { channel, id, kind, summary, at, attempts, error, .. } = failed;
-        Self { id, channel, kind: kind.as_str(), summary, at, attempts, error }
+        let (kind, next_attempt, error) = (kind.as_str(), None, Some(error));
+        Self { id, channel, kind, summary, at, attempts, next_attempt, error }
     }
 }
 
@@ -173,13 +182,14 @@ pub(super) async fn list(
     }
     let body = DeliveryList {
         channels: channels.into_values().collect(),
-        pending: deliveries.pending.into_iter().take(MAX_PENDING).map(PendingView::from).collect(),
-        failed: deliveries.failed.into_iter().map(FailedView::from).collect(),
+        pending: deliveries.pending.into_iter().take(MAX_PENDING).map(DeliveryView::from).collect(),
+        failed: deliveries.failed.into_iter().map(DeliveryView::from).collect(),
     };
     Ok(respond::json(StatusCode::OK, &body))
 }
 
-/// Sends a test to a channel, once, and returns whether its receiver has confirmed it.
+/// Sends a test to a channel, once, and returns whether its receiver has confirmed it. Ten tests are accepted at once, and ten in a
+/// minute in the long run.
 #[utoipa::path(
     post, path = "/notifications/test", tag = "notifications", operation_id = "testNotification",
     request_body(content = TestRequest, content_type = "application/json"),
@@ -188,6 +198,7 @@ pub(super) async fn list(
 pub(super) async fn test(
     State(engine): State<SchedulerNode>,
     State(clock): State<Arc<dyn Clock>>,
+    State(limiter): State<Arc<TestLimiter>>,
     State(parsers): State<Parsers>,
     headers: HeaderMap,
     body: Body,
@@ -198,6 +209,10 @@ pub(super) async fn test(
         let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
         Problem::field("/channel", format!("Must be one of the configured channels: {known}."))
     })?;
+    if !limiter.admit() {
+        let detail = format!("{TEST_BURST} tests were sent within the last minute.");
+        return Err(Problem::new(ProblemType::TooMany, detail));
+    }
     let notification = Notification::test(clock.now());
     let delivery = notifier.deliver(&channel, &notification);
     let result = tokio::time::timeout(TEST_TIMEOUT, delivery).await.unwrap_or_else(|_| {

@@ -178,6 +178,9 @@ fn add_problems(path: &str, operation: &mut Map<String, Value>) {
     if path.ends_with("/logs") {
         kinds.push(ProblemType::Denied);
     }
+    if path == "/notifications/test" {
+        kinds.push(ProblemType::TooMany);
+    }
     let known_tag =
         json!({"description": "Not modified", "headers": {"ETag": {"schema": {"type": "string"}}}});
     let conditional = header("If-None-Match");

@@ -18,7 +18,7 @@ use super::respond::{self, MayChange};
 
 mod problem_type;
 
-pub(super) use problem_type::ProblemType;
+pub(super) use problem_type::{ProblemType, TEST_INTERVAL_SECONDS};
 
 #[cfg(test)]
 mod tests;

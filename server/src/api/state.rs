@@ -21,6 +21,7 @@ use super::idempotency::Idempotency;
 use super::job_summary::JobSummary;
 use super::job_summary_cache::JobSummaryCache;
 use super::metrics::ResponseCounters;
+use super::notifications::TestLimiter;
 use super::openapi::ServedDocument;
 use super::plugins::{PluginInfo, Plugins};
 use super::problem::Problem;
@@ -108,6 +109,7 @@ pub(super) struct AppState {
     pub(super) pages: Arc<Semaphore>,
     pub(super) streams: StreamPermits,
     pub(super) answered: Arc<ResponseCounters>,
+    tests: Arc<TestLimiter>,
     forwarder: Forwarder,
     pub(super) idempotency: Idempotency,
     summaries: JobSummaryCache,
@@ -148,6 +150,7 @@ parts!(
     parsers: Parsers,
     streams: StreamPermits,
     answered: Arc<ResponseCounters>,
+    tests: Arc<TestLimiter>,
     forwarder: Forwarder,
 );
 
@@ -175,6 +178,7 @@ impl App {
             pages: Arc::new(Semaphore::new(limits.pages)),
             streams: StreamPermits::new(limits.streams),
             answered: Arc::default(),
+            tests: Arc::default(),
             forwarder: Forwarder::new(engine.clone(), limits.deadline),
             idempotency: Idempotency::new(Arc::clone(&store), Arc::clone(&clock), limits.deadline),
             summaries: JobSummaryCache::new(),

@@ -71,7 +71,8 @@ pub(crate) async fn run(
         seen.push(CheckResult::passed(format!("launcher {kind}: {text}")));
     }
     seen.extend(launcher.diagnose(&tasks).await);
-    seen.extend(Channels::diagnose(&config.notify, &config.name, builder.clock()).await);
+    let topics = builder.plugin_context().topics();
+    seen.extend(Channels::diagnose(&config.notify, &config.name, builder.clock(), topics).await);
     let channels = config.notify.channel_names();
     seen.extend(found.jobs.iter().flat_map(|job| unknown_channels(job, &channels)));
     let now = builder.clock().now();

@@ -133,6 +133,7 @@ async fn start_offline_engine(
         launcher: Arc::new(OfflineLauncher::with_checks(checks)),
         clock: Arc::clone(builder.clock()),
         aws: None,
+        topics: None,
     };
     start_services(services, config, config.listen).await
 }

@@ -69,7 +69,7 @@ pub(crate) async fn run(
         Some(region) => Some(region.clone()),
         None => builder.plugin_context().region().await,
     };
-    let permissions = launching.into_iter().chain(reading).chain(storing);
+    let permissions = launching.into_iter().chain(reading).chain(storing).chain(config.notify.permissions());
     let permissions = permissions.map(|needed| args.fill(needed, home.as_deref()));
     Ok(format!("{:#}\n", policy(permissions)))
 }

@@ -42,7 +42,10 @@ impl Config {
         let allowed_hosts = collect_error(allowed_hosts(values), &mut problems).unwrap_or_default();
         let max_tasks = collect_error(max_tasks(values), &mut problems);
         let history_days = collect_error(history_days(values), &mut problems);
-        let notify = collect_error(notify(values), &mut problems).unwrap_or_default();
+        let notify = notify(values).unwrap_or_else(|mut wrong| {
+            problems.append(&mut wrong);
+            NotifyConfig::default()
+        });
         let replica = collect_error(replica(values), &mut problems).unwrap_or_default();
         let assume_role = collect_error(assume_role(values), &mut problems).flatten();
         collect_error(server(values), &mut problems);
@@ -289,7 +292,10 @@ fn history_days(values: &Values) -> Result<NonZeroU32, String> {
     })
 }
 
-fn notify(values: &Values) -> Result<NotifyConfig, String> {
+fn notify(values: &Values) -> Result<NotifyConfig, Vec<String>> {
+    if !values.unset.is_empty() {
+        return Err(values.unset.clone());
+    }
     text(values, &NOTIFY).map_or_else(|| Ok(NotifyConfig::default()), |text| NotifyConfig::parse(&text))
 }
 

@@ -10,8 +10,9 @@ use ecs_scheduler_core::{ProviderDescriptor, SettingDefault, SettingValues};
 
 use super::nearest::nearest;
 use super::providers::Providers;
-use super::setting::{CONFIG_FILE, DATA_DIR, ListedSetting, STORE, Setting};
+use super::setting::{CONFIG_FILE, DATA_DIR, ListedSetting, NOTIFY, STORE, Setting};
 use super::{file, format};
+use crate::notify;
 
 /// The source of a value; a later one in this list wins.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,6 +60,8 @@ pub struct Values {
     found: BTreeMap<&'static str, Value>,
     /// Warnings: variables that look like settings but are unknown.
     pub warnings: Vec<String>,
+    /// A line for each variable that a channel of notifications needs and that is not set. Commands that send none do not need it.
+    pub(super) unset: Vec<String>,
 }
 
 /// Reads the environment of this process.
@@ -102,7 +105,8 @@ impl Values {
     ) -> Result<Self, Vec<String>> {
         let settings = providers.settings();
         let warnings = unknown_variables(settings, environment);
-        let mut values = Self { providers: Arc::clone(providers), found: BTreeMap::new(), warnings };
+        let mut values =
+            Self { providers: Arc::clone(providers), found: BTreeMap::new(), warnings, unset: Vec::new() };
         let mut problems = Vec::new();
         for setting in settings {
             match from_environment(setting, environment) {
@@ -116,7 +120,10 @@ impl Values {
         }
         if let Some(path) = values.get(&CONFIG_FILE).map(|value| PathBuf::from(&value.text)) {
             match file::read(&path, settings) {
-                Ok(entries) => values.add_file(&path, entries),
+                Ok(mut entries) => {
+                    values.unset = insert_variables(&mut entries, environment);
+                    values.add_file(&path, entries);
+                }
                 Err(mut wrong) => problems.append(&mut wrong),
             }
         }
@@ -211,6 +218,19 @@ impl Values {
             self.found.insert(setting.key, value);
         }
     }
+}
+
+/// Replaces references to environment variables in the values of a file: only channels of notifications have some. Returns a line for
+/// each variable that is not set.
+fn insert_variables(entries: &mut [(Setting, String)], environment: &Environment) -> Vec<String> {
+    let mut unset = Vec::new();
+    for (_, text) in entries.iter_mut().filter(|(setting, _)| setting.key == NOTIFY.key) {
+        match notify::insert_variables(text, environment) {
+            Ok(inserted) => *text = inserted,
+            Err(mut problems) => unset.append(&mut problems),
+        }
+    }
+    unset
 }
 
 fn from_environment(setting: &Setting, environment: &Environment) -> Result<Option<Value>, String> {

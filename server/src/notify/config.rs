@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use axum::http::{HeaderName, HeaderValue};
-use ecs_scheduler_core::{NotifyRule, read_config};
+use ecs_scheduler_core::{NotifyRule, Permission, read_config};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
@@ -12,16 +12,23 @@ use super::address::AllowList;
 use super::command::CommandChannel;
 use super::http::ReceiverUrl;
 use super::signature::WebhookSecret;
+use super::topic::TopicArn;
+
+mod variables;
+
+pub(crate) use variables::insert_variables;
 
 #[cfg(test)]
 mod tests;
 
+/// The key of the channels.
+const CHANNELS: &str = "notify.channels";
 /// The maximum number of channels.
 const MAX_CHANNELS: usize = 20;
 /// The maximum length of a channel's name, in characters.
 const MAX_NAME: usize = 64;
 /// The kinds of channels.
-const KINDS: [&str; 3] = ["webhook", "slack", "command"];
+const KINDS: [&str; 4] = ["webhook", "slack", "sns", "command"];
 /// Headers that the scheduler sets itself.
 const OWN_HEADERS: [&str; 9] = [
     "connection",
@@ -50,6 +57,8 @@ pub(super) enum ChannelConfig {
     Webhook { url: ReceiverUrl, secret: WebhookSecret, headers: Vec<(String, HiddenText)> },
     /// Sends texts to a Slack-compatible webhook.
     Slack { url: ReceiverUrl },
+    /// Publishes CloudEvents to a topic of Amazon SNS.
+    Sns(TopicArn),
     /// Runs a program.
     Command(CommandChannel),
 }
@@ -97,6 +106,12 @@ struct RawSlack {
 }
 
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+struct RawSns {
+    topic_arn: String,
+}
+
+#[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct RawCommand {
     command: Vec<String>,
@@ -107,44 +122,57 @@ impl NotifyConfig {
     ///
     /// # Errors
     ///
-    /// Fails with the first problem, without secrets.
-    pub fn parse(text: &str) -> Result<Self, String> {
-        let value: Value = serde_json::from_str(text).map_err(|_| "notify must contain keys with values")?;
+    /// Fails with all problems at once, without secrets.
+    pub fn parse(text: &str) -> Result<Self, Vec<String>> {
+        let one = |problem: String| vec![problem];
+        let value: Value =
+            serde_json::from_str(text).map_err(|_| one("notify must contain keys with values".to_owned()))?;
         let Value::Object(fields) = value else {
-            return Err("notify must contain the keys channels, allow, default".to_owned());
+            return Err(one("notify must contain the keys channels, allow, default".to_owned()));
         };
-        let raw: RawNotify = read_part("notify", fields)?;
+        let raw: RawNotify = read_part("notify", fields).map_err(one)?;
+        let mut problems = Vec::new();
         if raw.channels.len() > MAX_CHANNELS {
-            return Err(format!(
+            problems.push(format!(
                 "notify.channels has {} channels; at most {MAX_CHANNELS} are allowed",
                 raw.channels.len()
             ));
         }
+        // A rule may name a channel that has another problem.
+        let names: Vec<String> = raw.channels.keys().cloned().collect();
         let mut channels = BTreeMap::new();
         for (name, fields) in raw.channels {
-            let is_name = name.len() <= MAX_NAME && !name.is_empty();
-            let is_fine = |c: u8| c.is_ascii_alphanumeric() || b"-_.".contains(&c);
-            if !is_name || !name.bytes().all(is_fine) {
-                return Err(format!(
-                    "notify.channels has a channel \"{name}\"; a name has 1 to {MAX_NAME} letters, digits, \"-\", \"_\", \".\""
-                ));
+            let checked =
+                check_name(&name).and_then(|()| channel(&format!("{CHANNELS}.{name}"), fields).map_err(one));
+            match checked {
+                Ok(channel) => drop(channels.insert(name, channel)),
+                Err(mut wrong) => problems.append(&mut wrong),
             }
-            let channel = channel(&format!("notify.channels.{name}"), fields)?;
-            channels.insert(name, channel);
         }
-        let allow = AllowList::parse(&raw.allow).map_err(|error| format!("notify.allow: {error}"))?;
-        let names: Vec<String> = channels.keys().cloned().collect();
+        let allow = AllowList::parse(&raw.allow).unwrap_or_else(|error| {
+            problems.push(format!("notify.allow: {error}"));
+            AllowList::default()
+        });
         let defaults = raw.default.map_or_else(
             || Ok(Vec::new()),
             |value| ecs_scheduler_core::job::parse_notify("notify.default", &value, &names),
         );
-        let defaults = defaults.map_err(|errors| {
+        let defaults = defaults.unwrap_or_else(|errors| {
             let texts = errors.iter().map(|error| {
                 format!("{}: {}", error.pointer.trim_start_matches('/').replace('/', "."), error.explained())
             });
-            texts.collect::<Vec<_>>().join("; ")
-        })?;
-        Ok(Self { channels, allow, defaults })
+            problems.extend(texts);
+            Vec::new()
+        });
+        if problems.is_empty() { Ok(Self { channels, allow, defaults }) } else { Err(problems) }
+    }
+
+    /// Returns the permissions that the channels need in AWS.
+    pub(crate) fn permissions(&self) -> impl Iterator<Item = Permission> {
+        self.channels.values().filter_map(|channel| match channel {
+            ChannelConfig::Sns(topic) => Some(topic.permission()),
+            ChannelConfig::Webhook { .. } | ChannelConfig::Slack { .. } | ChannelConfig::Command(_) => None,
+        })
     }
 
     /// Returns the names of the channels.
@@ -152,6 +180,16 @@ impl NotifyConfig {
     pub fn channel_names(&self) -> Vec<String> {
         self.channels.keys().cloned().collect()
     }
+}
+
+fn check_name(name: &str) -> Result<(), Vec<String>> {
+    let is_fine = |c: u8| c.is_ascii_alphanumeric() || b"-_.".contains(&c);
+    if (1..=MAX_NAME).contains(&name.len()) && name.bytes().all(is_fine) {
+        return Ok(());
+    }
+    Err(vec![format!(
+        "{CHANNELS} has a channel \"{name}\"; a name has 1 to {MAX_NAME} letters, digits, \"-\", \"_\", \".\""
+    )])
 }
 
 /// Reads an object of the configuration. Values are not part of messages: they may be secret.
@@ -195,9 +233,12 @@ fn channel(key: &str, mut fields: Map<String, Value>) -> Result<ChannelConfig, S
             let command = command.ok_or_else(|| format!("{key}.command must name a program"))?;
             Ok(ChannelConfig::Command(command))
         }
-        "sns" => Err(format!(
-            "{key}.type is sns, which this build does not support; use a webhook, or a command such as `aws sns publish`"
-        )),
+        "sns" if cfg!(feature = "aws") => {
+            let RawSns { topic_arn } = read_part(key, fields)?;
+            let topic = TopicArn::parse(&topic_arn).map_err(|error| format!("{key}.topicArn: {error}"))?;
+            Ok(ChannelConfig::Sns(topic))
+        }
+        "sns" => Err(format!("{key}.type is sns, which this build does not support; use a webhook")),
         other => Err(format!("{key}.type is \"{other}\"; it must be one of {}", KINDS.join(", "))),
     }
 }

@@ -6,12 +6,14 @@ use std::pin::pin;
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
-use axum::http::header::{CONTENT_LENGTH, HOST, RETRY_AFTER, USER_AGENT};
-use axum::http::{Request, StatusCode};
-use ecs_scheduler_core::DeliveryError;
+use axum::http::header::{CONTENT_LENGTH, DATE, HOST, HeaderName, RETRY_AFTER, USER_AGENT};
+use axum::http::{HeaderMap, Request, StatusCode};
+use ecs_scheduler_core::{Clock, DeliveryError, Timestamp};
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::body::{Bytes, Incoming};
 use hyper_util::rt::TokioIo;
+use jiff::civil::DateTime;
+use jiff::tz::TimeZone;
 use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, RootCertStore};
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -89,6 +91,7 @@ impl ReceiverUrl {
 #[derive(Debug)]
 pub(super) struct HttpClient {
     allow: AllowList,
+    clock: Arc<dyn Clock>,
 }
 
 /// TLS as the rest of the program uses it. The system's certificates are read when the first URL needs them.
@@ -103,8 +106,8 @@ static TLS: LazyLock<Arc<ClientConfig>> = LazyLock::new(|| {
 });
 
 impl HttpClient {
-    pub(super) fn new(allow: AllowList) -> Self {
-        Self { allow }
+    pub(super) fn new(allow: AllowList, clock: Arc<dyn Clock>) -> Self {
+        Self { allow, clock }
     }
 
     /// Checks that a URL leads to an allowed address. Nothing is sent.
@@ -133,7 +136,7 @@ impl HttpClient {
             let request = request(url, headers, body)?;
             let secrets = secrets(url, headers);
             if !url.is_secure() {
-                return send(stream, request, &secrets).await;
+                return self.send(stream, request, &secrets).await;
             }
             let name = ServerName::try_from(url.host().to_owned())
                 .map_err(|_| DeliveryError::failed(format!("{} is no name for TLS", url.host())))?;
@@ -141,7 +144,7 @@ impl HttpClient {
             let tls = tls.map_err(|error| {
                 DeliveryError::failed(format!("could not set up TLS with {}: {error}", url.host()))
             })?;
-            send(tls, request, &secrets).await
+            self.send(tls, request, &secrets).await
         };
         let answer = tokio::time::timeout(REQUEST_TIMEOUT, exchange).await;
         answer.unwrap_or_else(|_| {
@@ -175,6 +178,31 @@ impl HttpClient {
             return Err(DeliveryError::failed(why));
         }
         Ok(allowed)
+    }
+
+    /// Sends a request on a connection, and judges the answer.
+    async fn send<S>(
+        &self,
+        stream: S,
+        request: Request<Full<Bytes>>,
+        secrets: &[String],
+    ) -> Result<(), DeliveryError>
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let broken = |error: hyper::Error| DeliveryError::failed(format!("the connection broke: {error}"));
+        let (mut sender, connection) =
+            hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(broken)?;
+        let mut exchange = pin!(async {
+            let answer = sender.send_request(request).await.map_err(broken)?;
+            judge(answer, secrets, self.clock.now()).await
+        });
+        // The connection lasts as long as the exchange, and no longer. A receiver may close it behind its answer, which is there then.
+        tokio::select! {
+            biased;
+            answer = &mut exchange => answer,
+            _ = connection => exchange.await,
+        }
     }
 }
 
@@ -215,32 +243,16 @@ fn secrets(url: &ReceiverUrl, headers: &[(&str, String)]) -> Vec<String> {
     of_url.chain(of_headers).filter(|part| part.len() >= MIN_SECRET).map(str::to_owned).collect()
 }
 
-/// Sends a request on a connection, and judges the answer.
-async fn send<S>(stream: S, request: Request<Full<Bytes>>, secrets: &[String]) -> Result<(), DeliveryError>
-where
-    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-{
-    let broken = |error: hyper::Error| DeliveryError::failed(format!("the connection broke: {error}"));
-    let (mut sender, connection) =
-        hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(broken)?;
-    let mut exchange = pin!(async {
-        let answer = sender.send_request(request).await.map_err(broken)?;
-        judge(answer, secrets).await
-    });
-    // The connection lasts as long as the exchange, and no longer. A receiver may close it behind its answer, which is there then.
-    tokio::select! {
-        biased;
-        answer = &mut exchange => answer,
-        _ = connection => exchange.await,
-    }
-}
-
-async fn judge(answer: axum::http::Response<Incoming>, secrets: &[String]) -> Result<(), DeliveryError> {
+async fn judge(
+    answer: axum::http::Response<Incoming>,
+    secrets: &[String],
+    now: Timestamp,
+) -> Result<(), DeliveryError> {
     let status = answer.status();
     if status.is_success() {
         return Ok(());
     }
-    let wait = answer.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
+    let wait = retry_after(answer.headers(), now);
     let body = Limited::new(answer.into_body(), MAX_ANSWER).collect();
     let body = tokio::time::timeout(BODY_TIMEOUT, body).await;
     let body = body.ok().and_then(Result::ok).map(|body| body.to_bytes()).unwrap_or_default();
@@ -256,7 +268,38 @@ async fn judge(answer: axum::http::Response<Incoming>, secrets: &[String]) -> Re
         status if status.is_redirection() => {
             DeliveryError::failed(format!("the receiver answered {status}; redirects are not followed"))
         }
-        status => DeliveryError::failed(format!("the receiver answered {status}{text}"))
-            .after(wait.map(Duration::from_secs)),
+        status => DeliveryError::failed(format!("the receiver answered {status}{text}")).after(wait),
     })
 }
+
+/// Reads `Retry-After`: a number of seconds, or a date. A date counts from the receiver's own `Date` if it sends one, because its clock
+/// may differ from ours.
+///
+/// # Source
+///
+/// <https://www.rfc-editor.org/rfc/rfc9110#name-retry-after>
+fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
+    let text = |name: HeaderName| headers.get(name)?.to_str().ok().map(str::trim);
+    let wait = text(RETRY_AFTER)?;
+    if let Ok(seconds) = wait.parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let from = text(DATE).and_then(http_date).unwrap_or(now);
+    // A date in the past asks for no wait.
+    Some(Duration::try_from(http_date(wait)?.duration_since(from)).unwrap_or_default())
+}
+
+/// Reads a date of HTTP, also in one of the two old forms.
+///
+/// # Source
+///
+/// <https://www.rfc-editor.org/rfc/rfc9110#http.date>
+fn http_date(text: &str) -> Option<Timestamp> {
+    const FORMS: [&str; 3] =
+        ["%a, %d %b %Y %H:%M:%S GMT", "%A, %d-%b-%y %H:%M:%S GMT", "%a %b %e %H:%M:%S %Y"];
+    let mut read = FORMS.iter().filter_map(|form| DateTime::strptime(form, text).ok());
+    read.next()?.to_zoned(TimeZone::UTC).ok().map(|moment| moment.timestamp())
+}
+
+#[cfg(test)]
+mod tests;

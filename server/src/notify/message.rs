@@ -31,7 +31,7 @@ pub(super) fn event(notification: &Notification, scheduler: &str) -> Value {
 }
 
 /// `job` for an event of one job, `jobs` for that of several.
-fn event_type(notification: &Notification) -> String {
+pub(super) fn event_type(notification: &Notification) -> String {
     match (notification.kind, notification.jobs.as_slice()) {
         (NotificationKind::Test, _) => format!("{TYPE_PREFIX}.test"),
         (kind, [_]) => format!("{TYPE_PREFIX}.job.{kind}"),
@@ -55,6 +55,27 @@ fn data(notification: &Notification) -> Value {
         data.insert("more".to_owned(), notification.more.into());
     }
     data.into()
+}
+
+/// The maximum length of a subject, in characters: SNS takes less than 100.
+const MAX_SUBJECT: usize = 99;
+/// The end of a subject that was cut.
+const CUT: &str = "...";
+
+/// Makes a subject of printable ASCII characters; others become `?`.
+///
+/// # Source
+///
+/// <https://docs.aws.amazon.com/sns/latest/api/API_Publish.html>
+pub(super) fn subject(notification: &Notification, scheduler: &str) -> String {
+    let text = format!("[{scheduler}] {}", notification.summary());
+    let mut subject: String =
+        text.chars().map(|c| if c.is_ascii_graphic() || c == ' ' { c } else { '?' }).collect();
+    if subject.len() > MAX_SUBJECT {
+        subject.truncate(MAX_SUBJECT - CUT.len());
+        subject.push_str(CUT);
+    }
+    subject
 }
 
 /// Makes the body for a Slack-compatible webhook.

@@ -16,4 +16,5 @@ mod scenarios;
 mod series;
 pub(crate) mod stage;
 mod tables;
+mod topics;
 mod transient_faults;

@@ -18,7 +18,7 @@ use sha2::{Digest as _, Sha256};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::crash::process::Scheduler;
+use crate::crash::process::{PROGRAM, Scheduler};
 use crate::crash::site::{Site, until};
 use crate::harness::Server;
 
@@ -118,7 +118,7 @@ const OK: Answer = Answer::Says("HTTP/1.1 204 No Content\r\ncontent-length: 0\r\
 /// Opens the channels of a configuration.
 fn open(config: &Value) -> Arc<dyn Notifier> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    Channels::notifier(&NotifyConfig::parse(&config.to_string()).unwrap(), "nightly", &clock).unwrap()
+    Channels::notifier(&NotifyConfig::parse(&config.to_string()).unwrap(), "nightly", &clock, None).unwrap()
 }
 
 /// Opens one channel, `ops`, which may send to this machine.
@@ -245,7 +245,8 @@ fn error_about_a_value_of_a_wrong_type_shows_no_secret() {
         json!("https://hooks.slack.com/services/T000/B000/hidden0"),
         json!({"type": "webhook", "url": "https://a.example", "secret": SECRET, "headers": "Bearer hidden0"}),
     ] {
-        let error = NotifyConfig::parse(&json!({"channels": {"ops": channel}}).to_string()).unwrap_err();
+        let error =
+            NotifyConfig::parse(&json!({"channels": {"ops": channel}}).to_string()).unwrap_err().join("\n");
         assert!(error.starts_with("notify.channels.ops") && !error.contains("hidden0"), "{error}");
     }
 }
@@ -384,6 +385,18 @@ async fn api_lists_channels_tests_them_and_checks_the_names_in_jobs() {
         (&tested["delivered"], &tested["error"]),
         (&json!(false), &json!("the receiver answered 500"))
     );
+    for _ in 1..10 {
+        let tested = server.json("POST", "/notifications/test", json!({"channel": "dev"})).await;
+        assert_eq!(tested.status, StatusCode::OK);
+    }
+    let refused = server.json("POST", "/notifications/test", json!({"channel": "ops"})).await;
+    assert_eq!(
+        (refused.status, &refused.headers["retry-after"]),
+        (StatusCode::TOO_MANY_REQUESTS, &"6".parse().unwrap())
+    );
+    tokio::time::advance(Duration::from_secs(6)).await;
+    let tested = server.json("POST", "/notifications/test", json!({"channel": "ops"})).await;
+    assert_eq!(tested.status, StatusCode::OK, "{}", tested.text());
     for (body, message) in [
         (json!({"channel": "opz"}), "Must be one of the configured channels: dev, ops."),
         (json!({"channel": 1}), "Not a valid string."),
@@ -425,11 +438,12 @@ async fn receiver_is_told_of_a_task_that_fails_three_times_and_of_its_recovery()
     let mut site = Site::new();
     let url = receiver.url();
     let config = format!(
-        "notify:\n  channels:\n    ops: {{type: webhook, url: \"{url}\", secret: {SECRET}}}\n  allow: [127.0.0.0/8]\n  default:\n    - {{to: ops, on: [\"failing:3\", recovered]}}\n"
+        "notify:\n  channels:\n    ops: {{type: webhook, url: \"{url}\", secret: {{env: OPS_SECRET}}}}\n  allow: [127.0.0.0/8]\n  default:\n    - {{to: ops, on: [\"failing:3\", recovered]}}\n"
     );
     let file = site.path("scheduler.yaml");
     std::fs::write(&file, config).unwrap();
     site.environment.push(("ECSS_CONFIG_FILE", file.to_str().unwrap().to_owned()));
+    site.environment.push(("OPS_SECRET", SECRET.to_owned()));
     let switch = site.path("works");
     site.define("work", &format!("test -e {}", switch.display()));
     let scheduler = Scheduler::start(&site).await;
@@ -453,4 +467,44 @@ async fn receiver_is_told_of_a_task_that_fails_three_times_and_of_its_recovery()
     assert!(status.is_success() && body.contains("\"delivered\":true"), "{body}");
     let state = scheduler.get("/notifications").await;
     assert_eq!(state["failed"], json!([]), "{state}");
+}
+
+/// Runs the program; returns whether it succeeded, and its output, or what it wrote to standard error.
+async fn command(arguments: &[&str], environment: &[(&str, &str)]) -> (bool, String) {
+    let mut command = tokio::process::Command::new(PROGRAM);
+    let output =
+        command.args(arguments).env_clear().envs(environment.iter().copied()).output().await.unwrap();
+    let shown = if output.status.success() { output.stdout } else { output.stderr };
+    (output.status.success(), String::from_utf8(shown).unwrap())
+}
+
+#[tokio::test]
+async fn wrong_channels_are_reported_at_once_and_variables_are_not_shown() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("scheduler.yaml");
+    let check = async |channels: &str, environment: &[(&str, &str)]| {
+        std::fs::write(&file, format!("notify:\n  channels:\n{channels}")).unwrap();
+        let more = [
+            ("ECSS_CONFIG_FILE", file.to_str().unwrap()),
+            ("ECSS_LAUNCHER", "local"),
+            ("ECSS_STORE", "memory"),
+        ];
+        command(&["config", "check"], &[&more, environment].concat()).await
+    };
+    let unset = "    a: {type: slack, url: {env: HOOK}}\n    b: {type: slack, url: {env: OTHER}}\n";
+    let (valid, told) = check(unset, &[]).await;
+    assert!(!valid);
+    for (name, variable) in [("a", "HOOK"), ("b", "OTHER")] {
+        let line =
+            format!("error: notify.channels.{name}.url: the environment variable {variable} is not set\n");
+        assert!(told.contains(&line), "{told}");
+    }
+    let environment = [("ECSS_CONFIG_FILE", file.to_str().unwrap())];
+    let (_, told) = command(&["jobs", "list", "--server", "http://127.0.0.1:1"], &environment).await;
+    assert!(told.contains("could not reach") && !told.contains("HOOK"), "a client needs no variable: {told}");
+    let (valid, told) = check(unset, &[("HOOK", "ftp://x"), ("OTHER", "nothing")]).await;
+    assert!(!valid && told.matches("error: notify.channels.").count() == 2, "{told}");
+    let hook = "https://hooks.example.com/T0/hidden";
+    let (valid, shown) = check(unset, &[("HOOK", hook), ("OTHER", hook)]).await;
+    assert!(valid && !shown.contains("T0"), "{shown}");
 }

@@ -139,7 +139,9 @@ impl SnsState {
     /// Returns the topic that a call names. Its region must be that of the call; topics of other accounts have no policies here, so
     /// they refuse.
     fn topic(&mut self, scope: &AwsScope, form: &BTreeMap<&str, &str>) -> Result<&mut Topic, Failure> {
-        let arn = *form.get("TopicArn").ok_or_else(|| invalid("TopicArn or TargetArn Reason: no value for required parameter"))?;
+        let arn = *form
+            .get("TopicArn")
+            .ok_or_else(|| invalid("TopicArn or TargetArn Reason: no value for required parameter"))?;
         let parts: Vec<&str> = arn.split(':').collect();
         let ["arn", "aws", "sns", region, account, name] = parts.as_slice() else {
             return Err(invalid("TopicArn Reason: An ARN must have at least 6 elements, not 1"));
@@ -148,7 +150,10 @@ impl SnsState {
             return Err(invalid("TopicArn"));
         }
         if *account != scope.account {
-            let message = format!("User: {} is not authorized to perform: SNS:Publish on resource: {arn}", scope.caller());
+            let message = format!(
+                "User: {} is not authorized to perform: SNS:Publish on resource: {arn}",
+                scope.caller()
+            );
             return Err(Failure::new(403, "AuthorizationError", message));
         }
         self.topics.get_mut(arn).ok_or_else(|| Failure::new(404, "NotFound", "Topic does not exist"))

@@ -35,6 +35,8 @@ pub(in crate::api) enum ProblemType {
     KeyReused,
     /// The first request with the same idempotency key is not answered yet.
     KeyPending,
+    /// More requests than the operation allows.
+    TooMany,
     /// The stored job is not valid.
     Unprocessable,
     /// Another service refuses the scheduler what the request needs.
@@ -45,12 +47,15 @@ pub(in crate::api) enum ProblemType {
     Internal,
 }
 
+/// The interval of tests of channels in the long run, in seconds.
+pub(in crate::api) const TEST_INTERVAL_SECONDS: u16 = 6;
+
 /// Slug, status, title.
 type ProblemRow = (&'static str, u16, &'static str);
 
 impl ProblemType {
     /// Every kind.
-    pub(in crate::api) const ALL: [Self; 19] = [
+    pub(in crate::api) const ALL: [Self; 20] = [
         Self::Invalid,
         Self::Syntax,
         Self::NotFound,
@@ -66,6 +71,7 @@ impl ProblemType {
         Self::ForeignSite,
         Self::KeyReused,
         Self::KeyPending,
+        Self::TooMany,
         Self::Unprocessable,
         Self::Denied,
         Self::Unavailable,
@@ -89,6 +95,7 @@ impl ProblemType {
             Self::ForeignSite => ("foreign-site", 403, "Request comes from another site"),
             Self::KeyReused => ("key-reused", 422, "Idempotency key was used for another request"),
             Self::KeyPending => ("key-pending", 409, "The first request with this key is not answered yet"),
+            Self::TooMany => ("too-many", 429, "Too many requests"),
             Self::Unprocessable => ("unprocessable", 422, "Stored job is not valid"),
             Self::Denied => ("denied", 502, "Another service refuses access"),
             Self::Unavailable => ("unavailable", 503, "Cannot answer now"),
@@ -139,6 +146,7 @@ impl ProblemType {
             Self::KeyPending => {
                 "Wait for `Retry-After` seconds and repeat the same request with the same key."
             }
+            Self::TooMany => "Repeat the request after `Retry-After` seconds. Nothing was done.",
             Self::Unprocessable => {
                 "`GET /jobs/{id}` lists the errors under `invalid`; correct the fields with `PUT`."
             }
@@ -157,11 +165,33 @@ impl ProblemType {
 
     /// Tells whether the same request may succeed later, although its client changes nothing.
     pub(in crate::api) const fn may_pass(self) -> bool {
-        matches!(self, Self::Contended | Self::KeyPending | Self::Unavailable | Self::Internal)
+        matches!(
+            self,
+            Self::Contended | Self::KeyPending | Self::TooMany | Self::Unavailable | Self::Internal
+        )
     }
 
     /// Returns the number of seconds after which the same request may succeed.
     pub(in crate::api) fn retry_after(self) -> Option<u16> {
-        matches!(self, Self::Unavailable | Self::KeyPending).then_some(1)
+        match self {
+            Self::Unavailable | Self::KeyPending => Some(1),
+            Self::TooMany => Some(TEST_INTERVAL_SECONDS),
+            Self::Invalid
+            | Self::Syntax
+            | Self::NotFound
+            | Self::Method
+            | Self::Exists
+            | Self::Contended
+            | Self::Stale
+            | Self::TooLarge
+            | Self::MediaType
+            | Self::Slow
+            | Self::Host
+            | Self::ForeignHost
+            | Self::ForeignSite
+            | Self::KeyReused
+            | Self::Unprocessable
+            | Self::Internal => None,
+        }
     }
 }

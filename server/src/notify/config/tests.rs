@@ -4,8 +4,9 @@ use super::*;
 
 const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 
+/// Reads a configuration; its problems are lines.
 fn parse(value: &Value) -> Result<NotifyConfig, String> {
-    NotifyConfig::parse(&value.to_string())
+    NotifyConfig::parse(&value.to_string()).map_err(|problems| problems.join("\n"))
 }
 
 fn ops(channel: Value) -> Value {
@@ -40,10 +41,9 @@ fn mistakes_name_their_key_and_the_remedy() {
         (json!({"channel": {}}), "notify"),
         (
             ops(json!({"url": "https://x"})),
-            "notify.channels.ops.type is missing; it must be one of webhook, slack, command",
+            "notify.channels.ops.type is missing; it must be one of webhook, slack, sns, command",
         ),
-        (ops(json!({"type": "web-hook"})), "it must be one of webhook, slack, command"),
-        (ops(json!({"type": "sns"})), "which this build does not support"),
+        (ops(json!({"type": "web-hook"})), "it must be one of webhook, slack, sns, command"),
         (ops(json!({"type": "slack"})), "notify.channels.ops: "),
         (
             ops(json!({"type": "slack", "url": "ftp://x"})),
@@ -67,6 +67,74 @@ fn mistakes_name_their_key_and_the_remedy() {
         assert!(error.contains(expected), "{error}");
         assert!(!error.contains("hunter2") && !error.contains("u:p"), "{error}");
     }
+}
+
+#[cfg(feature = "aws")]
+#[test]
+fn topic_is_read_and_its_permission_is_known() {
+    let arn = "arn:aws:sns:eu-west-1:123456789012:ops";
+    let config = parse(&ops(json!({"type": "sns", "topicArn": arn}))).unwrap();
+    assert_eq!(config.permissions().collect::<Vec<_>>(), [Permission::new("sns:Publish", arn)]);
+    let error = parse(&ops(json!({"type": "sns", "topicArn": "ops"}))).unwrap_err();
+    assert!(error.starts_with("notify.channels.ops.topicArn: it must be the ARN of a topic"), "{error}");
+    let error = parse(&ops(json!({"type": "sns"}))).unwrap_err();
+    assert!(error.contains("topicArn"), "{error}");
+}
+
+#[cfg(not(feature = "aws"))]
+#[test]
+fn topic_needs_another_build() {
+    let error = parse(&ops(json!({"type": "sns", "topicArn": "x"}))).unwrap_err();
+    assert!(error.contains("which this build does not support"), "{error}");
+}
+
+#[test]
+fn all_problems_are_told_at_once() {
+    let config = json!({
+        "channels": {
+            "a": {"type": "slack", "url": "ftp://x"},
+            "b": {"type": "webhook", "url": "https://x.example", "secret": "hunter2"},
+            "c": {"type": "command", "command": ["x"]},
+        },
+        "allow": ["10.0.0.0/99"],
+        "default": [{"to": "a", "on": ["missed"]}, {"to": "d", "on": ["missed"]}],
+    });
+    let problems = NotifyConfig::parse(&config.to_string()).unwrap_err();
+    let keys: Vec<&str> = problems.iter().map(|problem| problem.split(": ").next().unwrap()).collect();
+    assert_eq!(
+        keys,
+        ["notify.channels.a.url", "notify.channels.b.secret", "notify.allow", "notify.default.1.to"],
+        "a rule may name a channel that has a problem"
+    );
+}
+
+#[test]
+fn texts_come_from_the_environment() {
+    let environment = [("OPS_SECRET", SECRET), ("TOKEN", "Bearer t"), ("EMPTY", "")];
+    let environment =
+        environment.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+    let insert = |channel: Value| insert_variables(&ops(channel).to_string(), &environment);
+    let given = json!({"type": "webhook", "url": "https://x.example", "secret": {"env": "OPS_SECRET"},
+        "headers": {"authorization": {"env": "TOKEN"}, "env": "staging"}});
+    let inserted = insert(given).unwrap();
+    let expected = json!({"type": "webhook", "url": "https://x.example", "secret": SECRET,
+        "headers": {"authorization": "Bearer t", "env": "staging"}});
+    assert_eq!(serde_json::from_str::<Value>(&inserted).unwrap(), ops(expected));
+    NotifyConfig::parse(&inserted).unwrap();
+    let missing = json!({"type": "webhook", "url": {"env": "URL"}, "secret": {"env": "EMPTY"},
+        "headers": {"authorization": {"env": "NONE"}}});
+    let unset = |key: &str, name: &str| {
+        format!("notify.channels.ops.{key}: the environment variable {name} is not set")
+    };
+    assert_eq!(
+        insert(missing).unwrap_err(),
+        [unset("headers.authorization", "NONE"), unset("secret", "EMPTY"), unset("url", "URL")]
+    );
+    let other = json!({"type": "slack", "url": {"env": "TOKEN", "more": 1}});
+    assert!(
+        parse(&serde_json::from_str(&insert(other).unwrap()).unwrap()).is_err(),
+        "no other form is replaced"
+    );
 }
 
 #[test]

@@ -26,7 +26,11 @@ const MAX_ORDER: usize = 128;
 const DEDUPLICATION_WINDOW: SignedDuration = SignedDuration::from_mins(5);
 
 impl Topic {
-    pub(super) fn publish(&mut self, mut form: BTreeMap<&str, &str>, now: Timestamp) -> Result<Value, Failure> {
+    pub(super) fn publish(
+        &mut self,
+        mut form: BTreeMap<&str, &str>,
+        now: Timestamp,
+    ) -> Result<Value, Failure> {
         form.remove("TopicArn");
         let message = form.remove("Message").unwrap_or_default();
         let subject = form.remove("Subject");
@@ -85,8 +89,8 @@ impl Topic {
                 )))
             });
         }
-        let group = group
-            .ok_or_else(|| invalid("The MessageGroupId parameter is required for FIFO topics"))?;
+        let group =
+            group.ok_or_else(|| invalid("The MessageGroupId parameter is required for FIFO topics"))?;
         let by_content = self.by_content.then_some(message);
         let key = deduplication.or(by_content).ok_or_else(|| {
             invalid("The topic should either have ContentBasedDeduplication enabled or MessageDeduplicationId provided explicitly")

@@ -54,14 +54,23 @@ async fn message_is_published_with_its_subject_and_attributes() {
     call.extend(attribute("type", "String", "failing"));
     let (status, said) = rig.sns("Publish", &call).await;
     assert_eq!(status, 200, "{said}");
-    assert!(said.starts_with("<PublishResponse xmlns=\"http://sns.amazonaws.com/doc/2010-03-31/\">"), "{said}");
+    assert!(
+        said.starts_with("<PublishResponse xmlns=\"http://sns.amazonaws.com/doc/2010-03-31/\">"),
+        "{said}"
+    );
     let published = rig.fake.sns().published(&arn);
     assert_eq!(published.len(), 1);
     assert_eq!(published[0].message_id, element(&said, "MessageId"));
-    assert_eq!((published[0].message.as_str(), published[0].subject.as_deref()), ("a < b & c", Some("[x] job fails")));
+    assert_eq!(
+        (published[0].message.as_str(), published[0].subject.as_deref()),
+        ("a < b & c", Some("[x] job fails"))
+    );
     assert_eq!(published[0].attributes, [("type".to_owned(), "failing".to_owned())].into());
     let (status, said) = rig.sns("GetTopicAttributes", &vec![("TopicArn", arn.as_str())]).await;
-    assert!(status == 200 && said.contains(&format!("<entry><key>TopicArn</key><value>{arn}</value></entry>")), "{said}");
+    assert!(
+        status == 200 && said.contains(&format!("<entry><key>TopicArn</key><value>{arn}</value></entry>")),
+        "{said}"
+    );
 }
 
 #[tokio::test]
@@ -123,7 +132,12 @@ async fn fifo_topic_needs_a_group_and_drops_duplicates_for_five_minutes() {
     let (status, said) = rig.sns("CreateTopic", &vec![("Name", "plain.fifo")]).await;
     assert!(status == 400 && said.contains("Topic Name"), "{said}");
     let publish = |group: &'static str, id: &'static str| {
-        let fields = [("TopicArn", arn.as_str()), ("Message", "m"), ("MessageGroupId", group), ("MessageDeduplicationId", id)];
+        let fields = [
+            ("TopicArn", arn.as_str()),
+            ("Message", "m"),
+            ("MessageGroupId", group),
+            ("MessageDeduplicationId", id),
+        ];
         fields.into_iter().filter(|(_, value)| *value != "-").collect::<Fields<'_>>()
     };
     for (group, id) in [("-", "x"), ("a", "-"), ("a b", "x"), ("a", "x\u{e4}")] {
