@@ -31,6 +31,7 @@ mod events;
 mod firings;
 mod forward;
 mod health;
+mod history_filter;
 mod home;
 mod idempotency;
 mod if_match;

@@ -8,7 +8,8 @@ use ecs_scheduler_core::{DecisionId, DecisionQuery, DecisionRecord, JobId, Store
 
 use super::dto::{DecisionPage, DecisionView, OutcomeName};
 use super::firings;
-use super::paged::{self, PageOf, Paged, Part};
+use super::history_filter::HistoryFilter;
+use super::paged::{self, PageOf, Paged, Part, filtered_read_size};
 use super::problem::Problem;
 use super::request::{Name, Query};
 use super::state::{App, AppState};
@@ -18,6 +19,11 @@ use super::state::{App, AppState};
     get, path = "/decisions", tag = "decisions", operation_id = "listDecisions",
     params(
         ("outcome" = Option<OutcomeName>, Query, description = "Filter by outcome"),
+        ("from" = Option<String>, Query, description = "Only decisions made at this moment (RFC 3339) or later. With this filter, `to` \
+            or `label`, and with `outcome` for one job, a page reads at most 1,000 decisions: it may show few or none, and `next` links to \
+            the rest"),
+        ("to" = Option<String>, Query, description = "Only decisions made before this moment (RFC 3339)"),
+        ("label" = Option<String>, Query, description = "Only decisions about jobs that have this label now: a name, or `name=value`"),
         ("after" = Option<u64>, Query, description = "Cursor: list decisions older than this one", minimum = 0),
         ("limit" = Option<u64>, Query, description = "Page size (default 100)", minimum = 1, maximum = 1000),
     ),
@@ -33,6 +39,11 @@ pub(super) async fn all(State(app): State<App>, query: Query) -> Result<Response
     params(
         ("id" = String, Path, description = "The job's name"),
         ("outcome" = Option<OutcomeName>, Query, description = "Filter by outcome"),
+        ("from" = Option<String>, Query, description = "Only decisions made at this moment (RFC 3339) or later. With this filter, `to` \
+            or `label`, and with `outcome` for one job, a page reads at most 1,000 decisions: it may show few or none, and `next` links to \
+            the rest"),
+        ("to" = Option<String>, Query, description = "Only decisions made before this moment (RFC 3339)"),
+        ("label" = Option<String>, Query, description = "Only decisions about jobs that have this label now: a name, or `name=value`"),
         ("after" = Option<u64>, Query, description = "Cursor: list decisions older than this one", minimum = 0),
         ("limit" = Option<u64>, Query, description = "Page size (default 100)", minimum = 1, maximum = 1000),
     ),
@@ -43,15 +54,17 @@ pub(super) async fn of_job(State(app): State<App>, name: Name, query: Query) -> 
 }
 
 async fn list(app: &AppState, job: Option<JobId>, mut query: Query) -> Result<Response, Problem> {
-    let decisions = Decisions { outcome: query.choice("outcome") };
+    let filter = HistoryFilter::from_query(&mut query);
+    let decisions = Decisions { outcome: query.choice("outcome"), filter };
     let after = query.text("after").is_some().then(|| DecisionId(query.integer("after", 0, 0)));
     let limit = query.limit();
     paged::respond(app, &decisions, PageOf { job, after, limit, query: query.finish()? }).await
 }
 
-/// The decisions with an outcome, or all.
+/// The decisions with an outcome and that pass a filter, or all.
 struct Decisions {
     outcome: Option<TickOutcome>,
+    filter: HistoryFilter,
 }
 
 impl Paged for Decisions {
@@ -66,12 +79,38 @@ impl Paged for Decisions {
         before: Option<DecisionId>,
         limit: NonZeroUsize,
     ) -> Result<Part<Self>, StoreError> {
+        // The outcomes of one job have no index in every store: a search for a rare one has no bound there.
+        let checks_outcome = job.is_some() && self.outcome.is_some();
+        if checks_outcome || !self.filter.is_empty() {
+            let outcome = self.outcome.filter(|_| !checks_outcome);
+            let query = DecisionQuery { job: job.cloned(), outcome, before, limit };
+            return self.read_filtered(app, query).await;
+        }
         let asked = DecisionQuery { job: job.cloned(), outcome: self.outcome, before, limit };
         let mut views = Vec::new();
         for record in app.store.decisions(&asked).await? {
             views.push((record.id, with_note(app, record).await?));
         }
         Ok(Part::of_all(views, limit))
+    }
+}
+
+impl Decisions {
+    /// Reads decisions, and returns those that pass.
+    async fn read_filtered(&self, app: &AppState, query: DecisionQuery) -> Result<Part<Self>, StoreError> {
+        let (wanted, limit) = (query.limit, filtered_read_size(query.limit));
+        let records = app.store.decisions(&DecisionQuery { limit, ..query }).await?;
+        let labelled = self.filter.labelled(app, records.iter().map(|record| &record.job)).await?;
+        let (mut rows, mut shown) = (Vec::with_capacity(records.len()), 0);
+        for record in records {
+            let passes = shown < wanted.get()
+                && self.outcome.is_none_or(|outcome| record.draft.outcome == outcome)
+                && self.filter.has_decision(&record)
+                && labelled.as_ref().is_none_or(|jobs| jobs.contains(&record.job));
+            shown += usize::from(passes);
+            rows.push((record.id, if passes { Some(with_note(app, record).await?) } else { None }));
+        }
+        Ok(Part::filtered(rows, limit, wanted))
     }
 }
 

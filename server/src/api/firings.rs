@@ -13,9 +13,10 @@ use ecs_scheduler_core::{
 };
 
 use super::dto::{DecisionView, FireBody, FiringPage, FiringStateName, FiringView, TaskOutcomeName};
+use super::history_filter::HistoryFilter;
 use super::idempotency::{Claim, ClaimedKey};
 use super::manual_firing;
-use super::paged::{self, PageOf, Paged, Part};
+use super::paged::{self, PageOf, Paged, Part, filtered_read_size};
 use super::problem::{Problem, ProblemType};
 use super::request::{JsonBody, Name, Query};
 use super::respond::{self, MayChange};
@@ -26,8 +27,11 @@ use super::state::{App, AppState};
     get, path = "/firings", tag = "firings", operation_id = "listFirings",
     params(
         ("state" = Option<FiringStateName>, Query, description = "Filter by state"),
-        ("outcome" = Option<TaskOutcomeName>, Query, description = "Filter by outcome. A page reads at most 1,000 firings: it \
-            may show few or none, and `next` links to the rest"),
+        ("outcome" = Option<TaskOutcomeName>, Query, description = "Filter by outcome. With this filter, `from`, `to` or `label`, a \
+            page reads at most 1,000 firings: it may show few or none, and `next` links to the rest"),
+        ("from" = Option<String>, Query, description = "Only firings decided at this moment (RFC 3339) or later"),
+        ("to" = Option<String>, Query, description = "Only firings decided before this moment (RFC 3339)"),
+        ("label" = Option<String>, Query, description = "Only firings of jobs that have this label now: a name, or `name=value`"),
         ("after" = Option<String>, Query, description = "Cursor: list firings older than this one"),
         ("limit" = Option<u64>, Query, description = "Page size (default 100)", minimum = 1, maximum = 1000),
     ),
@@ -43,8 +47,11 @@ pub(super) async fn all(State(app): State<App>, query: Query) -> Result<Response
     params(
         ("id" = String, Path, description = "The job's name"),
         ("state" = Option<FiringStateName>, Query, description = "Filter by state"),
-        ("outcome" = Option<TaskOutcomeName>, Query, description = "Filter by outcome. A page reads at most 1,000 firings: it \
-            may show few or none, and `next` links to the rest"),
+        ("outcome" = Option<TaskOutcomeName>, Query, description = "Filter by outcome. With this filter, `from`, `to` or `label`, a \
+            page reads at most 1,000 firings: it may show few or none, and `next` links to the rest"),
+        ("from" = Option<String>, Query, description = "Only firings decided at this moment (RFC 3339) or later"),
+        ("to" = Option<String>, Query, description = "Only firings decided before this moment (RFC 3339)"),
+        ("label" = Option<String>, Query, description = "Only firings of jobs that have this label now: a name, or `name=value`"),
         ("after" = Option<String>, Query, description = "Cursor: list firings older than this one"),
         ("limit" = Option<u64>, Query, description = "Page size (default 100)", minimum = 1, maximum = 1000),
     ),
@@ -169,7 +176,8 @@ pub(super) async fn find(app: &AppState, id: &FiringId) -> Result<Option<Firing>
 }
 
 async fn list(app: &AppState, job: Option<JobId>, mut query: Query) -> Result<Response, Problem> {
-    let firings = Firings { state: query.choice("state"), outcome: query.choice("outcome") };
+    let filter = HistoryFilter::from_query(&mut query);
+    let firings = Firings { state: query.choice("state"), outcome: query.choice("outcome"), filter };
     let after = cursor(&mut query);
     let limit = query.limit();
     paged::respond(app, &firings, PageOf { job, after, limit, query: query.finish()? }).await
@@ -185,14 +193,12 @@ fn cursor(query: &mut Query) -> Option<FiringId> {
     None
 }
 
-/// The firings in a state and with an outcome, or all.
+/// The firings in a state, with an outcome and that pass a filter, or all.
 struct Firings {
     state: Option<FiringState>,
     outcome: Option<TaskEnd>,
+    filter: HistoryFilter,
 }
-
-/// The least number of firings that one read of a list filtered by outcome asks for: most of them may have another outcome.
-const MIN_FILTERED_READ: usize = 50;
 
 impl Paged for Firings {
     const NAME: &'static str = "firings";
@@ -207,7 +213,7 @@ impl Paged for Firings {
         limit: NonZeroUsize,
     ) -> Result<Part<Self>, StoreError> {
         let query = FiringQuery { id: None, job: job.cloned(), state: self.state, before, limit };
-        if self.outcome.is_some() {
+        if self.outcome.is_some() || !self.filter.is_empty() {
             return self.read_filtered(app, query).await;
         }
         let firings = app.store.firings(&query).await?.into_iter();
@@ -216,26 +222,26 @@ impl Paged for Firings {
 }
 
 impl Firings {
-    /// Reads finished firings, and returns those with the outcome. No store has an index of outcomes, which follow from the tasks.
+    /// Reads firings, and returns those that pass. No store has an index of outcomes, which follow from the tasks, of times and of labels.
     async fn read_filtered(&self, app: &AppState, query: FiringQuery) -> Result<Part<Self>, StoreError> {
-        if self.state.is_some_and(|state| state != FiringState::Finished) {
-            return Ok(Part::of_all(Vec::new(), query.limit));
+        let wanted = query.limit;
+        let finished = self.outcome.map(|_| FiringState::Finished);
+        if self.state.zip(finished).is_some_and(|(state, finished)| state != finished) {
+            return Ok(Part::of_all(Vec::new(), wanted));
         }
-        let (wanted, size) = (query.limit.get(), query.limit.get().max(MIN_FILTERED_READ));
-        let limit = NonZeroUsize::new(size).unwrap_or(query.limit);
-        let query = FiringQuery { state: Some(FiringState::Finished), limit, ..query };
-        let firings = app.store.firings(&query).await?;
-        let mut part = Part { entries: Vec::new(), read_to: None, read: 0, is_last: firings.len() < size };
-        for firing in firings {
-            if part.entries.len() == wanted {
-                part.is_last = false;
-                break;
-            }
-            (part.read, part.read_to) = (part.read + 1, Some(firing.id.clone()));
-            if firing.end() == self.outcome {
-                part.entries.push((firing.id.clone(), FiringView::from(firing)));
-            }
-        }
-        Ok(part)
+        let limit = filtered_read_size(wanted);
+        let firings =
+            app.store.firings(&FiringQuery { state: self.state.or(finished), limit, ..query }).await?;
+        let labelled = self.filter.labelled(app, firings.iter().map(|firing| &firing.job)).await?;
+        let passes = |firing: &Firing| {
+            self.outcome.is_none_or(|outcome| firing.end() == Some(outcome))
+                && self.filter.has_firing(firing)
+                && labelled.as_ref().is_none_or(|jobs| jobs.contains(&firing.job))
+        };
+        let rows = firings.into_iter().map(|firing| {
+            let id = firing.id.clone();
+            (id, passes(&firing).then(|| FiringView::from(firing)))
+        });
+        Ok(Part::filtered(rows.collect(), limit, wanted))
     }
 }

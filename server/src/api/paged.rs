@@ -53,6 +53,35 @@ impl<P: Paged> Part<P> {
     }
 }
 
+/// The least number of entries that one read of a filtered list asks for: most of them may not pass.
+const MIN_FILTERED_READ: usize = 50;
+
+/// Returns the number of entries to read for `wanted` entries that pass a filter.
+pub(super) fn filtered_read_size(wanted: NonZeroUsize) -> NonZeroUsize {
+    wanted.max(NonZeroUsize::new(MIN_FILTERED_READ).unwrap_or(wanted))
+}
+
+impl<P: Paged> Part<P> {
+    /// Makes a part that shows those of the rows of one read of `size` rows that pass, at most `wanted` of them. A row that does not pass
+    /// has no view.
+    pub(super) fn filtered(
+        rows: Vec<(P::Cursor, Option<P::View>)>,
+        size: NonZeroUsize,
+        wanted: NonZeroUsize,
+    ) -> Self {
+        let mut part = Self { entries: Vec::new(), read_to: None, read: 0, is_last: rows.len() < size.get() };
+        for (cursor, view) in rows {
+            if part.entries.len() == wanted.get() {
+                part.is_last = false;
+                break;
+            }
+            (part.read, part.read_to) = (part.read + 1, Some(cursor.clone()));
+            part.entries.extend(view.map(|view| (cursor, view)));
+        }
+        part
+    }
+}
+
 /// The requested page.
 pub(super) struct PageOf<C> {
     /// The job whose entries are listed; `None` lists those of all jobs.
@@ -80,6 +109,7 @@ pub(super) async fn respond<P: Paged>(
     let (mut last, mut left, mut ended) = (None, MAX_READ, false);
     while let Some(size) = writer.next_read_limit(limit.get()).await? {
         let before = last.clone().or_else(|| after.clone());
+        let size = size.min(NonZeroUsize::new(left).unwrap_or(size));
         let Part { entries, read_to, read, is_last } = list.read(app, job.as_ref(), before, size).await?;
         let fits = entries.into_iter().all(|(cursor, view)| {
             let fits = writer.add(&view);

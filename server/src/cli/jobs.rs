@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 
 use self::fire::FireArgs;
 use self::logs::LogsArgs;
+use super::history::{self, HistoryFilter};
 use crate::client::{Client, escape, job_path as path};
 use crate::error::CommandError;
 use crate::input::read_document;
@@ -23,7 +24,7 @@ const MAX_FIRINGS: u32 = 1_000;
 
 /// Commands for jobs.
 #[derive(Debug, Clone, Subcommand)]
-pub enum JobsCommand {
+pub(crate) enum JobsCommand {
     /// List all jobs
     List {
         /// Only jobs in this state: ok, failing, retrying, late, suspended or invalid
@@ -91,9 +92,8 @@ pub enum JobsCommand {
         /// Number of decisions
         #[arg(long, default_value_t = 3)]
         limit: u32,
-        /// Only decisions with this outcome
-        #[arg(long)]
-        outcome: Option<String>,
+        #[command(flatten)]
+        filter: HistoryFilter,
     },
     /// List the newest firings of a job and the results of their tasks
     History {
@@ -102,9 +102,11 @@ pub enum JobsCommand {
         /// Number of firings
         #[arg(long, default_value_t = 20)]
         limit: u32,
-        /// Only firings with this outcome: failed, stopped or succeeded
+        /// Only firings in this state: planned, launching, launched, finished, refused, unknown, expired or cancelled
         #[arg(long)]
-        outcome: Option<String>,
+        state: Option<String>,
+        #[command(flatten)]
+        filter: HistoryFilter,
     },
     /// Print what a task wrote to its standard output and standard error
     Logs(LogsArgs),
@@ -115,7 +117,7 @@ pub enum JobsCommand {
 /// # Errors
 ///
 /// Fails when the server cannot be reached or refuses, when a document cannot be read, or when nothing was launched.
-pub async fn run(
+pub(crate) async fn run(
     command: &JobsCommand,
     client: &Client,
     as_json: bool,
@@ -159,11 +161,13 @@ pub async fn run(
         JobsCommand::Next { id, count } => {
             (client.get(&path(id, &format!("/next?count={count}"))).await?, show::preview)
         }
-        JobsCommand::Explain { id, limit, outcome } => {
-            (explain(client, id, *limit, outcome.as_deref()).await?, show::decisions)
+        JobsCommand::Explain { id, limit, filter } => {
+            (explain(client, id, *limit, filter).await?, show::decisions)
         }
-        JobsCommand::History { id, limit, outcome } => {
-            (history(client, id, *limit, outcome.as_deref()).await?, show::firings)
+        JobsCommand::History { id, limit, state, filter } => {
+            let more = [("state", state.as_deref())];
+            let place = path(id, "/firings");
+            (history::read(client, &place, "firings", *limit, filter, &more).await?, show::firings)
         }
     };
     Ok(if as_json { show::json(&answer) } else { people(&answer) })
@@ -174,10 +178,9 @@ async fn explain(
     client: &Client,
     id: &str,
     limit: u32,
-    outcome: Option<&str>,
+    filter: &HistoryFilter,
 ) -> Result<Value, CommandError> {
-    let filter = outcome.map(|outcome| format!("&outcome={}", escape(outcome))).unwrap_or_default();
-    let mut answer = client.get(&path(id, &format!("/decisions?limit={limit}{filter}"))).await?;
+    let mut answer = history::read(client, &path(id, "/decisions"), "decisions", limit, filter, &[]).await?;
     // The history of a removed job can be read, too.
     if let Ok(job) = client.get(&path(id, "")).await {
         for name in ["state", "retrying", "failing", "failingTasks", "breakerState", "settledUntil"] {
@@ -187,32 +190,8 @@ async fn explain(
         }
     }
     // The newest decisions belong to none but the newest firings, unless some decisions are left out.
-    let firings = if outcome.is_some() { MAX_FIRINGS } else { limit };
+    let firings = if filter.is_set() { MAX_FIRINGS } else { limit };
     answer["firings"] = client.get(&path(id, &format!("/firings?limit={firings}"))).await?["firings"].take();
-    Ok(answer)
-}
-
-/// Reads the newest firings of a job. A page of firings with an outcome may be short or empty although more pages follow.
-async fn history(
-    client: &Client,
-    id: &str,
-    limit: u32,
-    outcome: Option<&str>,
-) -> Result<Value, CommandError> {
-    let filter = outcome.map(|outcome| format!("&outcome={}", escape(outcome))).unwrap_or_default();
-    let mut answer = client.get(&path(id, &format!("/firings?limit={limit}{filter}"))).await?;
-    let most = usize::try_from(limit).unwrap_or(usize::MAX);
-    while outcome.is_some() && show::list(&answer, "firings").len() < most {
-        let Some(next) = answer["next"].as_str() else { break };
-        let mut page = client.get(next).await?;
-        if let (Some(firings), Some(more)) =
-            (answer["firings"].as_array_mut(), page["firings"].as_array_mut())
-        {
-            firings.append(more);
-            firings.truncate(most);
-        }
-        answer["next"] = page["next"].take();
-    }
     Ok(answer)
 }
 

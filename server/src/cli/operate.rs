@@ -5,9 +5,11 @@ use ecs_scheduler_core::Timestamp;
 use reqwest::Method;
 use serde_json::{Value, json};
 
+use super::history::{self, HistoryFilter};
 use super::jobs::show::{self, list};
 use super::jobs::{self, JobsCommand};
-use crate::client::{Client, escape, server_url};
+use super::notifications::{self, NotificationsCommand};
+use crate::client::{Client, server_url};
 use crate::config::values::Values;
 use crate::config::{ConfigRejected, resolve_server};
 use crate::error::CommandError;
@@ -51,9 +53,34 @@ pub(crate) enum ServerCommand {
         /// Number of decisions
         #[arg(long, default_value_t = 20)]
         limit: u32,
-        /// Only decisions with this outcome
+        /// Only decisions about jobs that have this label: NAME, or NAME=VALUE
         #[arg(long)]
-        outcome: Option<String>,
+        label: Option<String>,
+        #[command(flatten)]
+        filter: HistoryFilter,
+    },
+    /// List the newest firings of all jobs
+    Firings {
+        #[command(flatten)]
+        client: ClientArgs,
+        /// Number of firings
+        #[arg(long, default_value_t = 20)]
+        limit: u32,
+        /// Only firings in this state: planned, launching, launched, finished, refused, unknown, expired or cancelled
+        #[arg(long)]
+        state: Option<String>,
+        /// Only firings of jobs that have this label: NAME, or NAME=VALUE
+        #[arg(long)]
+        label: Option<String>,
+        #[command(flatten)]
+        filter: HistoryFilter,
+    },
+    /// Show the channels of notifications and their deliveries, or test a channel
+    Notifications {
+        #[command(flatten)]
+        client: ClientArgs,
+        #[command(subcommand)]
+        command: Option<NotificationsCommand>,
     },
     /// Show the server's calls to AWS and their estimated monthly cost
     Stats(ClientArgs),
@@ -87,6 +114,8 @@ pub(super) async fn run(
     let (ServerCommand::Jobs { client: args, .. }
     | ServerCommand::Brake { client: args, .. }
     | ServerCommand::Decisions { client: args, .. }
+    | ServerCommand::Firings { client: args, .. }
+    | ServerCommand::Notifications { client: args, .. }
     | ServerCommand::Stats(args)
     | ServerCommand::Replicas(args)) = command;
     let server = match &args.server {
@@ -97,10 +126,16 @@ pub(super) async fn run(
     let (answer, people): (Value, fn(&Value) -> String) = match command {
         ServerCommand::Jobs { command, .. } => return jobs::run(command, client, args.json, now).await,
         ServerCommand::Brake { command, .. } => (change_brake(command.as_ref(), client).await?, brake),
-        ServerCommand::Decisions { limit, outcome, .. } => {
-            let outcome = outcome.as_ref().map(|outcome| format!("&outcome={}", escape(outcome)));
-            let place = format!("/decisions?limit={limit}{}", outcome.unwrap_or_default());
-            (client.get(&place).await?, decisions)
+        ServerCommand::Decisions { limit, label, filter, .. } => {
+            let more = [("label", label.as_deref())];
+            (history::read(client, "/decisions", "decisions", *limit, filter, &more).await?, decisions)
+        }
+        ServerCommand::Firings { limit, state, label, filter, .. } => {
+            let more = [("state", state.as_deref()), ("label", label.as_deref())];
+            (history::read(client, "/firings", "firings", *limit, filter, &more).await?, firings)
+        }
+        ServerCommand::Notifications { command, .. } => {
+            return notifications::run(command.as_ref(), client, args.json).await;
         }
         ServerCommand::Stats(_) => (client.get("/stats/aws").await?, stats),
         ServerCommand::Replicas(_) => (client.get("/replicas").await?, replicas),
@@ -136,6 +171,24 @@ fn decisions(answer: &Value) -> String {
         names.iter().map(|name| cell(&decision[*name])).collect()
     };
     table(&["TICK", "JOB", "OUTCOME", "TICKS", "TASKS", "WHY"], decisions.iter().map(row))
+}
+
+fn firings(answer: &Value) -> String {
+    let firings = list(answer, "firings");
+    if firings.is_empty() {
+        return "no firing yet\n".to_owned();
+    }
+    let row = |firing: &Value| {
+        let state = if firing["outcome"].is_string() { &firing["outcome"] } else { &firing["state"] };
+        vec![
+            cell(&firing["nominal"]),
+            cell(&firing["job"]),
+            cell(state),
+            format!("{} of {}", cell(&firing["started"]), cell(&firing["requested"])),
+            cell(&firing["id"]),
+        ]
+    };
+    table(&["TICK", "JOB", "STATE", "STARTED", "FIRING"], firings.iter().map(row))
 }
 
 fn stats(answer: &Value) -> String {

@@ -75,6 +75,11 @@ fn tick(index: i64) -> Timestamp {
 
 /// Imports finished firings of a job, one for each of the newest ticks. Those with these indexes failed.
 async fn import_firings(server: &Server, job: &str, count: i64, failed: &[i64]) {
+    import_at(server, job, (0..count).rev(), failed).await;
+}
+
+/// Imports finished firings of a job, decided at these ticks in this order. Those with these indexes failed.
+async fn import_at(server: &Server, job: &str, indexes: impl Iterator<Item = i64>, failed: &[i64]) {
     let uid = JobUid::random();
     let entry = |index| {
         let mut task = TaskState::new(TaskId::new(format!("{job}-{index}")), None, TaskPhase::Stopped);
@@ -86,7 +91,7 @@ async fn import_firings(server: &Server, job: &str, count: i64, failed: &[i64]) 
             DecisionRecord { id: DecisionId::default(), job: firing.job.clone(), uid, draft, firing: id };
         JournalEntry { record, firing: Some(firing) }
     };
-    for batch in (0..count).rev().map(entry).collect::<Vec<_>>().chunks(1_000) {
+    for batch in indexes.map(entry).collect::<Vec<_>>().chunks(1_000) {
         server.store.import(ImportBatch::History(batch.to_vec())).await.unwrap();
     }
 }
@@ -121,6 +126,97 @@ async fn firings_are_filtered_by_outcome_and_a_page_reads_a_bounded_part_of_the_
     let unknown = server.get("/firings?outcome=fine").await;
     assert_eq!(unknown.status, 400);
     assert!(unknown.text().contains("succeeded, failed, stopped"), "{}", unknown.text());
+}
+
+/// Reads a list page by page; returns the entries' jobs and ticks, and the numbers of entries of the pages.
+async fn pages(server: &Server, path: &str, name: &str) -> (Vec<(String, String)>, Vec<usize>) {
+    let (mut path, mut seen, mut sizes) = (path.to_owned(), Vec::new(), Vec::new());
+    loop {
+        let page = server.get(&path).await;
+        assert_eq!(page.status, 200, "{}", page.text());
+        let page = page.json();
+        let entries = page[name].as_array().unwrap();
+        let text = |value: &Value| value.as_str().unwrap().to_owned();
+        seen.extend(entries.iter().map(|entry| (text(&entry["job"]), text(&entry["nominal"]))));
+        sizes.push(entries.len());
+        let Some(next) = page["next"].as_str() else { return (seen, sizes) };
+        path = next.to_owned();
+    }
+}
+
+fn ticks(job: &str, indexes: &[i64]) -> Vec<(String, String)> {
+    indexes.iter().map(|index| (job.to_owned(), tick(*index).to_string())).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn time_range_finds_every_entry_although_the_clock_was_stepped_back() {
+    let server = with_job(json!({"id": "idle", "taskDefinition": "tick", "schedule": "0 0 0"})).await;
+    // The clock is stepped back by a minute, and forward again.
+    import_at(&server, "stepped", [100, 99, 98, 160, 159, 158, 40, 39].into_iter(), &[98]).await;
+    let range = format!("from={}&to={}", tick(99), tick(39));
+    for name in ["firings", "decisions"] {
+        for place in [format!("/{name}"), format!("/jobs/stepped/{name}")] {
+            let (seen, _) = pages(&server, &format!("{place}?{range}&limit=1"), name).await;
+            assert_eq!(seen, ticks("stepped", &[40, 98, 99]), "{place}");
+        }
+    }
+    let (seen, _) = pages(&server, &format!("/firings?{range}&outcome=failed"), "firings").await;
+    assert_eq!(seen, ticks("stepped", &[98]));
+    let (seen, _) = pages(&server, &format!("/firings?to={}", tick(158)), "firings").await;
+    assert_eq!(seen, ticks("stepped", &[159, 160]));
+    let (seen, _) = pages(&server, &format!("/decisions?{range}&outcome=idle"), "decisions").await;
+    assert!(seen.is_empty(), "{seen:?}");
+    for query in ["from=yesterday", "from=2027-01-01T00:00:00Z&to=2026-01-01T00:00:00Z", "label=", "form=x"] {
+        assert_eq!(server.get(&format!("/decisions?{query}")).await.status, 400, "{query}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn decision_about_many_ticks_is_in_every_range_that_meets_them() {
+    let server = with_job(json!({"id": "idle", "taskDefinition": "tick", "schedule": "0 0 0"})).await;
+    let mut draft = sample::draft(TickOutcome::Idle, tick(50));
+    (draft.span.first, draft.span.count) = (tick(200), 151);
+    let job = sample::name("folded");
+    let record =
+        DecisionRecord { id: DecisionId::default(), job, uid: JobUid::random(), draft, firing: None };
+    let entry = JournalEntry { record, firing: None };
+    server.store.import(ImportBatch::History(vec![entry])).await.unwrap();
+    for (from, to, expected) in [(300, 200, 0), (300, 199, 1), (150, 100, 1), (50, 10, 1), (49, 10, 0)] {
+        let range = format!("/decisions?from={}&to={}", tick(from), tick(to));
+        assert_eq!(pages(&server, &range, "decisions").await.0.len(), expected, "{from} {to}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn history_is_filtered_by_a_label_and_a_page_reads_a_bounded_part() {
+    let labels = json!({"team": "data", "stage": "prod"});
+    let server =
+        with_job(json!({"id": "often", "taskDefinition": "tick", "schedule": "0 0 0", "labels": labels}))
+            .await;
+    import_firings(&server, "often", 2, &[]).await;
+    import_firings(&server, "removed", 2_300, &[]).await;
+    import_firings(&server, "often", 1, &[]).await;
+    for name in ["firings", "decisions"] {
+        for label in ["team", "team=data", "stage=prod"] {
+            let path = format!("/{name}?label={label}&limit=1000");
+            let (seen, sizes) = pages(&server, &path, name).await;
+            assert_eq!(seen, ticks("often", &[0, 0, 1]), "{path}");
+            assert_eq!(sizes, [1, 0, 2], "a page reads at most 1,000 entries");
+        }
+        assert!(pages(&server, &format!("/{name}?label=team=web"), name).await.0.is_empty());
+        let (seen, _) = pages(&server, &format!("/jobs/often/{name}?label=team"), name).await;
+        assert_eq!(seen.len(), 3);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn rare_outcome_of_one_job_reads_a_bounded_part_of_its_history() {
+    let server = with_job(json!({"id": "idle", "taskDefinition": "tick", "schedule": "0 0 0"})).await;
+    import_firings(&server, "busy", 2_300, &[]).await;
+    let (seen, sizes) = pages(&server, "/jobs/busy/decisions?outcome=idle", "decisions").await;
+    assert_eq!((seen.len(), sizes), (0, vec![0, 0, 0]));
+    let (seen, _) = pages(&server, "/jobs/busy/decisions?outcome=launched&limit=1000", "decisions").await;
+    assert_eq!(seen.len(), 2_300);
 }
 
 #[tokio::test(start_paused = true)]

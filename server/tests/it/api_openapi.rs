@@ -120,7 +120,7 @@ async fn an_unknown_parameter_is_refused_on_every_route_with_the_nearest_name() 
     for (path, near) in [
         ("/jobs?cuont=5", "did you mean \"count\"?"),
         ("/decisions?outcomes=idle", "did you mean \"outcome\"?"),
-        ("/firings?State=failed", "Known are state, outcome, after, limit."),
+        ("/firings?State=failed", "Known are state, outcome, from, to, label, after, limit."),
         ("/readyz?verbos", "did you mean \"verbose\"?"),
     ] {
         let reply = server.get(path).await;

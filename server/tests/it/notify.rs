@@ -467,6 +467,15 @@ async fn receiver_is_told_of_a_task_that_fails_three_times_and_of_its_recovery()
     assert!(status.is_success() && body.contains("\"delivered\":true"), "{body}");
     let state = scheduler.get("/notifications").await;
     assert_eq!(state["failed"], json!([]), "{state}");
+    let server = format!("http://127.0.0.1:{}", site.port);
+    let (done, shown) = command(&["notifications", "--server", &server], &[]).await;
+    assert!(done && shown.starts_with("CHANNEL  CONFIGURED  PENDING"), "{shown}");
+    let (done, shown) =
+        command(&["notifications", "list", "--channel", "opz", "--server", &server], &[]).await;
+    assert!(!done && shown == "error: there is no channel \"opz\"\n", "{shown}");
+    let (done, shown) = command(&["notifications", "test", "ops", "--server", &server], &[]).await;
+    assert!(done && shown == "channel ops has confirmed the test\n", "{shown}");
+    assert_eq!(receiver.received().last().unwrap().json()["type"], "io.ecs-scheduler.test");
 }
 
 /// Runs the program; returns whether it succeeded, and its output, or what it wrote to standard error.

@@ -170,12 +170,12 @@ pub(in crate::api) struct ValidQuery(Vec<(String, String)>);
 impl ValidQuery {
     /// Links to the page after the entry `last`, with the same filters.
     pub(in crate::api) fn next_link(&self, path: &str, last: &str) -> String {
-        const KEPT_PARAMETERS: [&str; 3] = ["outcome", "state", "limit"];
+        const CURSOR: &str = "after";
         let mut query = form_urlencoded::Serializer::new(String::new());
-        for (name, value) in self.0.iter().filter(|(name, _)| KEPT_PARAMETERS.contains(&name.as_str())) {
+        for (name, value) in self.0.iter().filter(|(name, _)| name != CURSOR) {
             query.append_pair(name, value);
         }
-        format!("{path}?{}", query.append_pair("after", last).finish())
+        format!("{path}?{}", query.append_pair(CURSOR, last).finish())
     }
 }
 

@@ -24,7 +24,7 @@ const MAX_POLL_FAILURES: u32 = 60;
 
 /// The job, and the options of the firing.
 #[derive(Debug, Clone, Args)]
-pub struct FireArgs {
+pub(crate) struct FireArgs {
     /// The job
     id: String,
     /// Idempotency key: repeated requests fire only once

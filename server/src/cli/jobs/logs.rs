@@ -26,7 +26,7 @@ const MAX_RECONNECTS: u32 = 60;
 
 /// The task, and the part of its output.
 #[derive(Debug, Clone, Args)]
-pub struct LogsArgs {
+pub(crate) struct LogsArgs {
     /// The job
     id: String,
     /// The firing; by default the newest one that started tasks

@@ -1,7 +1,7 @@
 use insta::assert_snapshot;
 use serde_json::json;
 
-use super::{brake, decisions, replicas, stats};
+use super::{brake, decisions, firings, replicas, stats};
 
 #[test]
 fn brake_shows_its_start_and_reason() {
@@ -24,6 +24,21 @@ fn decisions_about_all_jobs_are_a_table() {
     2027-01-01T01:59:30Z  orders   idle      61     0      no message → 0
     ");
     assert_eq!(decisions(&json!({"decisions": []})), "no decision yet\n");
+}
+
+#[test]
+fn firings_of_all_jobs_are_a_table() {
+    let answer = json!({"firings": [
+        {"nominal": "2027-01-01T02:00:00Z", "job": "nightly", "state": "finished", "outcome": "failed", "started": 2,
+         "requested": 2, "id": "f1"},
+        {"nominal": "2027-01-01T01:59:30Z", "job": "orders", "state": "running", "started": 1, "requested": 3, "id": "f0"},
+    ]});
+    assert_snapshot!(firings(&answer), @r"
+    TICK                  JOB      STATE    STARTED  FIRING
+    2027-01-01T02:00:00Z  nightly  failed   2 of 2   f1
+    2027-01-01T01:59:30Z  orders   running  1 of 3   f0
+    ");
+    assert_eq!(firings(&json!({"firings": []})), "no firing yet\n");
 }
 
 #[test]

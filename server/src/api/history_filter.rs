@@ -1,0 +1,101 @@
+//! Filters of the history that no store has an index for: each entry that is read is checked, and a request reads a bounded number.
+
+use std::collections::HashSet;
+
+use ecs_scheduler_core::{DecisionRecord, Firing, JobId, StoreError, Timestamp};
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+use super::request::Query;
+use super::state::AppState;
+
+#[cfg(test)]
+mod tests;
+
+/// A range of time, and a label of the job.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct HistoryFilter {
+    from: Option<Timestamp>,
+    to: Option<Timestamp>,
+    label: Option<Label>,
+}
+
+/// A label, with any value if none is given.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Label {
+    name: String,
+    value: Option<String>,
+}
+
+/// The labels of a job's document.
+#[derive(Deserialize)]
+struct Labels {
+    #[serde(default)]
+    labels: Map<String, Value>,
+}
+
+impl HistoryFilter {
+    /// Reads `from`, `to` and `label`.
+    pub(super) fn from_query(query: &mut Query) -> Self {
+        let (from, to) = (query.moment("from"), query.moment("to"));
+        if from.zip(to).is_some_and(|(from, to)| from >= to) {
+            query.refuse("to", "Must be after from.");
+        }
+        let label = query.text("label").map(Label::parse);
+        if label.as_ref().is_some_and(|label| label.name.is_empty()) {
+            query.refuse("label", "Must be a name, or name=value.");
+        }
+        Self { from, to, label }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// Tells whether a decision was made in the range. One that stands for several ticks counts from its first to its newest tick.
+    pub(super) fn has_decision(&self, record: &DecisionRecord) -> bool {
+        let (span, observed) = (&record.draft.span, record.draft.observed);
+        let begin = if span.count > 1 { span.first.min(observed) } else { observed };
+        self.contains(begin, observed)
+    }
+
+    /// Tells whether a firing was decided in the range.
+    pub(super) fn has_firing(&self, firing: &Firing) -> bool {
+        self.contains(firing.observed, firing.observed)
+    }
+
+    /// `from` belongs to the range, `to` does not.
+    fn contains(&self, begin: Timestamp, end: Timestamp) -> bool {
+        self.from.is_none_or(|from| end >= from) && self.to.is_none_or(|to| begin < to)
+    }
+
+    /// Returns those of these jobs that have the label at present; `None` if every job passes. A removed job has no labels.
+    pub(super) async fn labelled(
+        &self,
+        app: &AppState,
+        jobs: impl Iterator<Item = &JobId> + Send,
+    ) -> Result<Option<HashSet<JobId>>, StoreError> {
+        let Some(label) = &self.label else { return Ok(None) };
+        let names: HashSet<JobId> = jobs.cloned().collect();
+        let names: Vec<JobId> = names.into_iter().collect();
+        let found = app.store.get(&names).await?.into_iter();
+        let labelled = found.filter(|job| label.matches(job.document.get()));
+        Ok(Some(labelled.map(|job| job.id).collect()))
+    }
+}
+
+impl Label {
+    fn parse(text: &str) -> Self {
+        match text.split_once('=') {
+            Some((name, value)) => Self { name: name.to_owned(), value: Some(value.to_owned()) },
+            None => Self { name: text.to_owned(), value: None },
+        }
+    }
+
+    /// Tells whether a job's document has the label.
+    fn matches(&self, document: &str) -> bool {
+        let labels = serde_json::from_str::<Labels>(document).map(|labels| labels.labels).unwrap_or_default();
+        let found = labels.get(&self.name).and_then(Value::as_str);
+        found.is_some_and(|found| self.value.as_ref().is_none_or(|value| value == found))
+    }
+}
