@@ -3,7 +3,6 @@
 use clap::Args;
 use serde_json::Value;
 
-use super::jobs::show::list;
 use crate::client::{Client, escape};
 use crate::error::CommandError;
 
@@ -51,7 +50,7 @@ pub(super) async fn read(
     let query: String = parameters.map(|(name, value)| format!("&{name}={}", escape(value))).collect();
     let mut answer = client.get(&format!("{path}?limit={limit}{query}")).await?;
     let most = usize::try_from(limit).unwrap_or(usize::MAX);
-    while !query.is_empty() && list(&answer, name).len() < most {
+    while !query.is_empty() && answer[name].as_array().map_or(0, Vec::len) < most {
         let Some(next) = answer["next"].as_str() else { break };
         let mut page = client.get(next).await?;
         if let (Some(entries), Some(more)) = (answer[name].as_array_mut(), page[name].as_array_mut()) {

@@ -84,12 +84,9 @@ pub(crate) fn json_answer(service: Service, answer: Result<Value, Failure>) -> R
     };
     let kind = match service {
         Service::Sqs | Service::DynamoDb => "application/x-amz-json-1.0",
-        Service::Ecs
-        | Service::CloudWatch
-        | Service::Logs
-        | Service::Sns
-        | Service::Sts
-        | Service::Imds => "application/x-amz-json-1.1",
+        Service::Ecs | Service::CloudWatch | Service::Logs | Service::Sns | Service::Sts | Service::Imds => {
+            "application/x-amz-json-1.1"
+        }
     };
     let mut response = response(status, kind, document.to_string().into_bytes());
     if let Some(query) = query.and_then(|query| HeaderValue::from_str(&query).ok()) {
@@ -103,12 +100,9 @@ fn namespace(service: Service, code: &str) -> &'static str {
     match service {
         Service::Sqs => "com.amazonaws.sqs#",
         Service::DynamoDb => dynamodb::namespace(code),
-        Service::Ecs
-        | Service::CloudWatch
-        | Service::Logs
-        | Service::Sns
-        | Service::Sts
-        | Service::Imds => "",
+        Service::Ecs | Service::CloudWatch | Service::Logs | Service::Sns | Service::Sts | Service::Imds => {
+            ""
+        }
     }
 }
 

@@ -22,7 +22,7 @@ fn configure(stage: &mut Stage<'_>, channels: &[(&str, &str)]) {
 }
 
 #[tokio::test]
-async fn topics_are_told_of_a_failed_task_and_of_the_recovery_under_the_printed_policy() {
+async fn topics_get_the_failure_and_the_recovery_of_a_job_under_the_printed_policy() {
     let cloud = Cloud::start(Kind::Fake).await;
     let (topic, fifo) = (cloud.fake().sns().create_topic("ops"), cloud.fake().sns().create_topic("ops.fifo"));
     let mut stage = Stage::set(&cloud, "told").await;
@@ -42,8 +42,10 @@ async fn topics_are_told_of_a_failed_task_and_of_the_recovery_under_the_printed_
     let playing = stage.start().await;
     playing.create("report", &stage.job(&json!({}))).await;
     let published = |arn: &str| cloud.fake().sns().published(arn);
-    until("both topics are told", async || !published(&topic).is_empty() && !published(&fifo).is_empty())
-        .await;
+    until("both topics have the failure", async || {
+        !published(&topic).is_empty() && !published(&fifo).is_empty()
+    })
+    .await;
     let told = published(&topic).remove(0);
     let event: Value = serde_json::from_str(&told.message).unwrap();
     assert_eq!(
@@ -55,7 +57,7 @@ async fn topics_are_told_of_a_failed_task_and_of_the_recovery_under_the_printed_
     assert_eq!(told.attributes["job"], "report");
     assert_eq!((told.group, published(&fifo)[0].group.as_deref()), (None, Some("report")));
     cloud.fake().configure(|settings| settings.ecs.life.exit_codes = [("main".to_owned(), 0)].into());
-    until("both topics are told of the recovery", async || {
+    until("both topics have the recovery", async || {
         published(&topic).len() > 1 && published(&fifo).len() > 1
     })
     .await;
