@@ -1,12 +1,13 @@
 //! Performance goals of the scheduler, each beside a bare limit or a peer measured in the same run.
 //!
 //! `cargo bench -p ecs-scheduler` measures all of it, `cargo bench -p ecs-scheduler -- burst` one part: `burst`,
-//! `lateness`, `million`, `http`. Each figure is one line of JSON on standard output: its value and goal, what was
+//! `lateness`, `million`, `http`, `history`. Each figure is one line of JSON on standard output: its value and goal, what was
 //! measured beside it, and the ratio of both. Wall times depend on the machine and what else it does; ratios much less.
 //! `doc/benchmarks.md` shows and explains a run.
 
 mod burst;
 mod figure;
+mod history;
 mod http;
 mod instant;
 mod jobs;
@@ -19,7 +20,9 @@ mod stopwatch;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// The parts, by name.
-const PARTS: [&str; 4] = ["burst", "lateness", "million", "http"];
+const PARTS: [&str; 5] = ["burst", "lateness", "million", "http", "history"];
+/// Decisions of the history, unless a number is given.
+const DECISIONS: usize = 1_000_000;
 
 fn main() -> anyhow::Result<()> {
     let arguments: Vec<String> =
@@ -31,6 +34,8 @@ fn main() -> anyhow::Result<()> {
     {
         return runtime.block_on(million::load(file.as_ref()));
     }
+    let url = arguments.iter().find(|word| word.contains("://"));
+    let decisions = arguments.iter().find_map(|word| word.parse().ok()).unwrap_or(DECISIONS);
     for part in PARTS {
         if !arguments.is_empty() && !arguments.iter().any(|wanted| part.contains(wanted.as_str())) {
             continue;
@@ -39,7 +44,8 @@ fn main() -> anyhow::Result<()> {
             "burst" => runtime.block_on(burst::measure())?,
             "lateness" => runtime.block_on(lateness::measure())?,
             "million" => runtime.block_on(million::measure())?,
-            _ => runtime.block_on(http::measure())?,
+            "http" => runtime.block_on(http::measure())?,
+            _ => runtime.block_on(history::measure(decisions, url.map(String::as_str)))?,
         }
     }
     Ok(())
