@@ -42,6 +42,17 @@ pub struct DecisionInput<'a> {
     pub cooldown: Option<Duration>,
     /// The bound that the job's breaker sets, while it is open.
     pub breaker: Option<OpenBreaker>,
+    /// The room that the job's budgets leave; without it, no budget bounds the job.
+    pub budget: Option<BudgetRoom>,
+}
+
+/// The room that the budgets of a job leave to one decision.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BudgetRoom {
+    /// The number of tasks that may start.
+    pub left: u32,
+    /// The reason for the step, if fewer are left than the decision asks for.
+    pub reason: String,
 }
 
 /// The bound that an open breaker sets to one decision.
@@ -85,7 +96,7 @@ pub enum Rule {
     Cooldown,
     /// The breaker is open: one task or none, whatever the demand.
     Breaker,
-    /// The installation's budget. [Reserved](Self::is_reserved).
+    /// The room that the budgets of the job leave.
     Budget,
     /// The number of tasks to launch. [Reserved](Self::is_reserved).
     Need,
@@ -108,7 +119,7 @@ impl Rule {
     /// Tells whether the rule has a name in stored formats, but no decision applies it. The API does not list it.
     #[must_use]
     pub const fn is_reserved(self) -> bool {
-        matches!(self, Self::Budget | Self::Need)
+        matches!(self, Self::Need)
     }
 
     /// Returns the rules that decisions apply: all but the [reserved](Self::is_reserved) ones.
@@ -163,7 +174,7 @@ impl fmt::Display for Decision {
 
 /// Decides how many tasks to launch: the only place that computes this number.
 ///
-/// The rules are applied in the order demand, floor, cap, mode, overlap, cooldown, breaker. `busy` counts the job's own tasks
+/// The rules are applied in the order demand, floor, cap, mode, overlap, cooldown, breaker, budget. `busy` counts the job's own tasks
 /// only. The modes `oneShot` and `drain` compute the number from the queue's counts and the job's own tasks; floor and
 /// cap limit it afterwards, the floor only while the job has no busy task.
 ///
@@ -182,6 +193,7 @@ impl fmt::Display for Decision {
 ///     busy: 4,
 ///     cooldown: None,
 ///     breaker: None,
+///     budget: None,
 /// });
 /// assert_eq!(decision.launch, 6);
 /// assert_eq!(
@@ -208,8 +220,15 @@ pub fn decide(input: &DecisionInput<'_>) -> Decision {
         builder.add_step(Rule::Cooldown, 0, format!("cooling down for another {seconds} s"));
         return builder.finish(TickOutcome::Cooldown, false);
     }
-    if let Some(open) = &input.breaker {
-        return builder.apply_breaker(open, replace);
+    if let Some(open) = &input.breaker
+        && !builder.apply_breaker(open, replace)
+    {
+        return builder.finish(TickOutcome::Cooldown, false);
+    }
+    if let Some(room) = &input.budget
+        && !builder.apply_budget(room, replace)
+    {
+        return builder.finish(TickOutcome::Budget, false);
     }
     builder.finish(TickOutcome::Pending, replace)
 }
@@ -309,14 +328,29 @@ impl DecisionBuilder {
     }
 
     /// Starts one task or none. A canary replaces no running tasks, but waits for their end: they work, and it may fail.
-    fn apply_breaker(mut self, open: &OpenBreaker, replace: bool) -> Decision {
+    /// Returns whether something may start.
+    fn apply_breaker(&mut self, open: &OpenBreaker, replace: bool) -> bool {
         if open.is_canary_due && !replace {
             self.add_step(Rule::Breaker, 1, open.reason.clone());
-            return self.finish(TickOutcome::Pending, false);
+            return true;
         }
         let waits = if open.is_canary_due { ", which waits for the end of the running tasks" } else { "" };
         self.add_step(Rule::Breaker, 0, format!("{}{waits}", open.reason));
-        self.finish(TickOutcome::Cooldown, false)
+        false
+    }
+
+    /// Starts at most what the budgets leave. A replacement starts all of its tasks or none: it stops those that run. Returns whether
+    /// something may start.
+    fn apply_budget(&mut self, room: &BudgetRoom, replace: bool) -> bool {
+        if room.left >= self.count {
+            return true;
+        }
+        let (left, note) = match (replace, room.left) {
+            (true, 1..) => (0, "; a replacement starts all of its tasks or none"),
+            _ => (room.left, ""),
+        };
+        self.add_step(Rule::Budget, left, format!("{}{note}", room.reason));
+        left > 0
     }
 
     fn finish(self, outcome: TickOutcome, replace: bool) -> Decision {

@@ -22,6 +22,8 @@
 mod agenda;
 mod breaker;
 mod breaker_recall;
+mod budget_sync;
+mod budgets;
 mod catch_up;
 mod clock_check;
 mod dispatch;
@@ -114,20 +116,24 @@ impl Engine {
         let (store, clock) = (Arc::clone(&self.store), Arc::clone(&self.clock));
         let pruner =
             HistoryPruner::new(store, clock, Arc::clone(&process), &self.options).check_newest().await;
-        let engine = self.start_with(process, Shard::all().collect()).await?;
+        let engine = self.start_with(process, Shard::all().collect(), None).await?;
         engine.spawn_tracked(pruner.run(engine.stop_token(), || true));
         Ok(engine)
     }
 
-    /// Does the same for one of several engines of this process. `shards` are those whose jobs the store lists.
+    /// Does the same for one of several engines of this process. `shards` are those whose jobs the store lists, and `owner` is the
+    /// version of their ownership, if there may be other owners.
     pub(crate) async fn start_with(
         self,
         process: Arc<ProcessState>,
         shards: Vec<Shard>,
+        owner: Option<u64>,
     ) -> Result<EngineHandle, StoreError> {
         let (engine, backlog) = inner::EngineInner::new(self, process);
+        engine.process.budgets.open(engine.number, owner, &shards);
         recover::resume_open_firings(&engine).await?;
         let tries = tick_retry::kept::load(&engine, &shards).await?;
+        engine.process.budgets.end_recovery(engine.number);
         let (scheduler, commands) = scheduler_loop::SchedulerLoop::load(Arc::clone(&engine)).await?;
         engine.spawn(dispatch::run(Arc::clone(&engine), backlog));
         engine.spawn(scheduler.run());
@@ -135,6 +141,9 @@ impl Engine {
         engine.spawn(tick_retry::kept::run(Arc::clone(&engine), tries));
         engine.spawn(failing_jobs::run(Arc::clone(&engine), shards.clone()));
         engine.spawn(notifications::run(Arc::clone(&engine), shards));
+        if !engine.process.budgets.is_empty() {
+            engine.spawn(budget_sync::run(Arc::clone(&engine)));
+        }
         Ok(EngineHandle::new(engine, commands))
     }
 

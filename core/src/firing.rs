@@ -230,6 +230,9 @@ pub struct Firing {
     /// How long each task may be pending; unbounded when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub start_timeout_secs: Option<u64>,
+    /// The names of the budgets towards which its tasks count, unless the job has other labels by then.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub budgets: Vec<String>,
     /// The retry of its failed tasks.
     #[serde(default, skip_serializing_if = "FiringRetry::is_none")]
     pub retry: FiringRetry,

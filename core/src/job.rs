@@ -13,6 +13,7 @@ pub use document::{
 pub use field_error::{FieldError, messages};
 pub use schedule_view::{ScheduleView, ScheduleViewError};
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
@@ -117,6 +118,8 @@ pub struct Job {
     pub trigger: Option<Arc<dyn Trigger>>,
     /// The policy for overlap, lateness and failure.
     pub policy: Policy,
+    /// Its labels.
+    pub labels: BTreeMap<String, String>,
     /// Set when the job is suspended.
     pub suspension: Option<Suspension>,
     /// Versions whose ticks had no outcome yet when the next one was written, oldest first.

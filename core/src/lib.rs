@@ -14,6 +14,7 @@
 
 pub mod backoff;
 pub mod batch;
+pub mod budget;
 pub mod call_stats;
 pub mod clock;
 mod config_error;
@@ -45,11 +46,12 @@ pub mod trigger;
 pub use async_trait::async_trait;
 pub use backoff::Backoff;
 pub use batch::{BatchLimits, Batcher, Source};
+pub use budget::{Budget, BudgetLimit, BudgetUse, Labels};
 pub use clock::{Clock, SystemClock};
 pub use config_error::ConfigError;
 pub use decide::{
-    Decision, DecisionDraft, DecisionInput, DecisionRecord, OpenBreaker, Rule, Step, TickOutcome, TickSpan,
-    decide,
+    BudgetRoom, Decision, DecisionDraft, DecisionInput, DecisionRecord, OpenBreaker, Rule, Step, TickOutcome,
+    TickSpan, decide,
 };
 pub use diagnosis::Diagnosis;
 pub use engine::{

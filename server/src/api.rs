@@ -21,6 +21,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 mod brake;
+mod budgets;
 mod cached_body;
 mod decisions;
 mod docs;
@@ -113,6 +114,7 @@ fn resources() -> OpenApiRouter<App> {
         .routes(routes!(firings::read))
         .routes(routes!(logs::read))
         .routes(routes!(brake::read, brake::engage, brake::release))
+        .routes(routes!(budgets::list))
         .routes(routes!(notifications::list))
         .routes(routes!(notifications::test))
         .routes(routes!(plugins::triggers))

@@ -35,6 +35,7 @@
 
 pub mod allocator;
 pub mod api;
+mod budgets;
 pub mod cli;
 pub mod client;
 pub mod config;

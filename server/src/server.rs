@@ -357,6 +357,7 @@ pub(crate) async fn start_services(
         max_tasks: config.max_tasks,
         history_age: DAY * config.history_days.get(),
         notifier: Channels::notifier(&config.notify, &config.name, &clock, topics),
+        budgets: config.budgets.clone().into(),
         ..EngineOptions::default()
     };
     let engine = Engine {

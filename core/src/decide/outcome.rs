@@ -27,7 +27,7 @@ pub enum TickOutcome {
     SkippedOverlap,
     /// Too soon after the last firing, or the breaker of the job is open.
     Cooldown,
-    /// The installation's budget was used up. [Reserved](Self::is_reserved).
+    /// A budget of the job was used up.
     Budget,
     /// Folded into a later tick.
     Coalesced,
@@ -70,7 +70,7 @@ impl TickOutcome {
     /// Tells whether the outcome has a name in stored formats, but no tick ends with it. The API does not list it.
     #[must_use]
     pub const fn is_reserved(self) -> bool {
-        matches!(self, Self::Budget | Self::Denied)
+        matches!(self, Self::Denied)
     }
 
     /// Returns the outcomes that ticks end with: all but the [reserved](Self::is_reserved) ones.

@@ -21,6 +21,7 @@ fn input(demand: Demand, floor: u32, cap: Option<u32>, busy: u32) -> DecisionInp
         busy,
         cooldown: None,
         breaker: None,
+        budget: None,
     }
 }
 
@@ -104,6 +105,50 @@ fn an_open_breaker_launches_one_canary_or_nothing() {
     assert!(replacing.to_string().contains("waits for the end of the running tasks"), "{replacing}");
 }
 
+fn left(left: u32) -> Option<BudgetRoom> {
+    Some(BudgetRoom { left, reason: format!("budget leaves {left}") })
+}
+
+#[test]
+fn a_budget_bounds_what_the_other_rules_have_left() {
+    let with =
+        |room, busy| decide(&DecisionInput { budget: left(room), ..input(tasks(9), 1, Some(6), busy) });
+    let partial = with(3, 2);
+    assert_eq!((partial.launch, partial.outcome), (3, TickOutcome::Pending));
+    assert!(
+        partial.to_string().ends_with("less 2 already pending or running → 4; budget leaves 3 → 3"),
+        "{partial}"
+    );
+    assert_eq!(partial.steps.last().map(|step| (step.rule, step.before)), Some((Rule::Budget, 4)));
+    let none = with(0, 2);
+    assert_eq!((none.launch, none.outcome), (0, TickOutcome::Budget));
+    let enough = with(4, 2);
+    assert_eq!(
+        (enough.launch, enough.steps.len()),
+        (4, 3),
+        "a bound that is just met adds no step: {enough}"
+    );
+    assert_eq!(with(0, 6).outcome, TickOutcome::Capped, "nothing was asked for");
+}
+
+#[test]
+fn a_replacement_starts_all_of_its_tasks_or_none() {
+    let with = |room| {
+        decide(&DecisionInput {
+            budget: left(room),
+            overlap: Overlap::Replace,
+            ..input(tasks(5), 1, None, 2)
+        })
+    };
+    assert_eq!((with(5).launch, with(5).replace), (5, true));
+    let held = with(4);
+    assert_eq!((held.launch, held.replace, held.outcome), (0, false, TickOutcome::Budget));
+    assert!(
+        held.to_string().ends_with("budget leaves 4; a replacement starts all of its tasks or none → 0"),
+        "{held}"
+    );
+}
+
 #[test]
 fn an_open_breaker_changes_no_decision_that_launches_nothing() {
     for (demand, busy) in [(Demand::Idle, 0), (tasks(1), 1)] {
@@ -125,7 +170,8 @@ fn every_kind_of_decision() -> Vec<Decision> {
                 for (floor, cooldown) in [(1, None), (3, None), (1, Some(Duration::from_secs(1)))] {
                     let (mode, queue) = (*mode, queue.as_ref());
                     let input = input(demand, floor, Some(4), busy);
-                    for breaker in [None, Some(open_breaker(true))] {
+                    for (breaker, budget) in [(None, None), (Some(open_breaker(true)), None), (None, left(0))]
+                    {
                         let input = input.clone();
                         decisions.push(decide(&DecisionInput {
                             overlap,
@@ -133,6 +179,7 @@ fn every_kind_of_decision() -> Vec<Decision> {
                             queue,
                             cooldown,
                             breaker,
+                            budget,
                             ..input
                         }));
                     }
@@ -298,10 +345,12 @@ proptest! {
     fn the_cap_is_never_passed_and_the_ledger_adds_up(
         demand in 0u32..200, floor in 1u32..50, cap in proptest::option::of(1u32..60), busy in 0u32..120,
         overlap in overlaps(), cooling in any::<bool>(), canary in proptest::option::of(any::<bool>()),
+        room in proptest::option::of(0u32..80),
     ) {
         let input = DecisionInput {
             overlap,
             breaker: canary.map(open_breaker),
+            budget: room.and_then(left),
             cooldown: cooling.then_some(Duration::from_secs(9)),
             ..input(tasks(demand), floor, cap, busy)
         };
@@ -309,6 +358,7 @@ proptest! {
         let limit = cap.unwrap_or(50).min(50);
         let stays = if decision.replace { 0 } else { busy };
         prop_assert!(decision.launch == 0 || decision.launch + stays <= limit);
+        prop_assert!(decision.launch <= room.unwrap_or(u32::MAX));
         prop_assert_eq!(decision.launch > 0, decision.outcome == TickOutcome::Pending);
         let mut number = 0;
         for step in &decision.steps {

@@ -40,7 +40,7 @@ const MAX_PERMIT_WRITE: Duration = Duration::from_secs(1);
 /// Hands a journalled firing to dispatch; waits while the backlog is full.
 pub(super) async fn enqueue(engine: &EngineInner, firing: Firing) {
     // The firing is durable: firings that it supersedes may end.
-    engine.task_tracker.record_firing(&firing, engine.clock.now());
+    engine.record_tasks(&firing, engine.clock.now());
     engine.record_start(&firing).await;
     // The receiver is gone only when the engine stops. The journal has the firing, and the next start resumes it.
     let _ = engine.backlog.send(firing).await;
@@ -181,14 +181,14 @@ impl FiringDriver {
                         "a firing moved"
                     );
                     self.record_outcome(outcome).await;
-                    self.engine.task_tracker.record_firing(&self.firing, self.engine.clock.now());
+                    self.engine.record_tasks(&self.firing, self.engine.clock.now());
                     self.engine.record_start(&self.firing).await;
                     self.engine.publish(|| Event::Firing(Box::new(self.firing.clone())));
                     return Continue(());
                 }
                 Err(error @ (StoreError::Conflict(_) | StoreError::NotFound(_) | StoreError::Exists(_))) => {
                     tracing::error!(error = %fault::chain(&error), "a firing was changed by another writer");
-                    self.engine.task_tracker.release(&self.firing);
+                    self.engine.forget_tasks(&self.firing);
                     return Break(Interruption::Done);
                 }
                 Err(StoreError::Fenced(_)) => return Break(Interruption::Done), // The new owner found the firing in the journal.

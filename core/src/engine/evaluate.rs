@@ -1,6 +1,7 @@
 //! One evaluation: evaluates the trigger, counts running tasks and decides. A failure affects this evaluation only.
 
 mod breaker;
+mod budget;
 mod queue;
 
 use std::num::NonZeroU32;
@@ -15,9 +16,7 @@ use super::inner::EngineInner;
 use super::job_cache::CachedJob;
 use super::message::{ManualFiring, RetryOrder};
 use crate::clock::is_ahead;
-use crate::decide::{
-    Decision, DecisionDraft, DecisionInput, OpenBreaker, Rule, Step, TickOutcome, TickSpan, decide,
-};
+use crate::decide::{Decision, DecisionDraft, DecisionInput, Rule, Step, TickOutcome, TickSpan, decide};
 use crate::fault::{self, FaultKind};
 use crate::firing::{Firing, FiringId, FiringRetry, FiringState, Origin};
 use crate::id::{JobUid, TaskId};
@@ -165,12 +164,11 @@ impl EngineInner {
                 }
             }
         }
-        let breaker = match self.open_breaker(request, evaluation.demand).await {
-            Ok(breaker) => breaker,
+        let decision = match self.decide(request, &evaluation, queue.as_ref(), busy).await {
+            Ok(decision) => decision,
             Err(failure) => return TickEvaluation::unreadable(draft, TickOutcome::LiveUnknown, failure),
         };
         draft.busy = (evaluation.demand != Demand::Idle).then_some(busy);
-        let decision = self.decide(request, &evaluation, queue.as_ref(), busy, breaker);
         let decision = self.annotate_steps(decision, request, &population, queue.as_ref());
         draft.launch = decision.launch;
         draft.outcome = match (decision.outcome, source) {
@@ -184,16 +182,17 @@ impl EngineInner {
         (draft, firing).into()
     }
 
-    /// Decides how many tasks to launch. Failed tasks are added to those that run, or they run alone.
-    fn decide(
+    /// Decides how many tasks to launch, and reserves them in the budgets of the job. Failed tasks are added to those that run, or they
+    /// run alone.
+    async fn decide(
         &self,
         request: &EvalRequest<'_>,
         evaluation: &Evaluation,
         queue: Option<&QueueFacts>,
         busy: u32,
-        breaker: Option<OpenBreaker>,
-    ) -> Decision {
+    ) -> Result<Decision, ReadFailure> {
         let EvalRequest { job, source, .. } = request;
+        let breaker = self.open_breaker(request, evaluation.demand).await?;
         let mut input = DecisionInput {
             demand: evaluation.demand,
             reason: &evaluation.reason,
@@ -204,6 +203,7 @@ impl EngineInner {
             busy,
             cooldown: self.cooldown_left(request),
             breaker,
+            budget: None,
         };
         if let TriggerSource::Manual { options, .. } = source
             && options.tasks.is_some()
@@ -217,7 +217,9 @@ impl EngineInner {
                 Overlap::Skip | Overlap::Replace => Overlap::Skip,
             };
         }
-        decide(&input)
+        let decision = decide(&input);
+        input.budget = self.reserve_budget(request, &decision).await?;
+        Ok(if input.budget.is_some() { decide(&input) } else { decision })
     }
 
     /// Adds the names of counted tasks, once, and the end of a cooldown. These texts stay the same from tick to tick, so
@@ -414,20 +416,18 @@ impl EngineInner {
         }
         let (mut task, mut retry) = (Arc::clone(&job.task), FiringRetry::default());
         let mut definition = population.definition.unwrap_or_else(|| job.task.definition.clone());
-        let (id, origin, nominal) = match source {
-            TriggerSource::Tick => {
-                (FiringId::for_tick(&loaded.uid, tick.nominal), Origin::Tick, tick.nominal)
-            }
-            TriggerSource::Manual { id, options } => {
+        let (origin, nominal) = match source {
+            TriggerSource::Tick => (Origin::Tick, tick.nominal),
+            TriggerSource::Manual { options, .. } => {
                 if let Some(overrides) = &options.overrides {
                     Arc::make_mut(&mut task).overrides.clone_from(overrides);
                 }
-                (id.clone(), Origin::Manual, options.scheduled_at.unwrap_or(tick.nominal))
+                (Origin::Manual, options.scheduled_at.unwrap_or(tick.nominal))
             }
             TriggerSource::Retry(order) => {
                 (task, definition) = (Arc::clone(&order.of.task), order.of.definition.clone());
                 (retry.of, retry.number) = (Some(order.of.id.clone()), order.of.retry.number + 1);
-                (order.id(), Origin::Retry, order.of.nominal)
+                (Origin::Retry, order.of.nominal)
             }
             TriggerSource::DryRun => return None,
         };
@@ -435,7 +435,7 @@ impl EngineInner {
             if decision.replace { self.replaced_tasks(&loaded.uid, population.tasks) } else { Vec::new() };
         let max_age = SignedDuration::try_from(job.policy.launch_max_age).unwrap_or(SignedDuration::MAX);
         let mut firing = Firing {
-            id,
+            id: request.firing_id(),
             job: job.id.clone(),
             uid: loaded.uid,
             revision: loaded.revision,
@@ -452,6 +452,7 @@ impl EngineInner {
             replaces,
             timeout_secs: None,
             start_timeout_secs: None,
+            budgets: self.process.budgets.names(&job.labels),
             retry,
             attempts: Vec::new(),
             tasks: Vec::new(),

@@ -25,7 +25,7 @@ pub(super) async fn record(engine: &EngineInner, from: Firing, mut to: Firing) {
             tracing::debug!(state = to.state.as_str(), started = to.started(), "a firing moved");
             count_ends(engine, &from, &to);
             faults.record_end(engine.number, &to);
-            engine.task_tracker.record_firing(&to, engine.clock.now());
+            engine.record_tasks(&to, engine.clock.now());
             engine.record_start(&to).await;
             engine.publish(|| Event::Firing(Box::new(to.clone())));
             if to.state == FiringState::Finished {
@@ -44,7 +44,7 @@ pub(super) async fn record(engine: &EngineInner, from: Firing, mut to: Firing) {
         Err(error) => {
             tracing::error!(error = %fault::chain(&error), "a firing was changed by another writer");
             engine.task_tracker.record_firing(&to, engine.clock.now());
-            engine.task_tracker.release(&to);
+            engine.forget_tasks(&to);
             drop_firing(engine, &id);
         }
     }

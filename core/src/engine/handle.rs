@@ -18,6 +18,7 @@ use super::job_cache::CachedJob;
 use super::message::{FireError, FireKind, FireOrder, ManualFiring, Message};
 use super::status::{Brake, Counters, EngineStatus};
 use super::tick_retry::Retrying;
+use crate::budget::BudgetUse;
 use crate::decide::{DecisionDraft, DecisionRecord};
 use crate::event::Event;
 use crate::job::{Job, JobId, JobUid, Revision, StoredJob};
@@ -75,6 +76,21 @@ impl EngineHandle {
     /// A nudge carries no data, and nudges collapse. Subscribers receive the version that is stored now.
     pub fn nudge(&self, id: &JobId) {
         self.engine.nudge(id);
+    }
+
+    /// Reads the use of the configured budgets, by all replicas.
+    ///
+    /// # Errors
+    ///
+    /// Fails when the store cannot be read.
+    pub async fn budgets(&self) -> Result<Vec<BudgetUse>, StoreError> {
+        self.engine.store.budget_uses(self.engine.clock.now()).await
+    }
+
+    /// Returns the use of the configured budgets as this process knows it, without a read of the store.
+    #[must_use]
+    pub fn last_budgets(&self) -> Vec<BudgetUse> {
+        self.engine.process.budgets.last_uses(self.engine.clock.now())
     }
 
     /// Fires a job now, independent of its schedule and trigger, and returns the decision once it is durable. An edit at the same

@@ -111,6 +111,7 @@ impl fmt::Debug for EngineInner {
 impl Drop for EngineInner {
     fn drop(&mut self) {
         self.process.faults.forget_engine(self.number);
+        self.process.budgets.close(self.number);
     }
 }
 
@@ -178,6 +179,18 @@ impl EngineInner {
             () = self.stop.cancelled() => false,
             () = tokio::time::sleep(how_long) => true,
         }
+    }
+
+    /// Records the tasks that a firing still reserves and those that it has started.
+    pub(super) fn record_tasks(&self, firing: &Firing, now: Timestamp) {
+        self.task_tracker.record_firing(firing, now);
+        self.process.budgets.record(self.number, firing);
+    }
+
+    /// Forgets the tasks of a firing that another writer has changed.
+    pub(super) fn forget_tasks(&self, firing: &Firing) {
+        self.task_tracker.release(firing);
+        self.process.budgets.forget(self.number, firing);
     }
 
     pub(super) fn nudge(&self, id: &JobId) {

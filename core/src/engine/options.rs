@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::thread::available_parallelism;
 use std::time::Duration;
 
+use crate::budget::Budget;
 use crate::notify::Notifier;
 use crate::scaling::DEFAULT_MAX_TASKS;
 
@@ -56,6 +57,8 @@ pub struct EngineOptions {
     pub history_age: Duration,
     /// The newest decisions of each job that stay, however old they are; 100.
     pub history_keep: usize,
+    /// The budgets that jobs share; none by default.
+    pub budgets: Arc<[Budget]>,
     /// Delivers notifications; without one, nobody is notified and no notification is kept.
     pub notifier: Option<Arc<dyn Notifier>>,
 }
@@ -98,6 +101,7 @@ impl Default for EngineOptions {
             rescan: Duration::from_secs(600),
             history_age: Duration::from_secs(30 * 24 * 3_600),
             history_keep: 100,
+            budgets: Arc::default(),
             notifier: None,
         }
     }

@@ -10,6 +10,7 @@ use parking_lot::RwLock;
 use tokio::sync::{Semaphore, broadcast};
 
 use super::EngineOptions;
+use super::budgets::Budgets;
 use super::clock_check::ClockCheck;
 use super::faults::Faults;
 use super::lease::Lease;
@@ -62,6 +63,8 @@ pub(crate) struct ProcessState {
     pub(crate) clock: ClockCheck,
     /// How many engines were made; each has its number.
     pub(crate) engines: AtomicU64,
+    /// The limits that jobs share.
+    pub(super) budgets: Budgets,
     /// Ends all launches when it does not hold.
     pub(crate) lease: Lease,
     brake: RwLock<BrakeRecord>,
@@ -87,6 +90,7 @@ impl ProcessState {
             faults: Faults::default(),
             clock: ClockCheck::default(),
             engines: AtomicU64::default(),
+            budgets: Budgets::new(Arc::clone(&options.budgets)),
             lease,
             brake: RwLock::default(),
         })

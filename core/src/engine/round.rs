@@ -209,6 +209,7 @@ impl EngineInner {
         if self.already_launched.lock().remove(uid).is_none_or(|known| known != firing.id) {
             return evaluation;
         }
+        self.process.budgets.release(self.number, firing);
         let reason = format!(
             "the tick was launched as firing {} when the clock was ahead, and is not launched again",
             firing.id
@@ -239,8 +240,9 @@ async fn evaluate_order(
     let request =
         EvalRequest { job, loaded: cached, tick, source, overrides: EvalOverrides::default(), tried: 0 };
     let TickEvaluation { draft, firing, undecided } = engine.evaluate(&request).await;
-    if undecided && is_retry {
-        // It is ordered again until it can be decided.
+    let has_room = draft.outcome != TickOutcome::Budget;
+    if is_retry && (undecided || !has_room) {
+        // It is ordered again until it can be decided, and until its budgets leave something for it.
         return EvaluatedJob { order: Some(order), ..EvaluatedJob::empty(due, cached) };
     }
     let settlement = Settlement {

@@ -102,10 +102,11 @@ impl EngineInner {
                     // Either an earlier settlement of the tick is durable although its answer was lost, and recovery has
                     // resumed the firing; or the tick was launched while the clock was ahead.
                     self.already_launched.lock().insert(firing.uid, firing.id.clone());
+                    self.process.budgets.release(self.number, firing);
                     progress.push((one.due.slot, self.reject_outdated(&one.due, one.order)));
                     continue;
                 }
-                self.task_tracker.record_firing(firing, firing.observed);
+                self.record_tasks(firing, firing.observed);
             }
             pending.push(one);
             batch.push(settlement);
@@ -131,6 +132,9 @@ impl EngineInner {
         let mut progress = Vec::with_capacity(pending.len());
         for one in pending {
             self.rollback_reservation(one.firing.as_ref());
+            if let Some(firing) = &one.firing {
+                self.process.budgets.keep_uncertain(self.number, firing);
+            }
             if let Some(order) = one.order {
                 order.reply(Err(refusal));
             }
@@ -230,6 +234,9 @@ impl EngineInner {
     fn on_committed(&self, mut one: PendingCommit, settled: Settled) -> (JobProgress, Option<Firing>) {
         let Settled::Recorded(ids) = settled else {
             self.rollback_reservation(one.firing.as_ref());
+            if let Some(firing) = &one.firing {
+                self.process.budgets.release(self.number, firing);
+            }
             return (self.reject_outdated(&one.due, one.order), None);
         };
         self.record_retry(&mut one);

@@ -15,9 +15,11 @@ use jiff::Timestamp;
 use serde_json::value::RawValue;
 use tokio_util::sync::CancellationToken;
 
+use super::budgets::BudgetRequest;
 use super::process::ProcessState;
 use super::status::Brake;
-use crate::decide::{DecisionRecord, TickOutcome};
+use crate::budget::BudgetUse;
+use crate::decide::{BudgetRoom, DecisionRecord, TickOutcome};
 use crate::fault::FaultKind;
 use crate::firing::{Firing, FiringState};
 use crate::job::{JobId, StoredJob};
@@ -155,6 +157,26 @@ impl StoreCalls {
         expected: Option<u64>,
     ) -> Result<u64, StoreError> {
         self.in_time(self.store.put_register(name, value, expected, None)).await
+    }
+
+    /// Reserves tasks of budgets. A failure is not recorded: the tick is tried again.
+    pub(super) async fn reserve_budget(&self, request: BudgetRequest) -> Result<BudgetRoom, StoreError> {
+        self.in_time(self.process.budgets.reserve(&*self.store, request)).await
+    }
+
+    /// Reads what budgets would leave.
+    pub(super) async fn preview_budget(&self, request: &BudgetRequest) -> Result<BudgetRoom, StoreError> {
+        self.in_time(self.process.budgets.preview(&*self.store, request)).await
+    }
+
+    /// Writes what the jobs of this process use of budgets.
+    pub(super) async fn sync_budgets(&self, now: Timestamp) -> Result<(), StoreError> {
+        self.in_time(self.process.budgets.sync(&*self.store, now)).await
+    }
+
+    /// Reads the use of budgets.
+    pub(super) async fn budget_uses(&self, now: Timestamp) -> Result<Vec<BudgetUse>, StoreError> {
+        self.in_time(self.process.budgets.uses(&*self.store, now)).await
     }
 
     /// Records a failed read of the store. A successful read does not show that the store can be written.

@@ -101,7 +101,7 @@ impl StoredJob {
 /// Reads a whole document.
 fn read(id: &JobId, mut reader: Reader<'_>) -> Result<Job, Vec<FieldError>> {
     reader.check_names();
-    reader.check_metadata();
+    let labels = reader.metadata();
     reader.check_characters();
     let task = Arc::new(task::read(&mut reader, id));
     let when = schedule_fields::read(&mut reader, id);
@@ -141,6 +141,7 @@ fn read(id: &JobId, mut reader: Reader<'_>) -> Result<Job, Vec<FieldError>> {
         scaling,
         trigger,
         policy,
+        labels,
         suspension,
         earlier,
         ticks,

@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::sync::broadcast;
 
 use super::ReplicaHandle;
+use crate::budget::BudgetUse;
 use crate::decide::{DecisionDraft, DecisionRecord};
 use crate::engine::{
     Brake, BreakerState, Counters, EngineHandle, EngineStatus, EvalOverrides, Failing, FailingTasks,
@@ -70,6 +71,21 @@ impl SchedulerNode {
     #[must_use]
     pub fn channels(&self) -> &[String] {
         self.notifier().map_or(&[], |notifier| notifier.channels())
+    }
+
+    /// Reads the use of the configured budgets, by all replicas.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`EngineHandle::budgets`].
+    pub async fn budgets(&self) -> Result<Vec<BudgetUse>, StoreError> {
+        self.any_engine().budgets().await
+    }
+
+    /// Returns the use of the configured budgets as this process knows it, without a read of the store.
+    #[must_use]
+    pub fn last_budgets(&self) -> Vec<BudgetUse> {
+        self.any_engine().last_budgets()
     }
 
     /// Reads a page of the output of a task, also of a job that another replica owns.

@@ -134,7 +134,7 @@ impl ReplicaInner {
             store: Arc::new(view) as Arc<dyn Store>,
             ..self.engine.clone()
         };
-        engine.start_with(Arc::clone(&self.commons), vec![owned.shard]).await
+        engine.start_with(Arc::clone(&self.commons), vec![owned.shard], Some(owned.version)).await
     }
 
     /// Stops the shard's engine and, to hand it over, releases its register.

@@ -1,6 +1,7 @@
 //! The engine in virtual time.
 
 mod breaker;
+pub(crate) mod budget;
 mod cap;
 mod clock;
 mod edits;

@@ -24,6 +24,7 @@ pub(crate) enum Call {
     Advance,
     OpenFirings,
     Firings,
+    PutBudgets,
 }
 
 /// The effect of a call that never answers, or another fault of the call.
@@ -220,7 +221,10 @@ impl Registers for HangingStore {
         expected: Option<u64>,
         expires: Option<Timestamp>,
     ) -> Result<u64, StoreError> {
-        self.inner.put_register(name, value, expected, expires).await
+        let inner = Arc::clone(&self.inner);
+        let (owned, value) = (name.to_owned(), value.to_owned());
+        let put = async move { inner.put_register(&owned, &value, expected, expires).await };
+        if name == "budgets" { self.pass(Call::PutBudgets, &[], put).await } else { put.await }
     }
 }
 

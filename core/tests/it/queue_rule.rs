@@ -92,6 +92,7 @@ impl Case {
         });
         let decision = decide(&DecisionInput {
             breaker: None,
+            budget: None,
             demand: Demand::from_count(visible),
             reason: "visible",
             scaling: Scaling { cap: NonZeroU32::new(self.cap), ..Scaling::default() },

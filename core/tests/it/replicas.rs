@@ -1,6 +1,7 @@
 //! Several replicas in virtual time, on one store.
 
 mod assignment;
+mod budget;
 pub(crate) mod cluster;
 mod edits;
 mod faults;

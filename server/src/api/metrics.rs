@@ -10,9 +10,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use axum::extract::State;
 use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
-use ecs_scheduler_core::TickOutcome;
 use ecs_scheduler_core::engine::{Counters, EngineStatus, LATENESS_BOUNDS_MS};
 use ecs_scheduler_core::replica::{ReplicaHandle, SchedulerNode};
+use ecs_scheduler_core::{BudgetLimit, BudgetUse, TickOutcome};
 
 use super::events::StreamPermits;
 
@@ -45,6 +45,7 @@ pub(super) async fn metrics(
     let status = engine.status();
     write_counts(&mut text, engine.counters(), &status)
         .and_then(|()| write_state(&mut text, &status, engine.evaluating()))
+        .and_then(|()| write_budgets(&mut text, &engine.last_budgets()))
         .and_then(|()| write_server(&mut text, &answered, streams.open()))
         .and_then(|()| engine.replica().map_or(Ok(()), |replica| write_replica(&mut text, replica)))
         .expect("writing to a string never fails");
@@ -165,6 +166,35 @@ fn write_state(text: &mut MetricsText, status: &EngineStatus, evaluating: usize)
     ];
     for (name, help, value) in gauges {
         text.single(name, "gauge", help, value)?;
+    }
+    Ok(())
+}
+
+/// Writes the use of each budget as this process knows it. The number of budgets is bounded, and so is that of labels.
+fn write_budgets(text: &mut MetricsText, budgets: &[BudgetUse]) -> fmt::Result {
+    type Value = fn(&BudgetUse, BudgetLimit) -> Option<u32>;
+    const WAITING: &str = "ecs_scheduler_budget_waiting_jobs";
+    if budgets.is_empty() {
+        return Ok(());
+    }
+    let gauges: [(&str, &str, Value); 2] = [
+        ("ecs_scheduler_budget_limit", "The limit of a budget.", |used, limit| used.budget.limit(limit)),
+        ("ecs_scheduler_budget_use", "The use of a limit of a budget by its jobs.", |used, limit| {
+            used.budget.limit(limit).map(|_| used.used(limit))
+        }),
+    ];
+    for (name, help, value) in gauges {
+        text.head(name, "gauge", help)?;
+        for (used, limit) in budgets.iter().flat_map(|used| BudgetLimit::ALL.map(|limit| (used, limit))) {
+            if let Some(value) = value(used, limit) {
+                let (budget, limit) = (&used.budget.name, limit.as_str());
+                writeln!(text.0, "{name}{{budget=\"{budget}\",limit=\"{limit}\"}} {value}")?;
+            }
+        }
+    }
+    text.head(WAITING, "gauge", "Jobs that got nothing of a budget and wait.")?;
+    for used in budgets {
+        writeln!(text.0, "{WAITING}{{budget=\"{}\"}} {}", used.budget.name, used.waiting)?;
     }
     Ok(())
 }

@@ -20,12 +20,13 @@ mod tidy;
 mod triggers;
 
 /// The tags, in the order in which they are shown.
-const TAGS: [(&str, &str); 10] = [
+const TAGS: [(&str, &str); 11] = [
     ("jobs", "Jobs: a schedule, a trigger and a task."),
     ("schedules", "Previews of schedules."),
     ("decisions", "The outcome and the reasons of every tick; dry runs."),
     ("firings", "Launches and the state of their tasks."),
     ("brake", "Stops all launches at once."),
+    ("budgets", "Limits that jobs share, and their use."),
     ("notifications", "Messages about jobs, and their delivery."),
     ("plugins", "Installed triggers, launchers and stores."),
     ("events", "Live events."),

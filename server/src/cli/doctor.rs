@@ -75,6 +75,10 @@ pub(crate) async fn run(
     seen.extend(Channels::diagnose(&config.notify, &config.name, builder.clock(), topics).await);
     let channels = config.notify.channel_names();
     seen.extend(found.jobs.iter().flat_map(|job| unknown_channels(job, &channels)));
+    seen.extend(config.budgets.iter().map(|budget| {
+        let jobs = found.jobs.iter().filter(|job| budget.selects(&job.labels)).count();
+        CheckResult::passed(format!("budget {}: {jobs} jobs", budget.name))
+    }));
     let now = builder.clock().now();
     for (job, warning) in
         found.jobs.iter().flat_map(|job| job.warnings(now).into_iter().map(move |text| (job, text)))

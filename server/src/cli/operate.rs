@@ -82,6 +82,8 @@ pub(crate) enum ServerCommand {
         #[command(subcommand)]
         command: Option<NotificationsCommand>,
     },
+    /// List the budgets that jobs share, and their use
+    Budgets(ClientArgs),
     /// Show the server's calls to AWS and their estimated monthly cost
     Stats(ClientArgs),
     /// List the replicas of the scheduler and the shards of jobs that each owns
@@ -116,6 +118,7 @@ pub(super) async fn run(
     | ServerCommand::Decisions { client: args, .. }
     | ServerCommand::Firings { client: args, .. }
     | ServerCommand::Notifications { client: args, .. }
+    | ServerCommand::Budgets(args)
     | ServerCommand::Stats(args)
     | ServerCommand::Replicas(args)) = command;
     let server = match &args.server {
@@ -137,6 +140,7 @@ pub(super) async fn run(
         ServerCommand::Notifications { command, .. } => {
             return notifications::run(command.as_ref(), client, args.json).await;
         }
+        ServerCommand::Budgets(_) => (client.get("/budgets").await?, budgets),
         ServerCommand::Stats(_) => (client.get("/stats/aws").await?, stats),
         ServerCommand::Replicas(_) => (client.get("/replicas").await?, replicas),
     };
@@ -189,6 +193,28 @@ fn firings(answer: &Value) -> String {
         ]
     };
     table(&["TICK", "JOB", "STATE", "STARTED", "FIRING"], firings.iter().map(row))
+}
+
+fn budgets(answer: &Value) -> String {
+    let budgets = list(answer, "budgets");
+    if budgets.is_empty() {
+        return "no budget is configured\n".to_owned();
+    }
+    let rows = budgets.iter().flat_map(|budget| {
+        list(budget, "limits").iter().map(move |limit| {
+            let mut row = vec![cell(&budget["name"]), selector(&budget["selector"])];
+            row.extend(["name", "used", "limit", "left"].map(|name| cell(&limit[name])));
+            row.extend([cell(&budget["waiting"]["jobs"]), cell(&budget["waiting"]["since"])]);
+            row
+        })
+    });
+    table(&["BUDGET", "SELECTOR", "LIMIT OF", "USED", "LIMIT", "LEFT", "WAITING JOBS", "SINCE"], rows)
+}
+
+fn selector(labels: &Value) -> String {
+    let pairs = labels.as_object().into_iter().flatten();
+    let pairs: Vec<String> = pairs.map(|(name, value)| format!("{name}={}", cell(value))).collect();
+    if pairs.is_empty() { "all jobs".to_owned() } else { pairs.join(" ") }
 }
 
 fn stats(answer: &Value) -> String {

@@ -4,14 +4,15 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::num::NonZeroU32;
 use std::path::PathBuf;
 
+use ecs_scheduler_core::Budget;
 use ecs_scheduler_core::replica::ReplicaId;
 
 use super::choice::{StoreConfig, choose_launcher, choose_store, launcher_config, without_effect};
 use super::paths::wrong_paths;
 use super::setting::{
-    ADVERTISE, ALLOWED_HOSTS, AUTH, AWS_ASSUME_ROLE, AWS_EXTERNAL_ID, DATA_DIR, HISTORY_DAYS, LAUNCHER,
-    LISTEN, LOG_FOLDER, LOG_LEVEL, ListedSetting, MAX_TASKS, NAME, NOTIFY, Part, REPLICA, SERVER, STORE,
-    Setting, TASK_VARIABLES,
+    ADVERTISE, ALLOWED_HOSTS, AUTH, AWS_ASSUME_ROLE, AWS_EXTERNAL_ID, BUDGETS, DATA_DIR, HISTORY_DAYS,
+    LAUNCHER, LISTEN, LOG_FOLDER, LOG_LEVEL, ListedSetting, MAX_TASKS, NAME, NOTIFY, Part, REPLICA, SERVER,
+    STORE, Setting, TASK_VARIABLES,
 };
 use super::types::{
     ANY_HOST, AwsConfig, Config, HISTORY_DAYS_LIMIT, LogConfig, LogLevel, MAX_TASKS_LIMIT, NAME_LIMIT,
@@ -46,6 +47,7 @@ impl Config {
             problems.append(&mut wrong);
             NotifyConfig::default()
         });
+        let budgets = collect_error(budgets(values), &mut problems).unwrap_or_default();
         let replica = collect_error(replica(values), &mut problems).unwrap_or_default();
         let assume_role = collect_error(assume_role(values), &mut problems).flatten();
         collect_error(server(values), &mut problems);
@@ -84,6 +86,7 @@ impl Config {
                     launcher,
                     task_variables,
                     aws,
+                    budgets,
                     notify,
                     replica,
                 })
@@ -290,6 +293,10 @@ fn history_days(values: &Values) -> Result<NonZeroU32, String> {
     text.parse::<NonZeroU32>().ok().filter(|days| days.get() <= HISTORY_DAYS_LIMIT).ok_or_else(|| {
         format!("ECSS_HISTORY_DAYS is \"{text}\"; it must be a whole number from 1 to {HISTORY_DAYS_LIMIT}")
     })
+}
+
+fn budgets(values: &Values) -> Result<Vec<Budget>, String> {
+    text(values, &BUDGETS).map_or_else(|| Ok(Vec::new()), |text| crate::budgets::parse(&text))
 }
 
 fn notify(values: &Values) -> Result<NotifyConfig, Vec<String>> {

@@ -147,6 +147,16 @@ pub const HISTORY_DAYS: Setting = Setting::new(
      and unfinished firings are kept at any age",
 )
 .with_default("30");
+/// The budgets that jobs share.
+pub const BUDGETS: Setting = Setting::new(
+    "",
+    "budgets",
+    "BUDGETS",
+    "The limits that jobs share, by name, each with a `selector` of labels, `maxTasks` and `launchesPerHour`: see \
+     [budgets](budgets.md). In the file only",
+)
+.without_default("none: every job has its own limits only")
+.only_in_file();
 /// The channels of notifications.
 pub const NOTIFY: Setting = Setting::new(
     "",
@@ -251,6 +261,7 @@ pub const GENERAL: &[ListedSetting] = &[
     listed(Part::Scheduler, ADVERTISE),
     listed(Part::Scheduler, MAX_TASKS),
     listed(Part::Scheduler, HISTORY_DAYS),
+    listed(Part::Scheduler, BUDGETS),
     listed(Part::Scheduler, NOTIFY),
     listed(Part::Scheduler, DATA_DIR),
     listed(Part::Log, LOG_LEVEL),

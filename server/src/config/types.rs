@@ -7,7 +7,7 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use ecs_scheduler_core::replica::ReplicaId;
-use ecs_scheduler_core::{Clock, LauncherSetup};
+use ecs_scheduler_core::{Budget, Clock, LauncherSetup};
 
 use super::choice::{LauncherConfig, StoreConfig};
 use crate::notify::NotifyConfig;
@@ -50,6 +50,8 @@ pub struct Config {
     pub task_variables: bool,
     /// Access to AWS.
     pub aws: AwsConfig,
+    /// The budgets that jobs share.
+    pub budgets: Vec<Budget>,
     /// The channels of notifications.
     pub notify: NotifyConfig,
     /// The identity of this process among the replicas on the same store.

@@ -11,8 +11,8 @@ use axum::http::{HeaderMap, HeaderValue, Request, StatusCode};
 use ecs_scheduler::api::{self, ApiState, Limits, PluginInfo};
 use ecs_scheduler_core::engine::{Engine, EngineHandle, EngineOptions};
 use ecs_scheduler_core::{
-    BuildContext, ConfigError, EvalContext, Evaluation, Launcher, MemoryStore, Notifier, Store, Trigger,
-    TriggerError, TriggerRegistry, TriggerType, async_trait,
+    Budget, BuildContext, ConfigError, EvalContext, Evaluation, Launcher, MemoryStore, Notifier, Store,
+    Trigger, TriggerError, TriggerRegistry, TriggerType, async_trait,
 };
 use ecs_scheduler_testing::SimClock;
 use http_body_util::BodyExt;
@@ -82,15 +82,24 @@ impl Server {
     pub(crate) async fn on(launcher: Arc<dyn Launcher>) -> Self {
         let clock = Arc::new(SimClock::at(BEGIN.parse().unwrap()));
         let (store, unused) = (Arc::new(MemoryStore::default()), Arc::default());
-        Self::assembled(store, Limits::default(), clock, registry(), unused, launcher, None).await
+        Self::assembled(store, Limits::default(), clock, registry(), unused, launcher, options()).await
     }
 
     /// Starts with an empty store and channels of notifications.
     pub(crate) async fn notifying(notifier: Arc<dyn Notifier>) -> Self {
+        Self::with_options(EngineOptions { notifier: Some(notifier), ..options() }).await
+    }
+
+    /// Starts with an empty store and budgets.
+    pub(crate) async fn with_budgets(budgets: &[Budget]) -> Self {
+        Self::with_options(EngineOptions { budgets: budgets.into(), ..options() }).await
+    }
+
+    async fn with_options(options: EngineOptions) -> Self {
         let clock = Arc::new(SimClock::at(BEGIN.parse().unwrap()));
         let instant = Arc::<InstantLauncher>::default();
         let (store, launcher) = (Arc::new(MemoryStore::default()), Arc::clone(&instant) as _);
-        Self::assembled(store, Limits::default(), clock, registry(), instant, launcher, Some(notifier)).await
+        Self::assembled(store, Limits::default(), clock, registry(), instant, launcher, options).await
     }
 
     async fn at(
@@ -101,7 +110,7 @@ impl Server {
     ) -> Self {
         let instant = Arc::<InstantLauncher>::default();
         let launcher = Arc::clone(&instant) as _;
-        Self::assembled(store, limits, clock, registry, instant, launcher, None).await
+        Self::assembled(store, limits, clock, registry, instant, launcher, options()).await
     }
 
     async fn assembled(
@@ -111,10 +120,9 @@ impl Server {
         registry: TriggerRegistry,
         instant: Arc<InstantLauncher>,
         launcher: Arc<dyn Launcher>,
-        notifier: Option<Arc<dyn Notifier>>,
+        options: EngineOptions,
     ) -> Self {
         let registry = Arc::new(registry);
-        let options = EngineOptions { name: "test".to_owned(), notifier, ..EngineOptions::default() };
         let engine = Engine {
             options: options.clone(),
             store: Arc::clone(&store),
@@ -182,6 +190,10 @@ impl Server {
         }
         self.send(request.body(body.into()).unwrap()).await
     }
+}
+
+fn options() -> EngineOptions {
+    EngineOptions { name: "test".to_owned(), ..EngineOptions::default() }
 }
 
 /// The built-in triggers that need nothing from outside, and a stand-in for the one of the recorded cases.

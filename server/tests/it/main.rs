@@ -12,6 +12,7 @@ mod api_resilience;
 #[cfg(feature = "aws")]
 mod aws;
 mod bad_input;
+mod budgets;
 mod cli;
 mod conformance;
 mod connections;

@@ -104,6 +104,7 @@ pub fn firing(job: &JobId, uid: JobUid, tick: Timestamp) -> Firing {
         replaces: Vec::new(),
         timeout_secs: None,
         start_timeout_secs: None,
+        budgets: Vec::new(),
         retry: FiringRetry::default(),
         attempts: Vec::new(),
         tasks: Vec::new(),

@@ -42,6 +42,8 @@ pub(super) struct FiringBody<'f> {
     timeout_secs: Option<u64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     start_timeout_secs: Option<u64>,
+    #[serde(default, skip_serializing_if = "<[_]>::is_empty")]
+    budgets: Cow<'f, [String]>,
     #[serde(default, skip_serializing_if = "is_no_retry")]
     retry: Cow<'f, FiringRetry>,
     #[serde(default, skip_serializing_if = "<[_]>::is_empty")]
@@ -77,6 +79,7 @@ impl<'f> FiringBody<'f> {
             replaces,
             timeout_secs,
             start_timeout_secs,
+            budgets,
             retry,
             attempts,
             tasks,
@@ -96,6 +99,7 @@ impl<'f> FiringBody<'f> {
             replaces: Cow::Borrowed(replaces),
             timeout_secs: *timeout_secs,
             start_timeout_secs: *start_timeout_secs,
+            budgets: Cow::Borrowed(budgets),
             retry: Cow::Borrowed(retry),
             attempts: Cow::Borrowed(attempts),
             tasks: Cow::Borrowed(tasks),
@@ -124,6 +128,7 @@ impl<'f> FiringBody<'f> {
             replaces: self.replaces.into_owned(),
             timeout_secs: self.timeout_secs,
             start_timeout_secs: self.start_timeout_secs,
+            budgets: self.budgets.into_owned(),
             retry: self.retry.into_owned(),
             attempts: self.attempts.into_owned(),
             tasks: self.tasks.into_owned(),

@@ -38,6 +38,7 @@ fn firing(second: i64, exit_codes: &[Option<i32>]) -> Firing {
         replaces: Vec::new(),
         timeout_secs: None,
         start_timeout_secs: None,
+        budgets: Vec::new(),
         retry: crate::firing::FiringRetry::default(),
         attempts: Vec::new(),
         tasks: tasks.collect(),

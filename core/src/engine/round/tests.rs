@@ -39,7 +39,7 @@ async fn round_waits_for_a_permit_and_returns_it() {
     let launcher = Arc::new(DenyingLauncher);
     let registry = Arc::new(TriggerRegistry::new());
     let engine = Engine { options, store, launcher, registry, clock };
-    let engine = engine.start_with(Arc::clone(&process), Vec::new()).await.unwrap();
+    let engine = engine.start_with(Arc::clone(&process), Vec::new(), None).await.unwrap();
     tokio::time::sleep(Duration::from_secs(5)).await;
     assert_eq!(engine.firings(), 0, "other rounds hold all permits");
     drop(permits);

@@ -41,6 +41,7 @@ fn firing(observed: i64, requested: u32, state: FiringState, tasks: Vec<TaskStat
         replaces: Vec::new(),
         timeout_secs: None,
         start_timeout_secs: None,
+        budgets: Vec::new(),
         retry: crate::firing::FiringRetry::default(),
         attempts: Vec::new(),
         tasks,

@@ -1,5 +1,7 @@
 //! Reads a document: its fields, how strictly to read them, and the errors so far.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Map, Value};
 
 use super::JobContext;
@@ -174,16 +176,17 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Checks the fields that the scheduler only stores: `description` and `labels`.
-    pub(super) fn check_metadata(&mut self) {
+    /// Checks `description`, which the scheduler only stores, and reads `labels`.
+    pub(super) fn metadata(&mut self) -> BTreeMap<String, String> {
         const LABELS: &str = "labels";
         self.field("description", |value, path| text(value, path, MAX_DESCRIPTION));
-        let Some(value) = self.get(LABELS) else { return };
+        let mut read = BTreeMap::new();
+        let Some(value) = self.get(LABELS) else { return read };
         let path = FieldPath::field(LABELS);
         let Value::Object(labels) = value else {
             let message = if value.is_null() { super::scalar::NULL } else { "Not a valid mapping type." };
             self.errors.push(path.error(message));
-            return;
+            return read;
         };
         if labels.len() > MAX_LABELS {
             self.errors.push(path.error_of_whole(format!("At most {MAX_LABELS} labels.")));
@@ -195,7 +198,9 @@ impl<'a> Reader<'a> {
                 let message = format!("The name of a label has 1 to {} characters.", MAX_LABEL.0);
                 self.errors.push(path.error(message));
             }
-            collect_error(text(value, &path, MAX_LABEL.1), &mut self.errors);
+            let value = collect_error(text(value, &path, MAX_LABEL.1), &mut self.errors);
+            read.extend(value.map(|value| (name.clone(), value.to_owned())));
         }
+        read
     }
 }

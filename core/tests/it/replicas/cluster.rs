@@ -157,6 +157,14 @@ impl Cluster {
         }
     }
 
+    /// Stops the remaining members.
+    pub(crate) async fn stop(self, members: Vec<Member>) {
+        for member in members {
+            member.replica.stop(Duration::from_secs(10)).await;
+        }
+        assert_eq!(self.launcher.duplicate_launches(), []);
+    }
+
     /// Lets open firings end, stops the remaining members, and checks that nothing was lost or duplicated: every tick up to now
     /// has an outcome, and launched one task.
     pub(crate) async fn close(self, members: Vec<Member>) {

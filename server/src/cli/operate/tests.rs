@@ -1,7 +1,7 @@
 use insta::assert_snapshot;
 use serde_json::json;
 
-use super::{brake, decisions, firings, replicas, stats};
+use super::{brake, budgets, decisions, firings, replicas, stats};
 
 #[test]
 fn brake_shows_its_start_and_reason() {
@@ -39,6 +39,29 @@ fn firings_of_all_jobs_are_a_table() {
     2027-01-01T01:59:30Z  orders   running  1 of 3   f0
     ");
     assert_eq!(firings(&json!({"firings": []})), "no firing yet\n");
+}
+
+#[test]
+fn budgets_are_a_table_with_a_line_for_each_limit() {
+    let limit = |name: &str, used: u32| json!({"name": name, "limit": 10, "used": used, "left": 10 - used});
+    let answer = json!({"budgets": [
+        {"name": "all", "selector": {}, "limits": [limit("maxTasks", 10)],
+         "waiting": {"jobs": 2, "since": "2027-01-01T02:00:00Z"}},
+        {"name": "data", "selector": {"env": "prod", "team": "data"},
+         "limits": [limit("maxTasks", 0), limit("launchesPerHour", 4)], "waiting": {"jobs": 0}},
+    ]});
+    let lines: Vec<String> =
+        budgets(&answer).lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect();
+    assert_eq!(
+        lines,
+        [
+            "BUDGET SELECTOR LIMIT OF USED LIMIT LEFT WAITING JOBS SINCE",
+            "all all jobs maxTasks 10 10 0 2 2027-01-01T02:00:00Z",
+            "data env=prod team=data maxTasks 0 10 10 0 –",
+            "data env=prod team=data launchesPerHour 4 10 6 0 –",
+        ]
+    );
+    assert_eq!(budgets(&json!({"budgets": []})), "no budget is configured\n");
 }
 
 #[test]

@@ -183,6 +183,7 @@ fn firing(job: &StoredJob, tick: i64, replace: bool) -> Firing {
         replaces: if replace { vec![TaskId::new("t0")] } else { Vec::new() },
         timeout_secs: Some(5400),
         start_timeout_secs: Some(600),
+        budgets: Vec::new(),
         retry: FiringRetry::default(),
         attempts: Vec::new(),
         tasks: Vec::new(),
