@@ -15,6 +15,7 @@ use parking_lot::Mutex;
 use tokio::sync::OnceCell;
 use tokio::time::Instant;
 
+use crate::cluster_faults::ClusterFaults;
 use crate::refused_names::RefusedNames;
 
 /// Time for which a read waits for quota before it goes ahead of other reads.
@@ -41,6 +42,10 @@ pub(crate) struct Clients {
     /// The clients of CloudWatch Logs, which may be in other regions than the tasks.
     log_clients: RegionalClients<LogClient>,
     pub(crate) refused_names: RefusedNames,
+    /// The clusters whose tasks cannot be listed.
+    pub(crate) list_faults: ClusterFaults,
+    /// The clusters in which every task is refused.
+    pub(crate) describe_faults: ClusterFaults,
 }
 
 impl Clients {
@@ -52,6 +57,8 @@ impl Clients {
             send_limiters: RateLimiters::new(share),
             regions: Mutex::default(),
             refused_names: RefusedNames::default(),
+            list_faults: ClusterFaults::default(),
+            describe_faults: ClusterFaults::default(),
         }
     }
 

@@ -177,12 +177,23 @@ impl ClusterPoller {
             return Err(error);
         }
         let answer = self.poll_cluster().await;
-        answer.map_err(|fault| {
-            let text = ecs_scheduler_core::fault::chain(&fault);
-            tracing::warn!(cluster = self.cluster, error = text, "could not poll a cluster");
-            self.task_list.known.lock().failed = Some((Instant::now(), fault.kind(), text));
-            LaunchError::from(fault)
-        })
+        let cluster = &self.cluster;
+        match &answer {
+            Ok(()) if self.clients.list_faults.clear(&self.at.scope, cluster) => {
+                tracing::info!(cluster, "the tasks of a cluster can be listed again");
+            }
+            Ok(()) => {}
+            Err(fault) => {
+                let error = ecs_scheduler_core::fault::chain(fault);
+                if self.clients.list_faults.insert(&self.at.scope, cluster, &error) {
+                    tracing::warn!(cluster, error, "could not poll a cluster");
+                } else {
+                    tracing::debug!(cluster, error, "could not poll a cluster");
+                }
+                self.task_list.known.lock().failed = Some((Instant::now(), fault.kind(), error));
+            }
+        }
+        answer.map_err(LaunchError::from)
     }
 
     async fn poll_cluster(&self) -> Result<(), Fault> {

@@ -134,16 +134,23 @@ impl EcsLauncher {
             let answer =
                 describe::read_tasks(&self.shared.clients, &at, &location.cluster, chunk, false).await;
             let describe::Described { tasks: found, unreadable } = match answer {
-                Ok(found) => found,
+                Ok(found) => {
+                    if self.shared.clients.describe_faults.clear(&at.scope, &location.cluster) {
+                        tracing::info!(cluster = location.cluster, "ECS accepts DescribeTasks calls again");
+                    }
+                    found
+                }
                 // The cluster does not exist (any more).
                 Err(fault) if fault.kind() == FaultKind::NotFound => continue,
                 Err(fault) if fault.kind() == FaultKind::Config => {
                     let (cluster, error) = (&location.cluster, chain(&fault));
-                    tracing::warn!(
-                        cluster,
-                        error,
-                        "ECS rejects every DescribeTasks call; using the last known states"
-                    );
+                    if self.shared.clients.describe_faults.insert(&at.scope, cluster, &error) {
+                        tracing::warn!(
+                            cluster,
+                            error,
+                            "ECS rejects every DescribeTasks call; using the last known states"
+                        );
+                    }
                     let latest = chunk.iter().filter_map(|task| self.shared.task_states.latest(task));
                     latest.for_each(|state| observed.push_cached(state));
                     continue;

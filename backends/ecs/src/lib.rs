@@ -2,6 +2,7 @@
 
 mod causes;
 mod clients;
+mod cluster_faults;
 mod cluster_poller;
 mod context;
 mod definitions;

@@ -6,6 +6,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::cloud::{Cloud, Kind};
+use super::reads::once;
 use super::stage::{Playing, Stage};
 use crate::crash::site::until;
 
@@ -85,6 +86,36 @@ async fn tasks_that_may_not_be_listed_stop_every_launch_on_their_cluster() {
 
     cloud.fake().configure(|settings| settings.permissions.denied.clear());
     playing.settled("blind", 1).await;
+}
+
+#[tokio::test]
+async fn tasks_that_cannot_be_listed_for_a_while_are_logged_when_that_begins_and_when_it_ends() {
+    let cloud = Cloud::start(Kind::Fake).await;
+    let stage = Stage::set(&cloud, "unlisted").await;
+    let fault = FaultRule::every(Service::Ecs, InjectedFault::ServerError { status: 503 });
+    cloud.fake().faults().add(FaultRule { operation: Some("ListTasks".to_owned()), ..fault });
+    let playing = stage.start().await;
+    playing.create("nightly", &stage.job(&json!({"schedule": once()}))).await;
+    until("the tick was tried several times", async || {
+        playing.get("/jobs/nightly").await["retrying"]["tries"].as_u64() >= Some(4)
+    })
+    .await;
+    cloud.fake().faults().clear();
+    playing.firing("nightly", "launched").await;
+    let lines = |words: &str| -> Vec<String> {
+        stage.site.log().lines().filter(|line| line.contains(words)).map(str::to_owned).collect()
+    };
+    until("its end is logged", async || !lines("running tasks can be counted again").is_empty()).await;
+    for words in [
+        "could not poll a cluster",
+        "the tasks of a cluster can be listed again",
+        "running tasks cannot be counted",
+        "running tasks can be counted again",
+    ] {
+        assert_eq!(lines(words).len(), 1, "{words}: {}", stage.site.log());
+    }
+    let begun = lines("running tasks cannot be counted").remove(0);
+    assert!(begun.contains("nightly") && begun.contains("tick") && begun.contains("WARN"), "{begun}");
 }
 
 #[tokio::test]
