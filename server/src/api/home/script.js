@@ -84,9 +84,8 @@ function jobStatus(job) {
     return made;
   }
   if (job.retrying) {
-    const { tries, reason } = job.retrying;
     const made = status("retrying", "warn");
-    made.title = `${reason} (tried ${tries} times)`;
+    made.title = job.retrying.reason;
     return made;
   }
   if (job.state === "late") return status("late", "warn");
@@ -108,7 +107,12 @@ function showJobs() {
     for (const text of [job.schedule ?? []].flat()) schedule.append(element("code", text), " ");
     schedule.append(element("div", [job.timezone || "UTC", job.trigger?.type].filter(Boolean).join(" · "), "small"));
     row.append(schedule);
-    cell(row, jobStatus(job));
+    const shown = cell(row, jobStatus(job));
+    if (job.retrying) {
+      const tried = element("div", `tried ${job.retrying.tries} times, next try `, "small");
+      tried.append(time(job.retrying.nextTry));
+      shown.append(tried);
+    }
     cell(row, job.lastRun ? time(job.lastRun) : "never", "right");
     cell(row, job.estimatedNextRun ? time(job.estimatedNextRun) : "–", "right");
     return row;
@@ -256,7 +260,8 @@ byId("prev").addEventListener("click", () => { state.skip = Math.max(0, state.sk
 byId("next").addEventListener("click", () => { state.skip += PAGE; soon(loadJobs); });
 setInterval(() => {
   for (const shown of document.querySelectorAll("time")) shown.textContent = distance(shown.dateTime);
-  if (state.jobs.some((job) => Date.parse(job.estimatedNextRun) < Date.now())) soon(loadJobs);
+  const isOver = (moment) => Date.parse(moment) < Date.now();
+  if (state.jobs.some((job) => isOver(job.estimatedNextRun) || isOver(job.retrying?.nextTry))) soon(loadJobs);
 }, 1000);
 loadAll().catch(offline);
 listen();

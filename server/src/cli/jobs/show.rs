@@ -56,8 +56,8 @@ fn next_run(job: &Value, now: Timestamp) -> String {
     if is_suspended(job, now) {
         return "suspended".to_owned();
     }
-    if let Some(moment) = job["retrying"]["nextTry"].as_str() {
-        return format!("retrying, next try {moment}");
+    if job["retrying"].is_object() {
+        return format!("retrying, next try {}", moment(&job["retrying"]["nextTry"]));
     }
     if job["failing"].is_object() {
         return format!("{next}, failing: {}", cell(&job["failing"]["outcome"]));
@@ -170,12 +170,14 @@ fn open_breaker(breaker: &Value) -> String {
     let shown = |name: &str| cell(&breaker[name]);
     let next = match (breaker["canary"].is_string(), breaker["nextCanary"].is_string()) {
         (true, _) => format!("the canary is firing {}", shown("canary")),
-        (false, true) => format!("the next canary starts at a tick from {} on", shown("nextCanary")),
+        (false, true) => {
+            format!("the next canary starts at a tick from {} on", moment(&breaker["nextCanary"]))
+        }
         (false, false) => "no further canary".to_owned(),
     };
     format!(
         "breaker open since {}: {} start failures in a row, failed canaries: {}; {next}\n  reason: {}\n",
-        shown("since"),
+        moment(&breaker["since"]),
         shown("failures"),
         shown("canaries"),
         shown("reason")
@@ -216,8 +218,8 @@ fn retrying(retrying: &Value) -> String {
         "{}  retrying: tried {} times since {}, next try {}\n  {}: {}\n",
         shown("tick"),
         shown("tries"),
-        shown("since"),
-        shown("nextTry"),
+        moment(&retrying["since"]),
+        moment(&retrying["nextTry"]),
         shown("outcome"),
         shown("reason")
     )
@@ -332,6 +334,12 @@ fn count_equal(words: &[String]) -> String {
         _ => format!("{count} × {word}"),
     };
     counts.into_iter().map(show).collect::<Vec<_>>().join(", ")
+}
+
+/// Returns a moment in whole seconds.
+fn moment(value: &Value) -> String {
+    let at = value.as_str().and_then(|text| text.parse::<Timestamp>().ok());
+    at.map_or_else(|| cell(value), |at| at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string())
 }
 
 fn indented(text: &str) -> String {

@@ -2,7 +2,7 @@
 //! is named.
 
 use ecs_scheduler_fake_aws::{FaultRule, InjectedFault, Service};
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
 use super::cloud::{Cloud, Kind};
@@ -74,6 +74,63 @@ async fn a_launch_whose_signature_or_credentials_are_refused_for_a_while_starts_
     playing.firing("nightly", "launched").await;
     let calls = cloud.fake().calls(Service::Ecs, "RunTask");
     assert_eq!((calls.calls, cloud.fake().launches().len()), (6, 1), "{calls:?}");
+}
+
+#[tokio::test]
+async fn a_job_whose_tick_is_tried_again_says_so_wherever_jobs_are_shown_until_it_launches() {
+    let cloud = Cloud::start(Kind::Fake).await;
+    let stage = Stage::set(&cloud, "again").await;
+    let fault = FaultRule::every(Service::Ecs, InjectedFault::ServerError { status: 503 });
+    cloud.fake().faults().add(FaultRule { operation: Some("ListTasks".to_owned()), ..fault });
+    let playing = stage.start().await;
+    playing.create("nightly", &stage.job(&json!({"schedule": once()}))).await;
+    playing.create("well", &stage.job(&json!({"schedule": "@yearly"}))).await;
+    let in_state = async |state: &str| -> Vec<Value> {
+        let jobs = playing.list(&format!("/jobs?state={state}"), "jobs").await;
+        jobs.into_iter().map(|job| job["id"].clone()).collect()
+    };
+    let metric = async || {
+        let page = playing.text("/metrics").await;
+        let mut lines = page.lines().map(str::to_owned);
+        lines.find(|line| line.starts_with("ecs_scheduler_jobs_retrying ")).expect("the metric is there")
+    };
+    until("the tick was tried twice", async || {
+        playing.get("/jobs/nightly").await["retrying"]["tries"].as_u64() >= Some(2)
+    })
+    .await;
+
+    let job = playing.get("/jobs/nightly").await;
+    let retrying = &job["retrying"];
+    assert_eq!((&job["state"], &retrying["outcome"]), (&json!("retrying"), &json!("live_unknown")), "{job}");
+    assert!(retrying["reason"].as_str().unwrap().contains("could not list the tasks"), "{job}");
+    let moment = |name: &str| retrying[name].as_str().unwrap().parse::<Timestamp>().unwrap();
+    assert!(moment("tick") <= moment("since") && moment("since") < moment("nextTry"), "{job}");
+    let listed = playing.list("/jobs", "jobs").await;
+    assert_eq!((&listed[0]["id"], &listed[0]["state"]), (&json!("nightly"), &json!("retrying")));
+    assert_eq!(
+        (in_state("retrying").await, in_state("ok").await),
+        (vec![json!("nightly")], vec![json!("well")])
+    );
+    assert_eq!(metric().await, "ecs_scheduler_jobs_retrying 1");
+
+    let in_seconds = |text: &str| {
+        let moment = text.split("next try ").nth(1).and_then(|rest| rest.split_whitespace().next());
+        moment.is_some_and(|moment| moment.len() == "2027-01-01T00:00:00Z".len() && moment.ends_with('Z'))
+    };
+    let table = playing.jobs(&["list", "--state", "retrying"]).await;
+    assert!(table.contains("retrying, next try ") && in_seconds(&table), "{table}");
+    let explained = playing.jobs(&["explain", "nightly"]).await;
+    assert!(explained.contains("retrying: tried ") && in_seconds(&explained), "{explained}");
+    assert!(explained.contains("live_unknown: could not list the tasks"), "{explained}");
+
+    cloud.fake().faults().clear();
+    playing.firing("nightly", "launched").await;
+    assert_eq!(
+        (metric().await.as_str(), in_state("retrying").await),
+        ("ecs_scheduler_jobs_retrying 0", vec![])
+    );
+    assert_eq!(playing.get("/jobs/nightly").await.get("retrying"), None);
+    assert_eq!(cloud.fake().launches().len(), 1);
 }
 
 #[tokio::test]
