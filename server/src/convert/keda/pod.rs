@@ -56,10 +56,21 @@ pub(super) fn read(
     remarks: &mut Remarks,
 ) -> Pod {
     for name in ["parallelism", "completions"] {
-        if let Some(count) = target.count(name, remarks).filter(|count| *count > 1) {
-            let text =
-                format!("{count}: one task starts where KEDA starts one job; lower the share of one task");
-            remarks.lost(target.path(name), text);
+        match target.count(name, remarks) {
+            Some(0) => {
+                remarks.changed(
+                    target.path(name),
+                    "0: such a job runs no pod in Kubernetes, so the job is suspended",
+                );
+                draft.set("suspended", true);
+            }
+            Some(count @ 2..) => {
+                let text = format!(
+                    "{count}: one task starts where KEDA starts one job; lower the share of one task"
+                );
+                remarks.lost(target.path(name), text);
+            }
+            Some(1) | None => {}
         }
     }
     let backoff_limit = target.count_or("backoffLimit", 0, DEFAULT_BACKOFF_LIMIT, remarks);
@@ -107,8 +118,15 @@ pub(super) fn read(
 /// Sets `timeout` to the shorter of both deadlines.
 fn set_timeout(target: &mut Fields, spec: &mut Fields, draft: &mut JobDraft, remarks: &mut Remarks) {
     const NAME: &str = "activeDeadlineSeconds";
-    let of_job = target.count(NAME, remarks).filter(|seconds| *seconds > 0);
-    let of_pod = spec.count(NAME, remarks).filter(|seconds| *seconds > 0);
+    let mut read = |fields: &mut Fields| {
+        let seconds = fields.count(NAME, remarks)?;
+        if seconds == 0 {
+            let text = "0: Kubernetes ends such a pod at once; here the task has no limit";
+            remarks.lost(fields.path(NAME), text);
+        }
+        Some(seconds).filter(|seconds| *seconds > 0)
+    };
+    let (of_job, of_pod) = (read(target), read(spec));
     let Some(seconds) = [of_job, of_pod].into_iter().flatten().min() else { return };
     let bounded = seconds.min(MAX_TIMEOUT);
     if bounded != seconds {

@@ -156,7 +156,14 @@ fn metric(mut metadata: Fields, remarks: &mut Remarks) -> Option<Value> {
         }
     };
     copy(&with_expression, &mut trigger, &mut metadata);
-    if trigger.contains_key("expression") {
+    if let Some(expression) = trigger.get("expression").and_then(Value::as_str) {
+        if makes_several_series(expression) {
+            remarks.changed(
+                metadata.path("expression"),
+                "KEDA takes the first of several time series; here the expression must make one: leave GROUP BY out, \
+                 or put SUM(…) or MAX(…) around SEARCH",
+            );
+        }
         for name in OF_ONE_METRIC {
             metadata.report_lost(name, "expression is used alone, as in KEDA", remarks);
         }
@@ -199,6 +206,12 @@ fn metric(mut metadata: Fields, remarks: &mut Remarks) -> Option<Value> {
     trigger.insert("treatMissingData".to_owned(), missing.into());
     access(metadata, remarks);
     Some(trigger.into())
+}
+
+/// Tells whether the spelling of an expression shows that it may make more than one time series.
+fn makes_several_series(expression: &str) -> bool {
+    let words = expression.to_uppercase().split_whitespace().collect::<Vec<_>>().join(" ");
+    words.starts_with("SEARCH") || (words.contains("GROUP BY") && !words.ends_with("LIMIT 1"))
 }
 
 fn dimensions(metadata: &mut Fields, remarks: &mut Remarks) -> BTreeMap<String, String> {

@@ -44,7 +44,25 @@ fn dotted(pointer: &str) -> String {
     path
 }
 
-/// Tries each field with its value, and with one of a shape that no field has.
+/// The fields for which 0 means the same as their absence.
+const ZERO_BY_DEFAULT: [&str; 5] = [
+    "minReplicaCount",
+    "activationQueueLength",
+    "activationTargetMetricValue",
+    "minMetricValue",
+    "metricEndTimeOffset",
+];
+
+/// Returns 0 in the form of a number or of a number in text.
+fn zero(value: &Value) -> Option<Value> {
+    match value {
+        Value::Number(_) => Some(json!(0)),
+        Value::String(text) => text.parse::<f64>().is_ok().then(|| json!("0")),
+        Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => None,
+    }
+}
+
+/// Tries each field with its value, each number with 0 as well, and each field with a value of a shape that no field has.
 fn every_field_is_mapped_or_listed(
     base: &Value,
     fields: &[Field],
@@ -54,7 +72,8 @@ fn every_field_is_mapped_or_listed(
     let plain = convert(base);
     assert!(plain.job.is_some(), "{plain:#?}");
     for (pointer, value) in fields {
-        for value in [value.clone(), json!([["odd"]])] {
+        let zero = zero(value).filter(|_| !ZERO_BY_DEFAULT.iter().any(|name| pointer.ends_with(name)));
+        for value in [value.clone(), json!([["odd"]])].into_iter().chain(zero) {
             let mut object = base.clone();
             put(&mut object, pointer, value.clone());
             let converted = convert(&object);
@@ -248,6 +267,38 @@ fn every_field_of_the_triggers_of_aws_is_mapped_or_listed() {
     ]);
     put(&mut from_env, "/spec/jobTargetRef/template/spec/containers", containers);
     keda(&from_env, &[("/spec/envSourceContainerName", json!("other"))]);
+}
+
+#[test]
+fn a_job_that_runs_no_pod_becomes_a_suspended_one() {
+    for name in ["parallelism", "completions"] {
+        let mut object = scaled_job(&cron());
+        put(&mut object, &format!("/spec/jobTargetRef/{name}"), json!(0));
+        let converted = from_keda(&object.to_string()).remove(0);
+        assert_eq!(converted.job.as_ref().unwrap()["suspended"], true, "{name}: {converted:#?}");
+        let field = format!("spec.jobTargetRef.{name}");
+        assert!(converted.remarks.iter().any(|remark| remark.field == field), "{name}: {converted:#?}");
+    }
+}
+
+#[cfg(feature = "aws")]
+#[test]
+fn an_expression_that_makes_several_series_has_a_remark() {
+    let group = "SELECT MAX(Backlog) FROM Media GROUP BY Stage";
+    for (expression, is_listed) in [
+        (group, true),
+        ("search('{Media,Stage} MetricName=\"Backlog\"', 'Sum', 60)", true),
+        (&format!("{group} ORDER BY MAX() DESC LIMIT 1"), false),
+        ("SUM(SEARCH('{Media,Stage} MetricName=\"Backlog\"', 'Sum', 60))", false),
+        ("SELECT MAX(Backlog) FROM Media", false),
+    ] {
+        let object = scaled_job(&json!({"type": "aws-cloudwatch", "metadata": {
+            "expression": expression, "targetMetricValue": "2", "awsRegion": "eu-west-1"}}));
+        let converted = from_keda(&object.to_string()).remove(0);
+        let mut remarks = converted.remarks.iter();
+        let listed = remarks.any(|remark| remark.field == "spec.triggers[0].metadata.expression");
+        assert_eq!(listed, is_listed, "{expression}: {converted:#?}");
+    }
 }
 
 fn ecs_parameters() -> Vec<(&'static str, Value)> {
