@@ -14,6 +14,7 @@ mod quota;
 mod reads;
 mod scenarios;
 mod series;
+mod settle;
 pub(crate) mod stage;
 mod tables;
 mod topics;
