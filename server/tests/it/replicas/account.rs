@@ -7,6 +7,7 @@ use std::time::Duration;
 use ecs_scheduler_core::{Firing, FiringState, JobId, Store, Timestamp};
 use ecs_scheduler_fake_aws::{Fake, Launch};
 
+use super::faults::REPLACING;
 use crate::crash::audit::audit_store;
 use crate::crash::hand_firings::HandFirings;
 use crate::crash::moving_edits::MovingEdits;
@@ -44,7 +45,7 @@ impl Account {
     pub(crate) fn served_after(&self, moment: Timestamp, jobs: &[JobId]) -> Duration {
         let mut first: HashMap<&JobId, Timestamp> = HashMap::new();
         for firing in self.firings.iter().filter(|firing| firing.nominal > moment) {
-            let started = self.started[firing.id.as_str()];
+            let Some(&started) = self.started.get(firing.id.as_str()) else { continue };
             first.entry(&firing.job).and_modify(|first| *first = started.min(*first)).or_insert(started);
         }
         let last = jobs.iter().map(|job| first.get(job).unwrap_or_else(|| panic!("{job} fired no more")));
@@ -53,7 +54,7 @@ impl Account {
     }
 }
 
-/// Compares firings with launches, and returns when each was started.
+/// Compares firings with launches, and returns when each was started. A replacement that a later one superseded was not.
 pub(super) fn compare(firings: &[Firing], launches: Vec<Launch>) -> HashMap<String, Timestamp> {
     let mut real: HashMap<String, Vec<Launch>> = HashMap::new();
     for launch in launches {
@@ -61,7 +62,14 @@ pub(super) fn compare(firings: &[Firing], launches: Vec<Launch>) -> HashMap<Stri
             launch.tags.iter().find(|tag| tag.key == "ecss:firing").expect("each task has its firing's tag");
         real.entry(tag.value.clone()).or_default().push(launch);
     }
-    let started = firings.iter().map(|firing| {
+    // One whose call was not made before its scheduler fell was not sent either, but counts as refused.
+    let is_superseded = |firing: &&Firing| {
+        let note = firing.note.as_deref().unwrap_or_default();
+        firing.job.as_str() == REPLACING
+            && firing.tasks.is_empty()
+            && note.starts_with("superseded by firing")
+    };
+    let started = firings.iter().filter(|firing| !is_superseded(firing)).map(|firing| {
         let started = real.remove(firing.id.as_str()).unwrap_or_default();
         assert_eq!(firing.state, FiringState::Finished, "{firing:#?}");
         assert_eq!((started.len(), firing.tasks.len()), (1, 1), "{firing:#?} started {started:#?}");

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use ecs_scheduler_core::store::Shard;
 use ecs_scheduler_core::{Clock, JobId, SystemClock, Timestamp};
-use ecs_scheduler_fake_aws::{FaultRule, InjectedFault, Service};
+use ecs_scheduler_fake_aws::{FaultRule, InjectedFault, Service, TaskLifecycle};
 use ecs_scheduler_test_support::ProxyMode;
 use ecs_scheduler_testing::SimRng;
 use futures::future::join3;
@@ -54,6 +54,11 @@ const FAILED_READS: u64 = 6;
 const EDITED: usize = 3;
 /// The job whose ticks are moved by an edit with each fault, and which is fired by hand then. It fires each missed tick.
 const MOVED: usize = 0;
+/// The job that replaces its task every second; the task takes some seconds to stop. It never has more than one.
+pub(super) const REPLACING: &str = "replacing";
+const STOPPING: SignedDuration = SignedDuration::from_secs(3);
+/// How long a task of that job runs that nobody replaces.
+const REPLACED_RUN: SignedDuration = SignedDuration::from_secs(15);
 /// After how many faults the number of replicas changes between two and three.
 const FAULTS_PER_RESIZE: usize = 6;
 
@@ -127,13 +132,19 @@ impl FaultRun<'_> {
         self.replicas.push(ReplicaProcess::start(self.stage.cloud, &self.stage.name, &self.db, number).await);
     }
 
-    /// Creates jobs that fire every second.
-    async fn create_jobs(&self) {
+    /// Registers a task definition.
+    async fn define(&self, name: &str) -> String {
         let containers = json!([{"name": "main", "image": "busybox", "memory": 64, "essential": true}]);
-        let family = self.stage.family("short");
+        let family = self.stage.family(name);
         let definition = json!({"family": family, "containerDefinitions": containers});
         self.stage.cloud.ecs("RegisterTaskDefinition", definition).await;
-        let job = json!({
+        family
+    }
+
+    /// Creates jobs that fire every second.
+    async fn create_jobs(&self) {
+        let family = self.define("short").await;
+        let mut job = json!({
             "taskDefinition": family, "schedule": "*", "launch": {"launchType": "EC2"},
             "overlap": "allow", "maxCount": 900,
         });
@@ -145,6 +156,15 @@ impl FaultRun<'_> {
             }
             self.replicas[number % self.replicas.len()].scheduler.create(&job_name(number), &job).await;
         }
+        let family = self.define("slow").await;
+        self.stage.cloud.fake().configure(|settings| {
+            let life =
+                TaskLifecycle { stopping: STOPPING, run: Some(REPLACED_RUN), ..settings.ecs.life.clone() };
+            settings.ecs.definition_lives.insert(family.clone(), life);
+        });
+        let replaces = json!({"taskDefinition": family, "overlap": "replace", "maxCount": 1});
+        job.as_object_mut().unwrap().extend(replaces.as_object().unwrap().clone());
+        self.replicas[0].scheduler.create(REPLACING, &job).await;
     }
 
     /// Edits jobs through a replica that may not own them, and while nobody may own them. The edit of one moves its ticks.
@@ -224,14 +244,14 @@ impl FaultRun<'_> {
     /// Waits until everything that was missed is made up for.
     async fn until_prompt(&self) {
         let scheduler = &self.replicas[0].scheduler;
-        let newest = format!("/decisions?limit={}", self.jobs * 4);
+        let newest = format!("/decisions?limit={}", (self.jobs + 1) * 4);
         until_seen("what was missed is made up for", async || {
             let recently = SystemClock.now() - MAX_LAG;
             let newest = scheduler.list(&newest, "decisions").await;
             let recent = newest.iter().filter(|row| last_tick(row) >= recently);
             let jobs: BTreeSet<&str> = recent.map(|row| row["job"].as_str().unwrap()).collect();
-            jobs.len() == self.jobs
-                && scheduler.list("/firings?state=planned", "firings").await.len() <= self.jobs
+            jobs.len() == self.jobs + 1
+                && scheduler.list("/firings?state=planned", "firings").await.len() <= self.jobs + 1
         })
         .await;
     }
@@ -239,13 +259,14 @@ impl FaultRun<'_> {
     /// Suspends every job, and waits until all that was due before has come to its end.
     async fn quiesce(&self) {
         let scheduler = &self.replicas[0].scheduler;
-        for number in 0..self.jobs {
-            let path = format!("/jobs/{}/suspend", job_name(number));
+        let names: Vec<String> = (0..self.jobs).map(job_name).chain([REPLACING.to_owned()]).collect();
+        for name in &names {
+            let path = format!("/jobs/{name}/suspend");
             scheduler.post(&path, &json!({"reason": "end of the test"})).await;
         }
-        let suspended = format!("/decisions?outcome=suspended&limit={}", self.jobs);
+        let suspended = format!("/decisions?outcome=suspended&limit={}", names.len());
         until_seen("a tick of each job is seen as suspended", async || {
-            scheduler.list(&suspended, "decisions").await.len() == self.jobs
+            scheduler.list(&suspended, "decisions").await.len() == names.len()
         })
         .await;
         for state in ["planned", "launching", "launched"] {
@@ -290,6 +311,11 @@ impl FaultRun<'_> {
         }
         let (store, fake) = (self.db.open().await, self.stage.cloud.fake());
         let account = Account::audit(store, &self.edits, &self.by_hand, fake).await;
+        let owner = self.stage.started_by(REPLACING);
+        let replacements =
+            fake.launches().iter().filter(|launch| launch.started_by.as_ref() == Some(&owner)).count();
+        assert!(replacements > 1, "{replacements} tasks of {REPLACING}");
+        assert_eq!(fake.max_concurrent(&owner), 1, "{replacements} tasks of {REPLACING}");
         let mut took: Vec<(Duration, &FaultEvent)> =
             self.events.iter().map(|event| (account.served_after(event.at, &event.jobs), event)).collect();
         took.sort_by_key(|(took, _)| *took);
@@ -297,7 +323,7 @@ impl FaultRun<'_> {
             println!("{:?}: its {} jobs were all fired after {took:.1?}", event.fault, event.jobs.len());
         }
         println!(
-            "{} faults, {} ticks, {} firings: 0 lost, 0 doubled",
+            "{} faults, {} ticks, {} firings, {replacements} replacements: 0 lost, 0 doubled",
             self.events.len(),
             account.ticks,
             account.firings()
