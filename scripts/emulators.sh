@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Installs the emulators of AWS and of Elasticsearch that the tests compare the fakes with, at pinned versions, into .tools. Needs Python 3, and
-# npm on an x86-64 machine: one of them is a program that is published there.
+# Installs the emulators of AWS and of Elasticsearch that the tests compare the fakes with, and the library that verifies signatures of webhooks,
+# at pinned versions, into .tools. Needs Python 3, and npm on an x86-64 machine: one of them is a program that is published there.
 # The tests start and end them by themselves.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -10,6 +10,13 @@ if ! cmp -s scripts/emulators.txt "$venv/installed.txt"; then
   python3 -m venv "$venv"
   "$venv/bin/pip" install --quiet --disable-pip-version-check --requirement scripts/emulators.txt
   cp scripts/emulators.txt "$venv/installed.txt"
+fi
+
+webhooks=.tools/webhooks
+if ! cmp -s scripts/webhooks.txt "$webhooks/installed.txt"; then
+  python3 -m venv "$webhooks"
+  "$webhooks/bin/pip" install --quiet --disable-pip-version-check --require-hashes --requirement scripts/webhooks.txt
+  cp scripts/webhooks.txt "$webhooks/installed.txt"
 fi
 
 dynoxide=.tools/dynoxide

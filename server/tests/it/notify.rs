@@ -1,119 +1,22 @@
 //! Notifications: real receivers over HTTP, programs, and the whole way from a failed task to a receiver.
 
-use std::net::SocketAddr;
+pub(crate) mod receiver;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::http::StatusCode;
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use ecs_scheduler::notify::{Channels, NotifyConfig};
 use ecs_scheduler_core::{
     Clock, DeliveryError, JobId, Notification, NotificationKind, NotifiedJob, Notifier, NotifyRule,
     SystemClock, async_trait,
 };
-use parking_lot::Mutex;
 use serde_json::{Value, json};
-use sha2::{Digest as _, Sha256};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::{TcpListener, TcpStream};
 
 use crate::crash::process::{PROGRAM, Scheduler};
 use crate::crash::site::{Site, until};
 use crate::harness::Server;
-
-const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
-
-/// A request as a receiver got it.
-#[derive(Debug, Clone)]
-struct Received {
-    head: String,
-    body: String,
-}
-
-impl Received {
-    fn header(&self, name: &str) -> Option<&str> {
-        let lines = self.head.lines().filter_map(|line| line.split_once(": "));
-        lines.into_iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value)
-    }
-
-    fn json(&self) -> Value {
-        serde_json::from_str(&self.body).unwrap()
-    }
-}
-
-/// The answer of a receiver to every request.
-#[derive(Debug, Clone)]
-enum Answer {
-    /// Status line, headers and body.
-    Says(&'static str),
-    /// Never anything.
-    Nothing,
-    /// An error whose body has no end.
-    Endless,
-}
-
-/// A receiver on 127.0.0.1. It speaks HTTP by hand, so that nothing of the product's own checks it.
-struct Receiver {
-    address: SocketAddr,
-    received: Arc<Mutex<Vec<Received>>>,
-    _serving: tokio::task::JoinHandle<()>,
-}
-
-impl Receiver {
-    async fn start(answer: Answer) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let (address, received) = (listener.local_addr().unwrap(), Arc::default());
-        let kept = Arc::clone(&received);
-        let serving = tokio::spawn(async move {
-            loop {
-                let (stream, _) = listener.accept().await.unwrap();
-                tokio::spawn(serve(stream, answer.clone(), Arc::clone(&kept)));
-            }
-        });
-        Self { address, received, _serving: serving }
-    }
-
-    fn url(&self) -> String {
-        format!("http://{}/hook?key=1", self.address)
-    }
-
-    fn received(&self) -> Vec<Received> {
-        self.received.lock().clone()
-    }
-}
-
-async fn serve(mut stream: TcpStream, answer: Answer, received: Arc<Mutex<Vec<Received>>>) {
-    let mut text = Vec::new();
-    let request = loop {
-        let mut part = [0; 4_096];
-        match stream.read(&mut part).await {
-            Ok(count) if count > 0 => text.extend_from_slice(&part[..count]),
-            _ => return,
-        }
-        let read = String::from_utf8(text.clone()).unwrap();
-        let Some((head, body)) = read.split_once("\r\n\r\n") else { continue };
-        let one = Received { head: head.to_owned(), body: body.to_owned() };
-        let length: usize = one.header("content-length").unwrap().parse().unwrap();
-        if body.len() == length {
-            break one;
-        }
-    };
-    received.lock().push(request);
-    match answer {
-        Answer::Says(answer) => drop(stream.write_all(answer.as_bytes()).await),
-        Answer::Nothing => std::future::pending().await,
-        Answer::Endless => {
-            let head = "HTTP/1.1 500 Internal Server Error\r\ntransfer-encoding: chunked\r\n\r\n";
-            let mut sent = stream.write_all(head.as_bytes()).await;
-            while sent.is_ok() {
-                sent = stream.write_all(format!("1000\r\n{}\r\n", "x".repeat(0x1000)).as_bytes()).await;
-            }
-        }
-    }
-}
-
-const OK: Answer = Answer::Says("HTTP/1.1 204 No Content\r\ncontent-length: 0\r\n\r\n");
+use receiver::{Answer, OK, Received, Receiver, SECRET, assert_signed, verify_by_library};
 
 /// Opens the channels of a configuration.
 fn open(config: &Value) -> Arc<dyn Notifier> {
@@ -136,26 +39,27 @@ fn failing() -> Notification {
     Notification::of_job(NotificationKind::Failing, at, job, &["x"])
 }
 
-/// HMAC-SHA256 by RFC 2104, by hand: the product uses another implementation.
-fn hmac(key: &[u8], message: &[u8]) -> Vec<u8> {
-    let pad = |with: u8| {
-        let mut pad = [with; 64];
-        pad.iter_mut().zip(key).for_each(|(pad, key)| *pad ^= key);
-        pad
-    };
-    let inner = Sha256::new().chain_update(pad(0x36)).chain_update(message).finalize();
-    Sha256::new().chain_update(pad(0x5c)).chain_update(inner).finalize().to_vec()
-}
+#[tokio::test]
+async fn library_of_standard_webhooks_verifies_each_request_and_no_changed_one() {
+    let receiver = Receiver::start(OK).await;
+    let ops = channel(webhook(&receiver.url()));
+    let job = NotifiedJob::new(JobId::new("report").unwrap(), "Größe 10 µm → \"0\" \\ €");
+    let at = "2026-06-01T12:00:00Z".parse().unwrap();
+    let special = Notification::of_job(NotificationKind::Unknown, at, job, &["y"]);
+    let all = [failing(), Notification::test(at), special];
+    for notification in &all {
+        ops.deliver("ops", notification).await.unwrap();
+    }
+    let requests = receiver.received();
+    let verified: Vec<String> = all.iter().map(|one| format!("verified {}", one.id)).collect();
+    assert_eq!(verify_by_library(SECRET, &requests).await, verified);
 
-fn assert_signed(request: &Received) {
-    let [id, timestamp, signature] =
-        ["webhook-id", "webhook-timestamp", "webhook-signature"].map(|name| request.header(name).unwrap());
-    let key = STANDARD.decode(SECRET.trim_start_matches("whsec_")).unwrap();
-    let signed = hmac(&key, format!("{id}.{timestamp}.{}", request.body).as_bytes());
-    assert_eq!(signature, format!("v1,{}", STANDARD.encode(signed)));
-    let now = SystemClock.now().as_second();
-    assert!((now - 60..=now + 1).contains(&timestamp.parse().unwrap()), "{timestamp} at {now}");
-    assert_eq!(request.json()["id"], id);
+    let refused = ["refused No matching signature found"; 3];
+    let other = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD";
+    assert_eq!(verify_by_library(other, &requests).await, refused);
+    let changed = |request: Received| Received { body: request.body.replacen('1', "2", 1), ..request };
+    let changed: Vec<Received> = requests.into_iter().map(changed).collect();
+    assert_eq!(verify_by_library(SECRET, &changed).await, refused);
 }
 
 #[tokio::test]
@@ -436,13 +340,10 @@ async fn without_channels_a_job_that_names_one_is_refused_with_the_remedy() {
 async fn receiver_is_told_of_a_task_that_fails_three_times_and_of_its_recovery() {
     let receiver = Receiver::start(OK).await;
     let mut site = Site::new();
-    let url = receiver.url();
-    let config = format!(
-        "notify:\n  channels:\n    ops: {{type: webhook, url: \"{url}\", secret: {{env: OPS_SECRET}}}}\n  allow: [127.0.0.0/8]\n  default:\n    - {{to: ops, on: [\"failing:3\", recovered]}}\n"
-    );
-    let file = site.path("scheduler.yaml");
-    std::fs::write(&file, config).unwrap();
-    site.environment.push(("ECSS_CONFIG_FILE", file.to_str().unwrap().to_owned()));
+    let mut config = receiver.config();
+    config["notify"]["default"] = json!([{"to": "ops", "on": ["failing:3", "recovered"]}]);
+    config["notify"]["channels"]["ops"]["secret"] = json!({"env": "OPS_SECRET"});
+    site.configure(&config);
     site.environment.push(("OPS_SECRET", SECRET.to_owned()));
     let switch = site.path("works");
     site.define("work", &format!("test -e {}", switch.display()));

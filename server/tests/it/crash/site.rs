@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use serde_json::json;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
 /// How long anything may take on a busy machine before a test gives up.
@@ -47,6 +47,20 @@ impl Site {
     /// Returns the site that another process made here.
     pub(crate) fn at(root: PathBuf) -> Self {
         Self { root, port: 0, environment: Vec::new(), _kept: None }
+    }
+
+    /// Gives each life this configuration file.
+    pub(crate) fn configure(&mut self, config: &Value) {
+        let file = self.path("scheduler.yaml");
+        // JSON is YAML.
+        std::fs::write(&file, config.to_string()).unwrap();
+        self.environment.push(("ECSS_CONFIG_FILE", file.to_str().unwrap().to_owned()));
+    }
+
+    /// Returns the channels of the configuration file, if there is one.
+    pub(crate) fn channels(&self) -> Option<Value> {
+        let text = std::fs::read_to_string(self.path("scheduler.yaml")).ok()?;
+        Some(serde_json::from_str::<Value>(&text).unwrap()["notify"].take())
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
