@@ -14,6 +14,7 @@ mod aws;
 mod bad_input;
 mod budgets;
 mod cli;
+mod complaints;
 mod conformance;
 mod connections;
 mod crash;

@@ -8,7 +8,7 @@ mod edits;
 #[cfg(all(feature = "aws", feature = "postgres"))]
 mod faults;
 #[cfg(all(feature = "aws", feature = "postgres"))]
-mod fleet;
+pub(crate) mod fleet;
 #[cfg(all(feature = "aws", feature = "postgres"))]
 #[path = "../../../backends/postgres/tests/it/server.rs"]
 pub(crate) mod postgres;

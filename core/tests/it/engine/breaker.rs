@@ -5,12 +5,13 @@ use std::time::Duration;
 
 use ecs_scheduler_core::{
     BreakerPhase, BreakerState, BuildContext, ConfigError, EvalContext, EvalOverrides, Evaluation, FaultKind,
-    JobId, Origin, Rule, SharedStore, StoredJob, TickOutcome, Trigger, TriggerError, TriggerRegistry,
-    TriggerType, async_trait,
+    JobId, Notifier, Origin, Rule, SharedStore, StoredJob, TickOutcome, Trigger, TriggerError,
+    TriggerRegistry, TriggerType, async_trait,
 };
 use ecs_scheduler_testing::{EngineRun, StoreFaults};
 use serde_json::{Value, json};
 
+use super::notify::Recorder;
 use super::retry::NoConfig;
 use super::support::{Script, Stage};
 use crate::log::Log;
@@ -312,6 +313,26 @@ async fn start_timeout_counts_and_a_stop_by_hand_does_not() {
     }
     stage.until("2026-01-01T10:01:30Z").await;
     assert_eq!(state(&life, &created).failures, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn somebody_is_told_of_tasks_that_stay_pending_for_ever() {
+    let mut stage = Stage::at("2026-01-01T10:00:30Z");
+    let recorder = Recorder::new(&stage.world.clock);
+    stage.world.options.notifier = Some(Arc::clone(&recorder) as Arc<dyn Notifier>);
+    let more = json!({
+        "startTimeout": "20s", "breaker": {"failures": 2, "delay": "10s"},
+        "notify": [{"to": "ops", "on": ["suspended"]}],
+    });
+    stage.world.create("job", &job(&more)).await.unwrap();
+    *stage.launcher.pending_for.lock() = Duration::from_secs(86_400);
+    let _life = boot(&stage).await;
+    stage.until("2026-01-01T10:30:00Z").await;
+    let told = recorder.delivered();
+    assert_eq!(told.len(), 1, "{told:?}");
+    let text = &told[0].2.jobs[0].text;
+    assert!(text.contains("all 5 canaries failed") && text.contains("did not start within 20 s"), "{text}");
+    assert_eq!((stored(&stage).await.1["suspended"].clone(), stage.launcher.running()), (true.into(), 0));
 }
 
 #[tokio::test(start_paused = true)]
