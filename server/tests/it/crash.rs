@@ -9,6 +9,7 @@
 
 pub(crate) mod audit;
 mod descriptors;
+pub(crate) mod followed;
 mod full;
 pub(crate) mod hand_firings;
 pub(crate) mod moving_edits;

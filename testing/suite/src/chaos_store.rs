@@ -11,7 +11,7 @@ use serde_json::value::RawValue;
 use super::rng::SimRng;
 use ecs_scheduler_core::decide::DecisionRecord;
 use ecs_scheduler_core::fault::FaultKind;
-use ecs_scheduler_core::firing::Firing;
+use ecs_scheduler_core::firing::{Firing, Origin};
 use ecs_scheduler_core::job::{JobId, Revision, StoredJob};
 use ecs_scheduler_core::store::{
     Advance, DecisionQuery, FiringQuery, ImportBatch, JobList, JobStore, Journal, ListFrom, NewJob, Register,
@@ -25,6 +25,40 @@ pub struct StoreFaults {
     pub before: f64,
     /// A write has its effect and its answer is lost.
     pub after: f64,
+}
+
+/// A kind of writes, of which a [`ChaosStore`] can die at one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WriteKind {
+    /// Any write.
+    Any,
+    /// The outcome of tasks that failed and are to start again.
+    Outcome,
+    /// The firing that starts failed tasks again, with its decision.
+    Retry,
+    /// The end of a firing whose retry is recorded.
+    Repeated,
+    /// An outbox of notifications.
+    Outbox,
+}
+
+impl WriteKind {
+    fn of_settlements(batch: &[Settlement]) -> Self {
+        let mut firings = batch.iter().filter_map(|settlement| settlement.firing.as_ref());
+        if firings.any(|firing| firing.origin == Origin::Retry) { Self::Retry } else { Self::Any }
+    }
+
+    fn of_move(to: &Firing) -> Self {
+        match (to.retry.at, &to.retry.by) {
+            (Some(_), _) => Self::Outcome,
+            (None, Some(_)) => Self::Repeated,
+            (None, None) => Self::Any,
+        }
+    }
+
+    fn of_register(name: &str) -> Self {
+        if name.starts_with("notifications/") { Self::Outbox } else { Self::Any }
+    }
 }
 
 /// The delay after which a late settlement has its effect.
@@ -41,7 +75,9 @@ pub struct ChaosStore {
     dead: AtomicBool,
     writes: AtomicU64,
     /// The write at which it dies, and whether the write still has its effect.
-    dies_at: Option<(u64, bool)>,
+    dies_at: Option<(WriteKind, u64, bool)>,
+    /// How many writes of that kind were tried.
+    of_kind: AtomicU64,
     /// How many settlements still fail and have their effect half a second later.
     late: AtomicU64,
     /// A text with which it refuses every settlement and firing for good.
@@ -63,6 +99,7 @@ impl ChaosStore {
             dead: AtomicBool::new(false),
             writes: AtomicU64::new(0),
             dies_at: None,
+            of_kind: AtomicU64::new(0),
             late: AtomicU64::new(0),
             refused_text: None,
             short: AtomicU64::new(0),
@@ -72,8 +109,14 @@ impl ChaosStore {
 
     /// Makes the store die at its n-th write (from 1), before or after the write has its effect.
     #[must_use]
-    pub fn die_at_write(mut self, write: u64, after_effect: bool) -> Self {
-        self.dies_at = Some((write, after_effect));
+    pub fn die_at_write(self, write: u64, after_effect: bool) -> Self {
+        self.die_at_write_of(WriteKind::Any, write, after_effect)
+    }
+
+    /// Does the same at its n-th write of a kind.
+    #[must_use]
+    pub fn die_at_write_of(mut self, kind: WriteKind, write: u64, after_effect: bool) -> Self {
+        self.dies_at = Some((kind, write, after_effect));
         self
     }
 
@@ -141,12 +184,18 @@ impl ChaosStore {
 
     async fn write<T>(
         &self,
+        kind: WriteKind,
         what: &str,
         effect: impl Future<Output = Result<T, StoreError>> + Send,
     ) -> Result<T, StoreError> {
         self.alive().await;
-        let number = self.writes.fetch_add(1, Ordering::SeqCst) + 1;
-        if self.dies_at == Some((number, false)) {
+        self.writes.fetch_add(1, Ordering::SeqCst);
+        let counts = |of: WriteKind| of == WriteKind::Any || of == kind;
+        let dies = self.dies_at.filter(|(of, number, _)| {
+            counts(*of) && self.of_kind.fetch_add(1, Ordering::SeqCst) + 1 == *number
+        });
+        let dies_after = dies.map(|(_, _, after_effect)| after_effect);
+        if dies_after == Some(false) {
             self.kill();
             self.alive().await;
         }
@@ -161,7 +210,7 @@ impl ChaosStore {
             ));
         }
         let answer = effect.await;
-        if self.dies_at == Some((number, true)) {
+        if dies_after == Some(true) {
             self.kill();
         }
         self.alive().await;
@@ -178,7 +227,7 @@ impl ChaosStore {
 #[async_trait]
 impl JobStore for ChaosStore {
     async fn create(&self, job: NewJob) -> Result<StoredJob, StoreError> {
-        self.write("create a job", self.inner.create(job)).await
+        self.write(WriteKind::Any, "create a job", self.inner.create(job)).await
     }
 
     async fn replace(
@@ -188,11 +237,11 @@ impl JobStore for ChaosStore {
         document: Box<RawValue>,
         at: Timestamp,
     ) -> Result<StoredJob, StoreError> {
-        self.write("replace a job", self.inner.replace(id, expected, document, at)).await
+        self.write(WriteKind::Any, "replace a job", self.inner.replace(id, expected, document, at)).await
     }
 
     async fn remove(&self, id: &JobId, expected: Option<Revision>) -> Result<(), StoreError> {
-        self.write("remove a job", self.inner.remove(id, expected)).await
+        self.write(WriteKind::Any, "remove a job", self.inner.remove(id, expected)).await
     }
 
     async fn get(&self, ids: &[JobId]) -> Result<Vec<StoredJob>, StoreError> {
@@ -220,7 +269,8 @@ impl Journal for ChaosStore {
             });
             return Err(StoreError::fault(FaultKind::Unavailable, "could not settle in time"));
         }
-        let mut settled = self.write("settle", self.inner.settle(batch)).await?;
+        let kind = WriteKind::of_settlements(&batch);
+        let mut settled = self.write(kind, "settle", self.inner.settle(batch)).await?;
         if self.short.fetch_update(Ordering::SeqCst, Ordering::SeqCst, one_less).is_ok() {
             settled.pop();
         }
@@ -229,7 +279,8 @@ impl Journal for ChaosStore {
 
     async fn advance(&self, advance: Advance) -> Result<(), StoreError> {
         self.check_text(&advance.to)?;
-        self.write("advance a firing", self.inner.advance(advance)).await
+        let kind = WriteKind::of_move(&advance.to);
+        self.write(kind, "advance a firing", self.inner.advance(advance)).await
     }
 
     async fn open_firings(&self) -> Result<Vec<Firing>, StoreError> {
@@ -262,7 +313,9 @@ impl Registers for ChaosStore {
         expected: Option<u64>,
         expires: Option<Timestamp>,
     ) -> Result<u64, StoreError> {
-        Self::write(self, "write a register", self.inner.put_register(name, value, expected, expires)).await
+        let kind = WriteKind::of_register(name);
+        let write = self.inner.put_register(name, value, expected, expires);
+        Self::write(self, kind, "write a register", write).await
     }
 }
 
@@ -274,7 +327,7 @@ impl StoreMaintenance for ChaosStore {
     }
 
     async fn prune(&self, retention: Retention) -> Result<usize, StoreError> {
-        Self::write(self, "prune", self.inner.prune(retention)).await
+        Self::write(self, WriteKind::Any, "prune", self.inner.prune(retention)).await
     }
 }
 
@@ -285,7 +338,7 @@ impl Store for ChaosStore {
     }
 
     async fn import(&self, batch: ImportBatch) -> Result<(), StoreError> {
-        Self::write(self, "adopt", self.inner.import(batch)).await
+        Self::write(self, WriteKind::Any, "adopt", self.inner.import(batch)).await
     }
 
     async fn close(&self) -> Result<(), StoreError> {

@@ -127,7 +127,7 @@ impl Simulation {
     /// Checks every invariant against the journal, and returns what it counted.
     ///
     /// For each stored job: the ticks of its recorded decisions are exactly the ticks of its schedule from its creation
-    /// to its newest settled tick, each once. For each firing: at most one per tick, never more tasks than requested,
+    /// to its newest settled tick, each once. For each firing: at most one per tick and retry, never more tasks than requested,
     /// no outcome left pending once it ended.
     ///
     /// # Errors
@@ -225,7 +225,7 @@ impl InvariantReport {
         let mut ticks = HashSet::new();
         let mut tasks = HashSet::new();
         for firing in firings {
-            if !ticks.insert((firing.uid, firing.nominal, firing.origin)) {
+            if !ticks.insert((firing.uid, firing.nominal, firing.origin, firing.retry.number)) {
                 return Err(format!("two firings for {} of {}", firing.nominal, firing.job));
             }
             if firing.started() > firing.requested {

@@ -10,17 +10,19 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use ecs_scheduler::notify::{Channels, NotifyConfig};
 use ecs_scheduler_backend_local::{LocalLauncher, LocalOptions};
 use ecs_scheduler_core::job::replacement;
 use ecs_scheduler_core::schedule::Strictness;
 use ecs_scheduler_core::store::MAX_PAGE;
 use ecs_scheduler_core::{
-    Clock, ConfigError, DEFAULT_MAX_TASKS, DecisionQuery, Engine, EngineHandle, EngineOptions, JobContext,
-    JobId, JobUid, LaunchDiagnosis, LaunchError, LaunchLimits, LaunchRecovery, LaunchReport, LaunchRequest,
-    Launcher, ListFrom, LostCall, NewJob, ObservedTasks, Population, Store, SystemClock, TaskId, TaskLogs,
-    TaskSpec, TaskValidation, TickOutcome, Timestamp, TriggerRegistry, async_trait,
+    Clock, ConfigError, DEFAULT_MAX_TASKS, DecisionQuery, DeliveryError, Engine, EngineHandle, EngineOptions,
+    JobContext, JobId, JobUid, LaunchDiagnosis, LaunchError, LaunchLimits, LaunchRecovery, LaunchReport,
+    LaunchRequest, Launcher, ListFrom, LostCall, NewJob, Notification, Notifier, NotifyRule, ObservedTasks,
+    Population, Store, SystemClock, TaskId, TaskLogs, TaskSpec, TaskValidation, TickOutcome, Timestamp,
+    TriggerRegistry, async_trait,
 };
-use ecs_scheduler_testing::{ChaosStore, StoreFaults};
+use ecs_scheduler_testing::{ChaosStore, StoreFaults, WriteKind};
 use serde_json::value::to_raw_value;
 use serde_json::{Map, Value, json};
 use tokio::process::Command;
@@ -36,23 +38,38 @@ const TEST: &str = "crash::steps::a_crash_at_any_step_loses_no_tick_and_starts_n
 /// How many steps of each kind are the last ones in turn; the long form has more.
 const STEPS: u64 = 4;
 
-/// The last step of the scheduler: the n-th of its life, from 1.
+/// A kind of steps of a scheduler.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Last {
-    BeforeWrite(u64),
-    AfterWrite(u64),
-    BeforeLaunch(u64),
-    AfterLaunch(u64),
+pub(crate) enum Step {
+    Write(WriteKind),
+    Launch,
+    Delivery,
+}
+
+/// The names of the steps, in the order in which failed tasks go through them.
+const STEP_NAMES: [(&str, Step); 7] = [
+    ("write", Step::Write(WriteKind::Any)),
+    ("launch", Step::Launch),
+    ("outcome", Step::Write(WriteKind::Outcome)),
+    ("retry", Step::Write(WriteKind::Retry)),
+    ("repeated", Step::Write(WriteKind::Repeated)),
+    ("outbox", Step::Write(WriteKind::Outbox)),
+    ("delivery", Step::Delivery),
+];
+
+/// The last step of the scheduler: the n-th of its life, from 1.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Last {
+    step: Step,
+    number: u64,
+    /// Whether the step still has its effect.
+    after: bool,
 }
 
 impl Last {
     fn text(self) -> String {
-        match self {
-            Self::BeforeWrite(n) => format!("before-write:{n}"),
-            Self::AfterWrite(n) => format!("after-write:{n}"),
-            Self::BeforeLaunch(n) => format!("before-launch:{n}"),
-            Self::AfterLaunch(n) => format!("after-launch:{n}"),
-        }
+        let (name, _) = STEP_NAMES.iter().find(|(_, step)| *step == self.step).expect("each step has a name");
+        format!("{} {name} {}", if self.after { "after" } else { "before" }, self.number)
     }
 }
 
@@ -60,28 +77,60 @@ impl FromStr for Last {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let (kind, number) = text.split_once(':').ok_or("no number")?;
+        let [when, name, number] = text.split(' ').collect::<Vec<_>>()[..] else {
+            return Err(format!("{text} is no step"));
+        };
+        let (_, step) = STEP_NAMES.iter().find(|(known, _)| *known == name).ok_or("unknown step")?;
         let number = number.parse().map_err(|error| format!("{error}"))?;
-        Ok(match kind {
-            "before-write" => Self::BeforeWrite(number),
-            "after-write" => Self::AfterWrite(number),
-            "before-launch" => Self::BeforeLaunch(number),
-            "after-launch" => Self::AfterLaunch(number),
-            _ => return Err(format!("unknown step {kind}")),
-        })
+        Ok(Self { step: *step, number, after: when == "after" })
     }
 }
 
-/// A launcher whose process ends before or after a call.
+/// Something whose process ends before or after one of its calls.
 #[derive(Debug)]
-struct Doomed {
-    inner: Arc<dyn Launcher>,
+struct Doomed<T: ?Sized> {
     last: Last,
     calls: AtomicU64,
+    inner: Arc<T>,
+}
+
+impl<T: ?Sized> Doomed<T> {
+    fn new(inner: Arc<T>, last: Last) -> Arc<Self> {
+        Arc::new(Self { last, calls: AtomicU64::new(0), inner })
+    }
+
+    /// Makes a call of this kind, unless the process ends before it.
+    async fn call<R>(&self, step: Step, call: impl Future<Output = R>) -> R {
+        let is_last =
+            self.last.step == step && self.calls.fetch_add(1, Ordering::SeqCst) + 1 == self.last.number;
+        if is_last && !self.last.after {
+            std::process::abort();
+        }
+        let result = call.await;
+        if is_last {
+            std::process::abort();
+        }
+        result
+    }
 }
 
 #[async_trait]
-impl Launcher for Doomed {
+impl Notifier for Doomed<dyn Notifier> {
+    fn channels(&self) -> &[String] {
+        self.inner.channels()
+    }
+
+    fn defaults(&self) -> &[NotifyRule] {
+        self.inner.defaults()
+    }
+
+    async fn deliver(&self, channel: &str, notification: &Notification) -> Result<(), DeliveryError> {
+        self.call(Step::Delivery, self.inner.deliver(channel, notification)).await
+    }
+}
+
+#[async_trait]
+impl Launcher for Doomed<dyn Launcher> {
     fn limits(&self) -> LaunchLimits {
         self.inner.limits()
     }
@@ -91,15 +140,7 @@ impl Launcher for Doomed {
     }
 
     async fn launch(&self, request: &LaunchRequest) -> Result<LaunchReport, LaunchError> {
-        let number = self.calls.fetch_add(1, Ordering::SeqCst) + 1;
-        if self.last == Last::BeforeLaunch(number) {
-            std::process::abort();
-        }
-        let report = self.inner.launch(request).await;
-        if self.last == Last::AfterLaunch(number) {
-            std::process::abort();
-        }
-        report
+        self.call(Step::Launch, self.inner.launch(request)).await
     }
 
     async fn observe(&self, tasks: &[TaskId]) -> Result<ObservedTasks, LaunchError> {
@@ -111,18 +152,18 @@ impl Launcher for Doomed {
     }
 }
 
-impl TaskValidation for Doomed {
+impl TaskValidation for Doomed<dyn Launcher> {
     fn check(&self, task: &TaskSpec) -> Result<(), ConfigError> {
         self.inner.check(task)
     }
 }
 
-impl LaunchDiagnosis for Doomed {}
+impl LaunchDiagnosis for Doomed<dyn Launcher> {}
 
-impl TaskLogs for Doomed {}
+impl TaskLogs for Doomed<dyn Launcher> {}
 
 #[async_trait]
-impl LaunchRecovery for Doomed {
+impl LaunchRecovery for Doomed<dyn Launcher> {
     async fn acquire_quota(&self, request: &LaunchRequest, deadline: Timestamp) {
         self.inner.acquire_quota(request, deadline).await;
     }
@@ -137,29 +178,37 @@ impl LaunchRecovery for Doomed {
 }
 
 /// Opens the launcher of local processes.
-async fn local(site: &Site) -> Arc<dyn Launcher> {
+pub(super) async fn local(site: &Site) -> Arc<dyn Launcher> {
     let options = LocalOptions::new(site.path("definitions"), site.path("tasks"));
     Arc::new(LocalLauncher::open(options).await.unwrap())
 }
 
-/// Starts an engine.
-async fn engine(mut launcher: Arc<dyn Launcher>, store: Arc<dyn Store>, last: Option<Last>) -> EngineHandle {
+/// Starts an engine, with the channels of the site.
+async fn engine(
+    site: &Site,
+    mut launcher: Arc<dyn Launcher>,
+    store: Arc<dyn Store>,
+    last: Option<Last>,
+) -> EngineHandle {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let config = site.channels().map(|config| NotifyConfig::parse(&config.to_string()).unwrap());
+    let mut notifier = config.and_then(|config| Channels::notifier(&config, "ecs-scheduler", &clock));
     if let Some(last) = last {
-        launcher = Arc::new(Doomed { inner: launcher, last, calls: AtomicU64::new(0) });
+        launcher = Doomed::new(launcher, last);
+        notifier = notifier.map(|notifier| Doomed::new(notifier, last) as Arc<dyn Notifier>);
     }
     let registry = Arc::new(TriggerRegistry::new());
-    let clock = Arc::new(SystemClock);
-    Engine { options: EngineOptions::default(), store, launcher, registry, clock }.start().await.unwrap()
+    let options = EngineOptions { notifier, ..EngineOptions::default() };
+    Engine { options, store, launcher, registry, clock }.start().await.unwrap()
 }
 
 /// Plays the scheduler until the step at which it ends.
 pub(crate) async fn play(site: &Site, last: Last, launcher: Arc<dyn Launcher>) {
     let mut store = ChaosStore::new(open(site).await, StoreFaults::default(), 0);
-    if let Last::BeforeWrite(number) | Last::AfterWrite(number) = last {
-        let after = matches!(last, Last::AfterWrite(_));
-        store = store.die_at_write(number, after).on_death(|| std::process::abort());
+    if let Step::Write(kind) = last.step {
+        store = store.die_at_write_of(kind, last.number, last.after).on_death(|| std::process::abort());
     }
-    let _engine = engine(launcher, Arc::new(store), Some(last)).await;
+    let _engine = engine(site, launcher, Arc::new(store), Some(last)).await;
     std::future::pending::<()>().await;
 }
 
@@ -203,11 +252,28 @@ pub(crate) async fn create(store: &dyn Store, id: &str, document: &Value) {
 pub(crate) async fn die_at_every_step(test: &str, site: &Site) {
     let longer = if super::rounds() > super::ROUNDS { 4 } else { 1 };
     for number in 1..=STEPS * longer {
-        live(test, site, Last::BeforeWrite(number)).await;
-        live(test, site, Last::AfterWrite(number)).await;
+        die_around(test, site, Step::Write(WriteKind::Any), number).await;
         if number <= 2 * longer {
-            live(test, site, Last::BeforeLaunch(number)).await;
-            live(test, site, Last::AfterLaunch(number)).await;
+            die_around(test, site, Step::Launch, number).await;
+        }
+    }
+}
+
+/// Has a life end before a step, and one after it.
+async fn die_around(test: &str, site: &Site, step: Step, number: u64) {
+    for after in [false, true] {
+        live(test, site, Last { step, number, after }).await;
+    }
+}
+
+/// Has lives end at each step of failed tasks, from their outcome to the delivery of a notification. `before` is called before the two
+/// lives of each step.
+pub(crate) async fn die_after_failures(test: &str, site: &Site, before: impl Fn(usize)) {
+    let longer = if super::rounds() > super::ROUNDS { 4 } else { 1 };
+    for number in 1..=longer {
+        for (index, (_, step)) in STEP_NAMES[1..].iter().enumerate() {
+            before(index);
+            die_around(test, site, *step, number).await;
         }
     }
 }
@@ -232,8 +298,17 @@ async fn a_crash_at_any_step_loses_no_tick_and_starts_no_task_twice() {
 
 /// Suspends the jobs, and lets a last life carry what is open to its end.
 pub(crate) async fn finish(site: &Site, launcher: Arc<dyn Launcher>) {
+    finish_when(site, launcher, async |_| true).await;
+}
+
+/// The same; the last life also waits until a condition about the store holds.
+pub(crate) async fn finish_when(
+    site: &Site,
+    launcher: Arc<dyn Launcher>,
+    is_done: impl AsyncFn(Arc<dyn Store>) -> bool,
+) {
     let store = open(site).await;
-    let engine = engine(launcher, Arc::clone(&store), None).await;
+    let engine = engine(site, launcher, Arc::clone(&store), None).await;
     let context = JobContext {
         registry: &TriggerRegistry::new(),
         max_tasks: DEFAULT_MAX_TASKS,
@@ -259,6 +334,7 @@ pub(crate) async fn finish(site: &Site, launcher: Arc<dyn Launcher>) {
             .await;
     }
     until("all firings end", async || store.open_firings().await.unwrap().is_empty()).await;
+    until("everything is told", async || is_done(Arc::clone(&store)).await).await;
     assert!(engine.stop(Duration::from_secs(10)).await);
     store.close().await.unwrap();
 }
