@@ -10,5 +10,7 @@ mod faults;
 #[cfg(all(feature = "aws", feature = "postgres"))]
 pub(crate) mod fleet;
 #[cfg(all(feature = "aws", feature = "postgres"))]
+mod followed;
+#[cfg(all(feature = "aws", feature = "postgres"))]
 #[path = "../../../backends/postgres/tests/it/server.rs"]
 pub(crate) mod postgres;

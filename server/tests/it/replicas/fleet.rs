@@ -11,6 +11,7 @@ use ecs_scheduler_core::store::Shard;
 use ecs_scheduler_core::{Store, SystemClock};
 use ecs_scheduler_test_support::TcpProxy;
 use reqwest::StatusCode;
+use serde_json::Value;
 
 use super::postgres::{server, unique_name};
 use crate::aws::cloud::{Cloud, Kind, REGION};
@@ -96,12 +97,26 @@ pub(crate) struct ReplicaProcess {
 
 impl ReplicaProcess {
     pub(crate) async fn start(cloud: &Cloud, cluster: &str, db: &SharedDb, number: usize) -> Self {
+        Self::start_with(cloud, cluster, db, number, None).await
+    }
+
+    /// Starts a replica with a configuration file.
+    pub(crate) async fn start_with(
+        cloud: &Cloud,
+        cluster: &str,
+        db: &SharedDb,
+        number: usize,
+        config: Option<&Value>,
+    ) -> Self {
         let name = format!("replica-{number}");
         let proxy = TcpProxy::start(db.port()).await;
         let mut site = Site::bare();
         site.environment = environment(&cloud.url(), cluster);
         site.environment.push(("ECSS_REPLICA", name.clone()));
         site.environment.extend(db.environment(proxy.port()));
+        if let Some(config) = config {
+            site.configure(config);
+        }
         let scheduler = Scheduler::start(&site).await;
         Self { name, proxy, scheduler, site }
     }
