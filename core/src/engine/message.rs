@@ -86,7 +86,12 @@ pub(super) struct RetryOrder {
 impl RetryOrder {
     /// Returns the id of the firing that starts them: the same for each order about one firing.
     pub(super) fn id(&self) -> FiringId {
-        FiringId::for_retry(&self.of.uid, self.of.nominal, &self.of.id)
+        Self::id_for(&self.of)
+    }
+
+    /// Returns the id of the firing that starts the failed tasks of this one again.
+    pub(super) fn id_for(of: &Firing) -> FiringId {
+        FiringId::for_retry(&of.uid, of.nominal, &of.id)
     }
 }
 

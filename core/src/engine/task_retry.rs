@@ -151,15 +151,23 @@ pub(super) async fn run(engine: Arc<EngineInner>, firing: Firing, commands: mpsc
     }
     let mut ended = firing.clone();
     (ended.state, ended.retry.at) = (FiringState::Finished, None);
-    let ordered = engine.with_job(&firing, |stored, job| engine.order_retry(&firing, stored, job));
-    let started = match ordered.await {
-        Err(_) => return,
-        Ok(None) => Err("the job was removed or is invalid".to_owned()),
-        Ok(Some(Err(note))) => Err(note),
-        Ok(Some(Ok(order))) => match fire(&engine, order, commands).await {
-            None => return,
-            Some(started) => started,
-        },
+    // An earlier order without an answer, or one before a crash, was recorded. A later tick or edit does not undo it, and its own tasks
+    // would keep the retry from starting.
+    let id = RetryOrder::id_for(&firing);
+    let Some(recorded) = is_recorded(&engine, &id).await else { return };
+    let started = if recorded {
+        Ok(id)
+    } else {
+        let ordered = engine.with_job(&firing, |stored, job| engine.order_retry(&firing, stored, job));
+        match ordered.await {
+            Err(_) => return,
+            Ok(None) => Err("the job was removed or is invalid".to_owned()),
+            Ok(Some(Err(note))) => Err(note),
+            Ok(Some(Ok(order))) => match fire(&engine, order, commands).await {
+                None => return,
+                Some(started) => started,
+            },
+        }
     };
     match started {
         Ok(id) => ended.retry.by = Some(id),
@@ -175,10 +183,6 @@ async fn fire(
     commands: mpsc::WeakSender<Message>,
 ) -> Option<Result<FiringId, String>> {
     let (id, job) = (order.id(), order.of.job.clone());
-    // An earlier order without an answer, or one before a crash, was recorded. Its own tasks would keep the retry from starting.
-    if is_recorded(engine, &id).await? {
-        return Some(Ok(id));
-    }
     let (answer, answered) = oneshot::channel();
     let kind = FireKind::Retry(Box::new(order));
     let order = FireOrder { kind, answer, span: tracing::Span::current() };

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use ecs_scheduler_core::engine::FireRequest;
 use ecs_scheduler_core::{Clock as _, Firing, FiringState, Origin, TickOutcome};
-use ecs_scheduler_testing::{ChaosStore, EngineRun, StoreFaults};
+use ecs_scheduler_testing::{ChaosStore, EngineRun, StoreFaults, WriteKind};
 use jiff::SignedDuration;
 use serde_json::{Value, json};
 
@@ -153,6 +153,24 @@ async fn firing_knows_its_retry_also_when_a_crash_came_right_after_the_record_of
             assert_eq!(stage.decisions("job").await.len(), 2, "{overlap}, write {write}");
         }
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn firing_knows_its_recorded_retry_also_when_the_next_tick_came_before_the_restart() {
+    let (stage, life) = stage_with(&json!({"schedule": "0"}), 1).await;
+    stage.until("2026-01-01T10:00:25Z").await;
+    exit_with(&stage, 0);
+    life.crash().await;
+    let store = ChaosStore::new(Arc::clone(&stage.world.store), StoreFaults::default(), 0);
+    let dying = stage.world.boot_with(store.die_at_write_of(WriteKind::Retry, 1, true)).await.unwrap();
+    stage.until("2026-01-01T10:00:58Z").await;
+    dying.crash().await;
+    stage.until("2026-01-01T10:01:30Z").await;
+    let _life = boot(&stage).await;
+    stage.until("2026-01-01T10:03:30Z").await;
+    let firings = stage.firings("job").await;
+    assert_eq!((firings[0].origin, firings[1].origin), (Origin::Tick, Origin::Retry), "{firings:#?}");
+    assert_eq!(firings[0].retry.by.as_ref(), Some(&firings[1].id), "{:?}", firings[0].retry);
 }
 
 #[tokio::test(start_paused = true)]
