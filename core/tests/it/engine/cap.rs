@@ -1,5 +1,7 @@
-//! A job never has more than `maxCount` tasks, every tick has one outcome, and failed tasks start again once, for every overlap, slow
-//! stops and any events in between.
+//! A job never has more than `maxCount` tasks, every tick has one outcome, failed tasks start again once, and no notification is lost, for
+//! every combination of policies, slow stops and any events in between.
+
+mod policies;
 
 use std::collections::{HashMap, HashSet};
 use std::num::NonZeroU32;
@@ -9,14 +11,15 @@ use std::time::Duration;
 use ecs_scheduler_core::job::JobContext;
 use ecs_scheduler_core::schedule::{Schedule, Strictness};
 use ecs_scheduler_core::{
-    Clock, EngineOptions, Firing, FiringState, JobId, Launcher, MemoryStore, Origin, SharedStore, Store,
-    StoredJob, TickOutcome, Timestamp, TriggerRegistry,
+    Answer, Attempt, Clock, EngineOptions, Firing, FiringState, JobId, Launcher, MemoryStore, Notifier,
+    Origin, SharedStore, Store, StoredJob, TickOutcome, Timestamp, TriggerRegistry,
 };
-use ecs_scheduler_testing::{ChaosLauncher, ChaosPlan, SimClock, Simulation, StoreFaults};
+use ecs_scheduler_testing::{ChaosLauncher, ChaosPlan, Fate, SimClock, Simulation, StoreFaults};
 use jiff::SignedDuration;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
+use super::notify::{DeliveryFault, Recorder};
 use super::schedulers::Schedulers;
 use super::support::asking_for;
 
@@ -28,10 +31,26 @@ const ASKED: usize = 4;
 /// An event in the life of the job.
 #[derive(Debug, Clone)]
 enum Event {
-    Fire { tasks: Option<u32> },
-    Crash { away: i64 },
-    Stop { away: i64 },
-    Lower { cap: u32 },
+    Fire {
+        tasks: Option<u32>,
+    },
+    Crash {
+        away: i64,
+    },
+    Stop {
+        away: i64,
+    },
+    Lower {
+        cap: u32,
+    },
+    /// From now on, tasks end as this says.
+    Tasks {
+        fate: Fate,
+    },
+    /// From now on, deliveries of notifications fail so.
+    Channel {
+        fault: Option<DeliveryFault>,
+    },
 }
 
 #[derive(Debug, Clone)]
@@ -43,6 +62,10 @@ struct Story {
     catch_up: &'static str,
     /// How often failed tasks start again.
     retries: u32,
+    /// How many start failures open the breaker, if there is one.
+    breaker: Option<u32>,
+    /// Whether a channel gets notifications.
+    notify: bool,
     /// Whether there are two replicas. Then a crash or a stop is that of one of them.
     shared: bool,
     plan: ChaosPlan,
@@ -108,7 +131,22 @@ fn stories() -> impl Strategy<Value = Story> {
     (job, plans(), store, any::<u64>(), events()).prop_map(|(job, plan, store, seed, mut events)| {
         let (overlap, every, count, cap, catch_up) = job;
         events.sort_by_key(|(second, _)| *second);
-        Story { overlap, every, count, cap, catch_up, retries: 0, shared: false, plan, store, seed, events }
+        let (retries, breaker, notify, shared) = (0, None, false, false);
+        Story {
+            overlap,
+            every,
+            count,
+            cap,
+            catch_up,
+            retries,
+            breaker,
+            notify,
+            shared,
+            plan,
+            store,
+            seed,
+            events,
+        }
     })
 }
 
@@ -143,6 +181,7 @@ struct Scene {
     world: Simulation,
     shared: Arc<dyn SharedStore>,
     launcher: Arc<ChaosLauncher>,
+    recorder: Arc<Recorder>,
     job: JobId,
     began: Timestamp,
     /// After which moment which cap holds.
@@ -158,16 +197,19 @@ impl Scene {
         let launcher = Arc::new(ChaosLauncher::new(Arc::clone(&clock) as Arc<dyn Clock>, story.seed));
         launcher.faults(story.plan.clone());
         let store = Arc::new(MemoryStore::default());
+        let recorder = Recorder::new(&clock);
+        let notifier = story.notify.then(|| Arc::clone(&recorder) as Arc<dyn Notifier>);
         let world = Simulation {
             clock,
             store: Arc::clone(&store) as Arc<dyn Store>,
             launcher: Arc::clone(&launcher) as Arc<dyn Launcher>,
             registry: Arc::new(TriggerRegistry::new()),
-            options: EngineOptions::default(),
+            options: EngineOptions { notifier, ..EngineOptions::default() },
         };
         world.create("job", &document(story, story.cap)).await.unwrap();
         let caps = vec![(Timestamp::MIN, story.cap)];
-        Self { world, shared: store, launcher, job: JobId::new("job").unwrap(), began, caps, lives: 0 }
+        let job = JobId::new("job").unwrap();
+        Self { world, shared: store, launcher, recorder, job, began, caps, lives: 0 }
     }
 
     async fn start(&mut self, story: &Story, schedulers: &mut Schedulers) {
@@ -181,7 +223,7 @@ impl Scene {
         self.world.clock.sleep_until(moment.max(self.world.clock.now())).await;
     }
 
-    async fn play(&mut self, story: &Story) {
+    async fn play(&mut self, story: &Story) -> Schedulers {
         let mut schedulers = Schedulers::Alone(None);
         if story.shared {
             schedulers = Schedulers::replicas(Arc::clone(&self.shared));
@@ -199,7 +241,7 @@ impl Scene {
                     schedulers.stop_one(0, Duration::from_secs(30)).await;
                     away
                 }
-                Event::Fire { .. } | Event::Lower { .. } => {
+                Event::Fire { .. } | Event::Lower { .. } | Event::Tasks { .. } | Event::Channel { .. } => {
                     self.change(&schedulers, story, event).await;
                     continue;
                 }
@@ -208,7 +250,7 @@ impl Scene {
             self.start(story, &mut schedulers).await;
         }
         self.until(LENGTH).await;
-        schedulers.stop(Duration::from_secs(60)).await;
+        schedulers
     }
 
     async fn change(&mut self, schedulers: &Schedulers, story: &Story, event: &Event) {
@@ -221,6 +263,8 @@ impl Scene {
                 schedulers.nudge(&self.job);
                 self.caps.push((self.world.clock.now(), *cap));
             }
+            Event::Tasks { fate } => self.launcher.define("work", *fate),
+            Event::Channel { fault } => self.recorder.set_fault("ops", fault.clone()),
             Event::Crash { .. } | Event::Stop { .. } => {
                 unreachable!("the engine that it is about is at work")
             }
@@ -273,6 +317,12 @@ impl Scene {
             assert_eq!((retry.nominal, retry.retry.number), (of.nominal, of.retry.number + 1), "{retry:#?}");
             assert!(retry.retry.number <= story.retries && retry.requested <= of.started(), "{retry:#?}");
         }
+        let failed = |firing: &&Firing| firing.tasks.iter().any(|task| task.exit_code == Some(1));
+        let ended = firings.iter().filter(|firing| firing.state == FiringState::Finished).filter(failed);
+        for firing in ended.filter(|firing| firing.retry.number < story.retries) {
+            let is_decided = firing.retry.by.is_some() || firing.retry.note.is_some();
+            assert!(is_decided, "neither a retry nor a reason: {firing:#?}");
+        }
         assert!(
             firings.iter().filter_map(|firing| firing.retry.by.as_ref()).all(|by| by_id.contains_key(by))
         );
@@ -284,7 +334,10 @@ impl Scene {
         for firing in &firings {
             let started = started.get(&firing.id).copied().unwrap_or(0);
             assert!(started <= firing.requested, "{started} tasks: {firing:#?}");
-            let is_known = matches!(firing.state, FiringState::Launched | FiringState::Finished);
+            // Tasks of a call whose answer is lost for good are in no journal.
+            let is_lost = |attempt: &Attempt| matches!(attempt.answer, Some(Answer::Lost(_)));
+            let is_known = matches!(firing.state, FiringState::Launched | FiringState::Finished)
+                && !firing.attempts.iter().any(is_lost);
             assert!(!is_known || firing.started() == started, "{started} tasks: {firing:#?}");
         }
         assert_eq!(self.launcher.duplicate_launches(), []);
@@ -308,6 +361,13 @@ fn document(story: &Story, cap: u32) -> Value {
         "overlap": story.overlap, "taskCount": story.count, "maxCount": cap,
         "catchUp": {"policy": story.catch_up},
     });
+    if let Some(failures) = story.breaker {
+        document["breaker"] = json!({"failures": failures, "delay": "5s"});
+    }
+    if story.notify {
+        let on = ["failing:1", "failing:3", "recovered", "missed", "suspended", "unknown"];
+        document["notify"] = json!([{"to": "ops", "on": on}]);
+    }
     if story.retries > 0 {
         let task = json!({"attempts": story.retries, "backoff": "10s"});
         (document["retry"], document["succeedsBy"]) = (json!({"task": task}), json!("main"));
@@ -320,12 +380,19 @@ fn tell(story: &Story) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
     runtime.unwrap().block_on(async {
         let mut scene = Scene::set(story).await;
-        scene.play(story).await;
-        scene.check_cap();
-        scene.check_stops();
-        scene.check_journal().await;
-        scene.check_retries(story).await;
+        let schedulers = scene.play(story).await;
+        schedulers.stop(Duration::from_secs(60)).await;
+        scene.check(story).await;
     });
+}
+
+impl Scene {
+    async fn check(&self, story: &Story) {
+        self.check_cap();
+        self.check_stops();
+        self.check_journal().await;
+        self.check_retries(story).await;
+    }
 }
 
 proptest! {
