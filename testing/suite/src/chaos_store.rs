@@ -29,7 +29,7 @@ pub struct StoreFaults {
 
 /// A kind of writes, of which a [`ChaosStore`] can die at one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum WriteKind {
+pub enum ChaosWrite {
     /// Any write.
     Any,
     /// The outcome of tasks that failed and are to start again.
@@ -42,7 +42,7 @@ pub enum WriteKind {
     Outbox,
 }
 
-impl WriteKind {
+impl ChaosWrite {
     fn of_settlements(batch: &[Settlement]) -> Self {
         let mut firings = batch.iter().filter_map(|settlement| settlement.firing.as_ref());
         if firings.any(|firing| firing.origin == Origin::Retry) { Self::Retry } else { Self::Any }
@@ -75,7 +75,7 @@ pub struct ChaosStore {
     dead: AtomicBool,
     writes: AtomicU64,
     /// The write at which it dies, and whether the write still has its effect.
-    dies_at: Option<(WriteKind, u64, bool)>,
+    dies_at: Option<(ChaosWrite, u64, bool)>,
     /// How many writes of that kind were tried.
     of_kind: AtomicU64,
     /// How many settlements still fail and have their effect half a second later.
@@ -110,12 +110,12 @@ impl ChaosStore {
     /// Makes the store die at its n-th write (from 1), before or after the write has its effect.
     #[must_use]
     pub fn die_at_write(self, write: u64, after_effect: bool) -> Self {
-        self.die_at_write_of(WriteKind::Any, write, after_effect)
+        self.die_at_write_of(ChaosWrite::Any, write, after_effect)
     }
 
     /// Does the same at its n-th write of a kind.
     #[must_use]
-    pub fn die_at_write_of(mut self, kind: WriteKind, write: u64, after_effect: bool) -> Self {
+    pub fn die_at_write_of(mut self, kind: ChaosWrite, write: u64, after_effect: bool) -> Self {
         self.dies_at = Some((kind, write, after_effect));
         self
     }
@@ -184,13 +184,13 @@ impl ChaosStore {
 
     async fn write<T>(
         &self,
-        kind: WriteKind,
+        kind: ChaosWrite,
         what: &str,
         effect: impl Future<Output = Result<T, StoreError>> + Send,
     ) -> Result<T, StoreError> {
         self.alive().await;
         self.writes.fetch_add(1, Ordering::SeqCst);
-        let counts = |of: WriteKind| of == WriteKind::Any || of == kind;
+        let counts = |of: ChaosWrite| of == ChaosWrite::Any || of == kind;
         let dies = self.dies_at.filter(|(of, number, _)| {
             counts(*of) && self.of_kind.fetch_add(1, Ordering::SeqCst) + 1 == *number
         });
@@ -227,7 +227,7 @@ impl ChaosStore {
 #[async_trait]
 impl JobStore for ChaosStore {
     async fn create(&self, job: NewJob) -> Result<StoredJob, StoreError> {
-        self.write(WriteKind::Any, "create a job", self.inner.create(job)).await
+        self.write(ChaosWrite::Any, "create a job", self.inner.create(job)).await
     }
 
     async fn replace(
@@ -237,11 +237,11 @@ impl JobStore for ChaosStore {
         document: Box<RawValue>,
         at: Timestamp,
     ) -> Result<StoredJob, StoreError> {
-        self.write(WriteKind::Any, "replace a job", self.inner.replace(id, expected, document, at)).await
+        self.write(ChaosWrite::Any, "replace a job", self.inner.replace(id, expected, document, at)).await
     }
 
     async fn remove(&self, id: &JobId, expected: Option<Revision>) -> Result<(), StoreError> {
-        self.write(WriteKind::Any, "remove a job", self.inner.remove(id, expected)).await
+        self.write(ChaosWrite::Any, "remove a job", self.inner.remove(id, expected)).await
     }
 
     async fn get(&self, ids: &[JobId]) -> Result<Vec<StoredJob>, StoreError> {
@@ -269,7 +269,7 @@ impl Journal for ChaosStore {
             });
             return Err(StoreError::fault(FaultKind::Unavailable, "could not settle in time"));
         }
-        let kind = WriteKind::of_settlements(&batch);
+        let kind = ChaosWrite::of_settlements(&batch);
         let mut settled = self.write(kind, "settle", self.inner.settle(batch)).await?;
         if self.short.fetch_update(Ordering::SeqCst, Ordering::SeqCst, one_less).is_ok() {
             settled.pop();
@@ -279,7 +279,7 @@ impl Journal for ChaosStore {
 
     async fn advance(&self, advance: Advance) -> Result<(), StoreError> {
         self.check_text(&advance.to)?;
-        let kind = WriteKind::of_move(&advance.to);
+        let kind = ChaosWrite::of_move(&advance.to);
         self.write(kind, "advance a firing", self.inner.advance(advance)).await
     }
 
@@ -313,7 +313,7 @@ impl Registers for ChaosStore {
         expected: Option<u64>,
         expires: Option<Timestamp>,
     ) -> Result<u64, StoreError> {
-        let kind = WriteKind::of_register(name);
+        let kind = ChaosWrite::of_register(name);
         let write = self.inner.put_register(name, value, expected, expires);
         Self::write(self, kind, "write a register", write).await
     }
@@ -327,7 +327,7 @@ impl StoreMaintenance for ChaosStore {
     }
 
     async fn prune(&self, retention: Retention) -> Result<usize, StoreError> {
-        Self::write(self, WriteKind::Any, "prune", self.inner.prune(retention)).await
+        Self::write(self, ChaosWrite::Any, "prune", self.inner.prune(retention)).await
     }
 }
 
@@ -338,7 +338,7 @@ impl Store for ChaosStore {
     }
 
     async fn import(&self, batch: ImportBatch) -> Result<(), StoreError> {
-        Self::write(self, WriteKind::Any, "adopt", self.inner.import(batch)).await
+        Self::write(self, ChaosWrite::Any, "adopt", self.inner.import(batch)).await
     }
 
     async fn close(&self) -> Result<(), StoreError> {

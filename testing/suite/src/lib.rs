@@ -16,7 +16,7 @@ mod simulation;
 pub mod store_suite;
 pub mod trigger_suite;
 
-pub use chaos_store::{ChaosStore, StoreFaults, WriteKind};
+pub use chaos_store::{ChaosStore, ChaosWrite, StoreFaults};
 pub use clock::{ManualClock, SimClock};
 pub use launcher::{ChaosLauncher, ChaosPlan, Fate, Start};
 pub use network_fault::{NetworkFault, NetworkLink, RemoteLauncher, RemoteStore};

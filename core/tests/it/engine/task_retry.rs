@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use ecs_scheduler_core::engine::FireRequest;
 use ecs_scheduler_core::{Clock as _, Firing, FiringState, Origin, TickOutcome};
-use ecs_scheduler_testing::{ChaosStore, EngineRun, StoreFaults, WriteKind};
+use ecs_scheduler_testing::{ChaosStore, ChaosWrite, EngineRun, StoreFaults};
 use jiff::SignedDuration;
 use serde_json::{Value, json};
 
@@ -162,7 +162,7 @@ async fn firing_knows_its_recorded_retry_also_when_the_next_tick_came_before_the
     exit_with(&stage, 0);
     life.crash().await;
     let store = ChaosStore::new(Arc::clone(&stage.world.store), StoreFaults::default(), 0);
-    let dying = stage.world.boot_with(store.die_at_write_of(WriteKind::Retry, 1, true)).await.unwrap();
+    let dying = stage.world.boot_with(store.die_at_write_of(ChaosWrite::Retry, 1, true)).await.unwrap();
     stage.until("2026-01-01T10:00:58Z").await;
     dying.crash().await;
     stage.until("2026-01-01T10:01:30Z").await;

@@ -1,4 +1,4 @@
-//! What becomes of failed tasks and of their notifications: a scheduler that ends between outcome, retry, outbox and delivery loses none
+//! Failed tasks and their notifications: a scheduler that ends between outcome, retry, outbox and delivery loses none
 //! of them and doubles none.
 //!
 //! The oracles are independent of the scheduler: the file in which each task notes its start, and a receiver of webhooks in the process
@@ -235,7 +235,7 @@ async fn a_scheduler_killed_while_a_receiver_has_not_answered_sends_the_same_not
     }
     let scheduler = Scheduler::start(&site).await;
     scheduler.quiesce().await;
-    until("everything is told", async || {
+    until("every event has arrived", async || {
         let store = open_read_only(&site).await;
         is_told(&*store, &receiver, &["failing"], &["failing", "strict"]).await
     })

@@ -22,7 +22,7 @@ use ecs_scheduler_core::{
     Population, Store, SystemClock, TaskId, TaskLogs, TaskSpec, TaskValidation, TickOutcome, Timestamp,
     TriggerRegistry, async_trait,
 };
-use ecs_scheduler_testing::{ChaosStore, StoreFaults, WriteKind};
+use ecs_scheduler_testing::{ChaosStore, ChaosWrite, StoreFaults};
 use serde_json::value::to_raw_value;
 use serde_json::{Map, Value, json};
 use tokio::process::Command;
@@ -41,19 +41,19 @@ const STEPS: u64 = 4;
 /// A kind of steps of a scheduler.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Step {
-    Write(WriteKind),
+    Write(ChaosWrite),
     Launch,
     Delivery,
 }
 
 /// The names of the steps, in the order in which failed tasks go through them.
 const STEP_NAMES: [(&str, Step); 7] = [
-    ("write", Step::Write(WriteKind::Any)),
+    ("write", Step::Write(ChaosWrite::Any)),
     ("launch", Step::Launch),
-    ("outcome", Step::Write(WriteKind::Outcome)),
-    ("retry", Step::Write(WriteKind::Retry)),
-    ("repeated", Step::Write(WriteKind::Repeated)),
-    ("outbox", Step::Write(WriteKind::Outbox)),
+    ("outcome", Step::Write(ChaosWrite::Outcome)),
+    ("retry", Step::Write(ChaosWrite::Retry)),
+    ("repeated", Step::Write(ChaosWrite::Repeated)),
+    ("outbox", Step::Write(ChaosWrite::Outbox)),
     ("delivery", Step::Delivery),
 ];
 
@@ -252,7 +252,7 @@ pub(crate) async fn create(store: &dyn Store, id: &str, document: &Value) {
 pub(crate) async fn die_at_every_step(test: &str, site: &Site) {
     let longer = if super::rounds() > super::ROUNDS { 4 } else { 1 };
     for number in 1..=STEPS * longer {
-        die_around(test, site, Step::Write(WriteKind::Any), number).await;
+        die_around(test, site, Step::Write(ChaosWrite::Any), number).await;
         if number <= 2 * longer {
             die_around(test, site, Step::Launch, number).await;
         }
@@ -334,7 +334,7 @@ pub(crate) async fn finish_when(
             .await;
     }
     until("all firings end", async || store.open_firings().await.unwrap().is_empty()).await;
-    until("everything is told", async || is_done(Arc::clone(&store)).await).await;
+    until("every event has arrived", async || is_done(Arc::clone(&store)).await).await;
     assert!(engine.stop(Duration::from_secs(10)).await);
     store.close().await.unwrap();
 }

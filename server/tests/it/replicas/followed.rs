@@ -104,7 +104,7 @@ async fn run(db: SharedDb) {
     let failing: Vec<&str> = names.iter().copied().filter(|id| id.starts_with("failing")).collect();
     replicas[0].scheduler.quiesce_within(DEADLINE * 2).await;
     let store = db.open().await;
-    until_seen("everything is told", async || is_told(&*store, &receiver, &failing, &names).await).await;
+    until_seen("every event has arrived", async || is_told(&*store, &receiver, &failing, &names).await).await;
     for replica in replicas {
         assert!(replica.scheduler.terminate().await.0.success());
     }
