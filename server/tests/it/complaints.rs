@@ -72,7 +72,7 @@ async fn five_hundred_jobs_that_fail_at_once_send_a_handful_of_messages_that_nam
         })
         .sum()
     };
-    until("all are told", async || told() >= MANY).await;
+    until("messages about all of them arrive", async || told() >= MANY).await;
     let messages = receiver.count();
     assert!(told() == MANY && messages <= 20, "{} jobs in {messages} messages", told());
     assert_eq!(scheduler.list("/jobs?state=failing&count=1000", "jobs").await.len() as u64, MANY);

@@ -43,7 +43,7 @@ async fn somebody_is_told_of_tasks_that_never_start_with_cause_and_remedy() {
     let playing = stage.start().await;
     let more = json!({"schedule": "*/2", "notify": [{"to": "ops", "on": ["failing:2"]}]});
     playing.create("broken", &stage.job(&more)).await;
-    until("somebody is told", async || receiver.count() > 0).await;
+    until("a message arrives", async || receiver.count() > 0).await;
     let request = receiver.received().remove(0);
     assert_signed(&request);
     let data = request.json()["data"].clone();

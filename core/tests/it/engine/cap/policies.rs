@@ -88,7 +88,7 @@ impl Scene {
             for (code, kind) in [(1, NotificationKind::Failing), (0, NotificationKind::Recovered)] {
                 // At once, so that no later tick replaces them.
                 self.launcher.define("work", Fate::Exits { after: Duration::ZERO, code });
-                self.until_true(&format!("the channel is told that the job is {kind}"), async |scene| {
+                self.until_true(&format!("the channel knows that the job is {kind}"), async |scene| {
                     scene.newest_state() == Some(kind) || scene.is_suspended().await
                 })
                 .await;
