@@ -20,6 +20,7 @@
 //! loop (one hanging trigger stops the clock for all).
 
 mod agenda;
+mod backfill;
 mod breaker;
 mod breaker_recall;
 mod budget_sync;
@@ -27,6 +28,7 @@ mod budgets;
 mod catch_up;
 mod clock_check;
 mod dispatch;
+mod driven_backfills;
 mod evaluate;
 mod failing_jobs;
 mod failing_tasks;
@@ -140,6 +142,7 @@ impl Engine {
         engine.spawn(task_monitor::run(Arc::clone(&engine), commands.downgrade()));
         engine.spawn(tick_retry::kept::run(Arc::clone(&engine), tries));
         engine.spawn(failing_jobs::run(Arc::clone(&engine), shards.clone()));
+        engine.spawn(backfill::run(Arc::clone(&engine), shards.clone(), commands.downgrade()));
         engine.spawn(notifications::run(Arc::clone(&engine), shards));
         if !engine.process.budgets.is_empty() {
             engine.spawn(budget_sync::run(Arc::clone(&engine)));

@@ -26,11 +26,24 @@ pub enum Origin {
     Manual,
     /// Failed tasks of an earlier firing (`retry.task`).
     Retry,
+    /// A past tick of the job, by a backfill.
+    Backfill,
 }
 
 impl Origin {
     /// Every origin.
-    pub const ALL: [Self; 3] = [Self::Tick, Self::Manual, Self::Retry];
+    pub const ALL: [Self; 4] = [Self::Tick, Self::Manual, Self::Retry, Self::Backfill];
+
+    /// Returns the name used in the API.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Tick => "tick",
+            Self::Manual => "hand",
+            Self::Retry => "retry",
+            Self::Backfill => "backfill",
+        }
+    }
 }
 
 /// The retry of a firing's failed tasks, and the firing whose tasks it retries itself.
@@ -52,11 +65,19 @@ pub struct FiringRetry {
     /// Why failed tasks do not start again although the job retries them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
+    /// Whether the tasks that it starts again are those of a backfill.
+    #[serde(skip_serializing_if = "is_false")]
+    pub backfill: bool,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
 const fn is_zero(number: &u32) -> bool {
     *number == 0
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+const fn is_false(flag: &bool) -> bool {
+    !*flag
 }
 
 impl FiringRetry {
@@ -254,6 +275,13 @@ impl Firing {
     pub(crate) fn set_time_limits(&mut self, policy: &Policy) {
         self.timeout_secs = policy.timeout.map(|limit| limit.as_secs());
         self.start_timeout_secs = policy.start_timeout.map(|limit| limit.as_secs());
+    }
+
+    /// Tells whether it fires a past tick for a backfill, or starts failed tasks of one again. It is no part of the job's present: no
+    /// cooldown follows, and no tick ends its retries.
+    #[must_use]
+    pub fn is_of_backfill(&self) -> bool {
+        self.origin == Origin::Backfill || self.retry.backfill
     }
 
     /// Returns how many tasks were started.

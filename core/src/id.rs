@@ -168,6 +168,12 @@ impl FiringId {
         Self::hashed(uid, nominal, "retry", of.as_str())
     }
 
+    /// Makes the id of the firing of a tick of a backfill, whose id is `backfill`.
+    #[must_use]
+    pub fn for_backfill(uid: &JobUid, nominal: Timestamp, backfill: &str) -> Self {
+        Self::hashed(uid, nominal, "backfill", backfill)
+    }
+
     /// Wraps an id read from a store or a request.
     #[must_use]
     pub fn from_text(text: &str) -> Self {

@@ -125,6 +125,8 @@ pub struct Job {
     /// Versions whose ticks had no outcome yet when the next one was written, oldest first.
     pub(crate) earlier: Vec<Earlier>,
     ticks: Option<Schedule>,
+    /// The ticks of this version, at any time.
+    own_ticks: Option<Schedule>,
     /// The remarks that its triggers made while they were built.
     remarks: BuildRemarks,
 }
@@ -168,5 +170,11 @@ impl Job {
     #[must_use]
     pub fn ticks(&self) -> Option<&Schedule> {
         self.ticks.as_ref()
+    }
+
+    /// Returns the ticks of this version of the job, also those from before it was written.
+    #[must_use]
+    pub fn own_ticks(&self) -> Option<&Schedule> {
+        self.own_ticks.as_ref()
     }
 }

@@ -12,6 +12,7 @@
 //! Start with [`engine`] for the loop, with [`trigger`] and [`registry`] to write a trigger, with [`schedule`] for the
 //! meaning of schedules, and with [`decide`](mod@decide) for the number of tasks.
 
+pub mod backfill;
 pub mod backoff;
 pub mod batch;
 pub mod budget;

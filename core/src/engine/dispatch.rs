@@ -302,6 +302,7 @@ impl FiringDriver {
             return;
         }
         engine.in_flight.end(&firing.id);
+        engine.backfills.wake(&firing.uid);
     }
 
     fn expired(&self) -> bool {

@@ -1,23 +1,24 @@
 //! One evaluation: evaluates the trigger, counts running tasks and decides. A failure affects this evaluation only.
 
+mod backfill;
 mod breaker;
 mod budget;
 mod queue;
+mod source;
+mod trigger_call;
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::FutureExt as _;
 use jiff::{SignedDuration, Timestamp};
 
 use super::faults::{FailedRead, ReadSubject};
 use super::inner::EngineInner;
 use super::job_cache::CachedJob;
-use super::message::{ManualFiring, RetryOrder};
 use crate::clock::is_ahead;
 use crate::decide::{Decision, DecisionDraft, DecisionInput, Rule, Step, TickOutcome, TickSpan, decide};
-use crate::fault::{self, FaultKind};
+use crate::fault;
 use crate::firing::{Firing, FiringId, FiringRetry, FiringState, Origin};
 use crate::id::{JobUid, TaskId};
 use crate::job::Job;
@@ -28,8 +29,10 @@ use crate::scaling::Demand;
 use crate::store::StoreError;
 use crate::task::Population;
 use crate::text::make_line;
-use crate::trigger::{EvalContext, Evaluation, Tick, TriggerError};
+use crate::trigger::{Evaluation, Tick, TriggerError};
+pub(super) use backfill::waits;
 use queue::convergence_observation;
+pub(super) use source::TriggerSource;
 
 /// The most observations of one evaluation that are recorded.
 const MAX_OBSERVATIONS: usize = 1_000;
@@ -107,26 +110,6 @@ impl TickEvaluation {
     }
 }
 
-/// The origin of an evaluation.
-#[derive(Debug, Clone)]
-pub(super) enum TriggerSource {
-    /// A tick of the job.
-    Tick,
-    /// An order to fire now, which names the firing.
-    Manual { id: FiringId, options: ManualFiring },
-    /// An order to start failed tasks again.
-    Retry(Box<RetryOrder>),
-    /// A dry run: launches nothing.
-    DryRun,
-}
-
-impl TriggerSource {
-    /// Tells whether it follows an order, and so stands for no tick.
-    const fn is_order(&self) -> bool {
-        matches!(self, Self::Manual { .. } | Self::Retry(_))
-    }
-}
-
 impl EngineInner {
     /// Decides about one tick.
     pub(super) async fn evaluate(&self, request: &EvalRequest<'_>) -> TickEvaluation {
@@ -182,8 +165,8 @@ impl EngineInner {
         (draft, firing).into()
     }
 
-    /// Decides how many tasks to launch, and reserves them in the budgets of the job. Failed tasks are added to those that run, or they
-    /// run alone.
+    /// Decides how many tasks to launch, and reserves them in the budgets of the job. Failed tasks and those of a backfill are added to
+    /// those that run, or they run alone.
     async fn decide(
         &self,
         request: &EvalRequest<'_>,
@@ -211,7 +194,10 @@ impl EngineInner {
             input.scaling.floor = NonZeroU32::MIN;
         }
         if matches!(source, TriggerSource::Retry(_)) {
-            (input.scaling.floor, input.cooldown) = (NonZeroU32::MIN, None);
+            input.scaling.floor = NonZeroU32::MIN;
+        }
+        if source.is_of_the_past() {
+            input.cooldown = None;
             input.overlap = match input.overlap {
                 Overlap::TopUp | Overlap::Allow => Overlap::Allow,
                 Overlap::Skip | Overlap::Replace => Overlap::Skip,
@@ -258,7 +244,7 @@ impl EngineInner {
         demand: Demand,
     ) -> Result<(Population, u32), ReadFailure> {
         let assumed = request.overrides.busy;
-        if demand == Demand::Idle {
+        if demand == Demand::Idle || request.source.is_preview() {
             return Ok((Population::default(), assumed.unwrap_or(0)));
         }
         let population = self.population(request.job).await;
@@ -272,7 +258,15 @@ impl EngineInner {
         Ok((population, busy))
     }
 
-    fn suspension_reason(&self, job: &Job, nominal: Timestamp, source: &TriggerSource) -> Option<String> {
+    pub(super) fn suspension_reason(
+        &self,
+        job: &Job,
+        nominal: Timestamp,
+        source: &TriggerSource,
+    ) -> Option<String> {
+        if source.is_preview() {
+            return None;
+        }
         if let Some(brake) = self.process.brake() {
             return Some(format!("the brake is on: {}", brake.reason));
         }
@@ -296,24 +290,13 @@ impl EngineInner {
         if let TriggerSource::Retry(retry) = &request.source {
             return Ok(Evaluation::tasks(retry.tasks, retry.reason.clone()));
         }
+        if let TriggerSource::Backfill(order) = &request.source {
+            return self.evaluate_past(request, order).await;
+        }
         let Some(trigger) = job.trigger_of(request.tick.nominal) else {
             return Ok(Evaluation::floor("due, taskCount"));
         };
-        let cx = EvalContext::new(&job.id, request.tick, job.scaling);
-        let deadline = self.options.evaluation_deadline;
-        let guarded = std::panic::AssertUnwindSafe(trigger.evaluate(&cx)).catch_unwind();
-        let answer = match tokio::time::timeout(deadline, guarded).await {
-            Ok(Ok(answer)) => answer,
-            Ok(Err(panic)) => Err(TriggerError::new(
-                FaultKind::Bug,
-                format!("the trigger panicked: {}", panic_text(panic.as_ref())),
-            )),
-            Err(_) => {
-                let message = format!("the trigger did not answer within {} s", deadline.as_secs());
-                Err(TriggerError::new(FaultKind::Unavailable, message))
-            }
-        };
-        self.apply_fallback(request, answer)
+        self.ask_trigger(request, &**trigger, request.tick).await
     }
 
     /// Records whether something could be read for a tick.
@@ -427,8 +410,10 @@ impl EngineInner {
             TriggerSource::Retry(order) => {
                 (task, definition) = (Arc::clone(&order.of.task), order.of.definition.clone());
                 (retry.of, retry.number) = (Some(order.of.id.clone()), order.of.retry.number + 1);
+                retry.backfill = order.of.is_of_backfill();
                 (Origin::Retry, order.of.nominal)
             }
+            TriggerSource::Backfill(order) => (Origin::Backfill, order.nominal),
             TriggerSource::DryRun => return None,
         };
         let replaces =
@@ -484,9 +469,4 @@ fn counting_step<'a>(steps: &'a mut [Step], mode: Mode, queue: Option<&QueueFact
         Rule::Cap => queue.is_some(),
         Rule::Demand | Rule::Floor | Rule::Cooldown | Rule::Breaker | Rule::Budget | Rule::Need => false,
     })
-}
-
-fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
-    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
-    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "no message".to_owned())
 }

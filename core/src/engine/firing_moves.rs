@@ -32,6 +32,7 @@ pub(super) async fn record(engine: &EngineInner, from: Firing, mut to: Firing) {
                 // Another task that cannot be stopped is recorded again.
                 faults.end_lasting(&to.job, to.uid, FaultyAction::StopTasks);
                 drop_firing(engine, &id);
+                engine.backfills.wake(&to.uid);
             } else {
                 engine.monitored.lock().insert(id, to);
             }

@@ -19,6 +19,7 @@ use super::message::{FireError, FireKind, FireOrder, ManualFiring, Message};
 use super::status::{Brake, Counters, EngineStatus};
 use super::tick_retry::Retrying;
 use crate::budget::BudgetUse;
+use crate::backfill::{Backfill, BackfillError, BackfillRequest};
 use crate::decide::{DecisionDraft, DecisionRecord};
 use crate::event::Event;
 use crate::job::{Job, JobId, JobUid, Revision, StoredJob};
@@ -137,6 +138,43 @@ impl EngineHandle {
         let request =
             EvalRequest { job, loaded: &loaded, tick, source: TriggerSource::DryRun, overrides, tried: 0 };
         self.engine.evaluate(&request).await.draft
+    }
+
+    /// Starts a backfill of a job, and returns it once it is durable.
+    ///
+    /// # Errors
+    ///
+    /// See [`BackfillError`].
+    pub async fn start_backfill(
+        &self,
+        id: &JobId,
+        request: BackfillRequest,
+    ) -> Result<Backfill, BackfillError> {
+        self.engine.start_backfill(id, request, &self.commands.downgrade()).await
+    }
+
+    /// Stops the backfill of a job, durably, and returns it; one that has ended stays as it is. No further firing begins after the
+    /// answer. Tasks that run continue.
+    ///
+    /// # Errors
+    ///
+    /// See [`BackfillError`].
+    pub async fn stop_backfill(&self, id: &JobId) -> Result<Backfill, BackfillError> {
+        self.engine.stop_backfill(id, &self.commands.downgrade()).await
+    }
+
+    /// Decides about each tick of a backfill without recording or launching anything. Tasks that run at present do not count. Also
+    /// returns why the backfill would wait now, because of the brake or a suspension.
+    ///
+    /// # Errors
+    ///
+    /// See [`BackfillError`].
+    pub async fn preview_backfill(
+        &self,
+        id: &JobId,
+        request: &BackfillRequest,
+    ) -> Result<(Vec<(Timestamp, DecisionDraft)>, Option<String>), BackfillError> {
+        self.engine.preview_backfill(id, request).await
     }
 
     /// Returns the tick of a job that could not be decided yet, or else the launch that failed, and that is tried again.

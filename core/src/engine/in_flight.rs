@@ -25,6 +25,11 @@ impl InFlight {
         self.0.lock().firings.insert(id.clone())
     }
 
+    /// Tells whether a part of the engine works on a firing.
+    pub(super) fn contains(&self, id: &FiringId) -> bool {
+        self.0.lock().firings.contains(id)
+    }
+
     /// Removes a firing that is not known to be durable. If it is, recovery resumes it.
     pub(super) fn remove(&self, id: &FiringId) {
         self.0.lock().firings.remove(id);

@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
 use super::breaker::Breakers;
+use super::driven_backfills::Backfills;
 use super::faults::FaultyAction;
 use super::in_flight::InFlight;
 use super::job_cache::JobCache;
@@ -80,6 +81,7 @@ pub(super) struct EngineInner {
     /// Versions of jobs whose failing ticks were read from the journal.
     pub(super) recalled: Mutex<LruCache<(JobUid, Revision), ()>>,
     pub(super) breakers: Breakers,
+    pub(super) backfills: Backfills,
     /// Jobs that are settled alone, because the store refused their batch.
     pub(super) refused: RefusedJobs,
     pub(super) loop_stats: Mutex<LoopStats>,
@@ -125,6 +127,7 @@ impl EngineInner {
         let recalled = NonZeroUsize::new(options.cached_jobs).unwrap_or(NonZeroUsize::MIN);
         let engine = Arc::new(Self {
             breakers: Breakers::new(recalled),
+            backfills: Backfills::default(),
             recalled: Mutex::new(LruCache::new(recalled)),
             job_cache: JobCache::new(options.cached_jobs),
             term: process.lease.term(),

@@ -95,6 +95,19 @@ impl RetryOrder {
     }
 }
 
+/// An order to fire a past tick for a backfill.
+#[derive(Debug, Clone)]
+pub(super) struct BackfillOrder {
+    /// The identity of the job that is backfilled.
+    pub(super) uid: JobUid,
+    /// The id of the firing: the same for each order about one tick of a backfill.
+    pub(super) id: FiringId,
+    /// The past tick.
+    pub(super) nominal: Timestamp,
+    /// Whether nothing is to be launched: what runs at present, the brake and a suspension do not count.
+    pub(super) is_preview: bool,
+}
+
 /// The tasks that an order starts.
 #[derive(Debug, Clone)]
 pub(super) enum FireKind {
@@ -102,6 +115,8 @@ pub(super) enum FireKind {
     Manual { key: String, at: Timestamp, options: ManualFiring },
     /// Failed tasks, again.
     Retry(Box<RetryOrder>),
+    /// A past tick. If it has to wait, the answer is a decision that is not recorded.
+    Backfill(Box<BackfillOrder>),
 }
 
 impl FireOrder {
@@ -143,7 +158,7 @@ pub(super) struct DueJob {
     pub(super) revision: Revision,
     pub(super) settled: Option<Timestamp>,
     pub(super) after: Timestamp,
-    /// A firing by hand, or a retry, instead of a tick.
+    /// A firing by hand, a retry, or a past tick, instead of a tick.
     pub(super) order: Option<FireOrder>,
 }
 
@@ -173,6 +188,8 @@ pub(super) struct EvaluatedJob {
     pub(super) cached: Arc<CachedJob>,
     pub(super) settlement: Option<Settlement>,
     pub(super) order: Option<FireOrder>,
+    /// The answer to an order that leaves no record.
+    pub(super) answer: Option<Result<DecisionRecord, FireError>>,
     /// The tick that could not be decided yet.
     pub(super) retrying: Option<Retrying>,
     /// When that tick is evaluated again.
@@ -183,7 +200,18 @@ impl EvaluatedJob {
     /// No tick was due, or the job is invalid.
     pub(super) fn empty(mut due: DueJob, cached: &Arc<CachedJob>) -> Self {
         let order = due.order.take();
-        Self { due, cached: Arc::clone(cached), settlement: None, order, retrying: None, retry_at: None }
+        let cached = Arc::clone(cached);
+        Self { due, cached, settlement: None, order, answer: None, retrying: None, retry_at: None }
+    }
+
+    /// An order is answered without a record.
+    pub(super) fn answered(
+        due: DueJob,
+        cached: &Arc<CachedJob>,
+        order: FireOrder,
+        answer: Result<DecisionRecord, FireError>,
+    ) -> Self {
+        Self { order: Some(order), answer: Some(answer), ..Self::empty(due, cached) }
     }
 }
 

@@ -10,13 +10,13 @@ use jiff::Timestamp;
 use tracing::Instrument as _;
 
 use super::catch_up::{CatchUpPlan, Ticks};
-use super::evaluate::{EvalOverrides, EvalRequest, TickEvaluation, TriggerSource};
+use super::evaluate::{EvalOverrides, EvalRequest, TickEvaluation, TriggerSource, waits};
 use super::inner::EngineInner;
 use super::job_cache::CachedJob;
 use super::message::{DueJob, EvaluatedJob, FireError, FireKind, FireOrder, JobProgress, ReportSender};
 use super::spans::job_span;
 use super::tick_retry::Retrying;
-use crate::decide::{DecisionDraft, TickOutcome, TickSpan};
+use crate::decide::{DecisionDraft, DecisionId, DecisionRecord, TickOutcome, TickSpan};
 use crate::id::{JobId, JobUid};
 use crate::job::Job;
 use crate::store::Settlement;
@@ -235,8 +235,13 @@ async fn evaluate_order(
             TriggerSource::Manual { id, options: options.clone() }
         }
         FireKind::Retry(retry) => TriggerSource::Retry(retry.clone()),
+        FireKind::Backfill(past) if past.uid == due.uid => TriggerSource::Backfill(past.clone()),
+        FireKind::Backfill(_) => {
+            return EvaluatedJob::answered(due, cached, order, Err(FireError::NotFound));
+        }
     };
     let is_retry = matches!(source, TriggerSource::Retry(_));
+    let is_backfill = matches!(source, TriggerSource::Backfill(_));
     let request =
         EvalRequest { job, loaded: cached, tick, source, overrides: EvalOverrides::default(), tried: 0 };
     let TickEvaluation { draft, firing, undecided } = engine.evaluate(&request).await;
@@ -244,6 +249,14 @@ async fn evaluate_order(
     if is_retry && (undecided || !has_room) {
         // It is ordered again until it can be decided, and until its budgets leave something for it.
         return EvaluatedJob { order: Some(order), ..EvaluatedJob::empty(due, cached) };
+    }
+    if is_backfill && waits(&draft) {
+        if let Some(firing) = &firing {
+            engine.process.budgets.release(engine.number, firing);
+        }
+        let (id, job, uid) = (DecisionId::default(), due.id.clone(), due.uid);
+        let record = DecisionRecord { id, job, uid, draft, firing: None };
+        return EvaluatedJob::answered(due, cached, order, Ok(record));
     }
     let settlement = Settlement {
         job: due.id.clone(),

@@ -29,6 +29,8 @@ struct PendingCommit {
     due: DueJob,
     cached: Arc<CachedJob>,
     order: Option<FireOrder>,
+    /// The answer to an order that leaves no record.
+    answer: Option<Result<DecisionRecord, FireError>>,
     settled: Option<Timestamp>,
     /// The outcome and the ticks of each record.
     outcomes: Vec<(TickOutcome, TickSpan)>,
@@ -44,12 +46,13 @@ struct PendingCommit {
 impl PendingCommit {
     /// Splits an evaluated job into its settlement and the data that is needed afterwards.
     fn new(evaluated: EvaluatedJob, keep_records: bool) -> (Self, Option<Settlement>) {
-        let EvaluatedJob { due, cached, settlement, order, retrying, retry_at } = evaluated;
+        let EvaluatedJob { due, cached, settlement, order, answer, retrying, retry_at } = evaluated;
         let mut pending = Self {
             settled: due.settled,
             due,
             cached,
             order,
+            answer,
             outcomes: Vec::new(),
             failure: None,
             records: Vec::new(),
@@ -93,7 +96,8 @@ impl EngineInner {
                 progress.push((one.due.slot, one.progress()));
                 if let Some(order) = one.order {
                     let is_valid = one.cached.job.is_ok();
-                    order.reply(Err(if is_valid { FireError::Store } else { FireError::Invalid }));
+                    let refusal = if is_valid { FireError::Store } else { FireError::Invalid };
+                    order.reply(one.answer.unwrap_or(Err(refusal)));
                 }
                 continue;
             };
@@ -260,7 +264,9 @@ impl EngineInner {
             order.reply(Ok(record));
         }
         let Some(firing) = firing else { return (progress, None) };
-        *cached.last_fired.lock() = Some(firing.observed);
+        if !firing.is_of_backfill() {
+            *cached.last_fired.lock() = Some(firing.observed);
+        }
         Counters::add(&self.process.counters.firings, 1);
         let decision = ids.last().copied().unwrap_or_default();
         (progress, Some(Firing { decision, ..firing }))

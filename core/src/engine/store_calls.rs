@@ -156,7 +156,18 @@ impl StoreCalls {
         value: &str,
         expected: Option<u64>,
     ) -> Result<u64, StoreError> {
-        self.in_time(self.store.put_register(name, value, expected, None)).await
+        self.put_expiring_register(name, value, expected, None).await
+    }
+
+    /// Writes a register that may be forgotten after a moment, if one is given. A failure is not recorded.
+    pub(super) async fn put_expiring_register(
+        &self,
+        name: &str,
+        value: &str,
+        expected: Option<u64>,
+        expires: Option<Timestamp>,
+    ) -> Result<u64, StoreError> {
+        self.in_time(self.store.put_register(name, value, expected, expires)).await
     }
 
     /// Reserves tasks of budgets. A failure is not recorded: the tick is tried again.

@@ -99,9 +99,10 @@ impl EngineInner {
         }
     }
 
-    /// Returns the next tick of the job after the firing was decided, which ends its retries; none for `overlap: allow`.
+    /// Returns the next tick of the job after the firing was decided, which ends its retries; none for `overlap: allow`, and none for a
+    /// backfill, which waits for its retries.
     fn next_tick(&self, firing: &Firing, stored: &StoredJob, job: &Job) -> Option<Timestamp> {
-        if job.policy.overlap == Overlap::Allow {
+        if job.policy.overlap == Overlap::Allow || firing.is_of_backfill() {
             return None;
         }
         let (settled, now) = (stored.progress.settled, self.clock.now());
@@ -200,12 +201,12 @@ async fn fire(
 }
 
 /// Tells whether the journal has a firing; nothing if it cannot be read.
-async fn is_recorded(engine: &EngineInner, id: &FiringId) -> Option<bool> {
+pub(super) async fn is_recorded(engine: &EngineInner, id: &FiringId) -> Option<bool> {
     Some(find(engine, id).await?.is_some())
 }
 
 /// Reads a firing of the journal; nothing if the journal cannot be read.
-async fn find(engine: &EngineInner, id: &FiringId) -> Option<Option<Firing>> {
+pub(super) async fn find(engine: &EngineInner, id: &FiringId) -> Option<Option<Firing>> {
     let query = FiringQuery { id: Some(id.clone()), ..FiringQuery::default() };
     engine.store.firings(&query).await.ok().map(|mut known| known.pop())
 }

@@ -129,9 +129,9 @@ fn read(id: &JobId, mut reader: Reader<'_>) -> Result<Job, Vec<FieldError>> {
     }
     let (schedule, timezone) = (when.schedule, when.timezone);
     let provided = || trigger.as_ref()?.schedule().map(|schedule| schedule.within(when.start, when.end));
-    let ticks = schedule.clone().or_else(provided);
+    let own_ticks = schedule.clone().or_else(provided);
     let earlier = reader.earlier(id)?;
-    let ticks = earlier::all_ticks(&earlier, ticks);
+    let ticks = earlier::all_ticks(&earlier, own_ticks.clone());
     let remarks = remarks.into_inner();
     Ok(Job {
         id: id.clone(),
@@ -145,6 +145,7 @@ fn read(id: &JobId, mut reader: Reader<'_>) -> Result<Job, Vec<FieldError>> {
         suspension,
         earlier,
         ticks,
+        own_ticks,
         remarks,
     })
 }

@@ -8,6 +8,7 @@ use tokio::time::Instant;
 
 use super::shard_owner::Release;
 use super::{ReplicaId, ReplicaInner};
+use crate::backfill::{Backfill, BackfillError, BackfillRequest};
 use crate::decide::{DecisionDraft, DecisionRecord};
 use crate::engine::{
     BreakerState, EngineHandle, EngineStatus, EvalOverrides, Failing, FailingTasks, FireError, FireRequest,
@@ -139,6 +140,28 @@ impl ReplicaHandle {
     pub async fn fire_now(&self, id: &JobId, request: FireRequest) -> Result<DecisionRecord, FireError> {
         let engine = self.engine_of(id).ok_or(FireError::Elsewhere)?;
         engine.fire_now(id, request).await
+    }
+
+    /// Starts a backfill as [`EngineHandle::start_backfill`] does.
+    ///
+    /// # Errors
+    ///
+    /// [`BackfillError::Elsewhere`] when this replica does not own the job; otherwise see [`BackfillError`].
+    pub async fn start_backfill(
+        &self,
+        id: &JobId,
+        request: BackfillRequest,
+    ) -> Result<Backfill, BackfillError> {
+        self.engine_of(id).ok_or(BackfillError::Elsewhere)?.start_backfill(id, request).await
+    }
+
+    /// Stops a backfill as [`EngineHandle::stop_backfill`] does.
+    ///
+    /// # Errors
+    ///
+    /// [`BackfillError::Elsewhere`] when this replica does not own the job; otherwise see [`BackfillError`].
+    pub async fn stop_backfill(&self, id: &JobId) -> Result<Backfill, BackfillError> {
+        self.engine_of(id).ok_or(BackfillError::Elsewhere)?.stop_backfill(id).await
     }
 
     /// Evaluates a job as [`EngineHandle::evaluate`] does. If this replica does not own the job, it knows only the

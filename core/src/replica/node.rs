@@ -3,10 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use tokio::sync::broadcast;
 
 use super::ReplicaHandle;
 use crate::budget::BudgetUse;
+use crate::backfill::{Backfill, BackfillError, BackfillRequest};
 use crate::decide::{DecisionDraft, DecisionRecord};
 use crate::engine::{
     Brake, BreakerState, Counters, EngineHandle, EngineStatus, EvalOverrides, Failing, FailingTasks,
@@ -109,6 +111,41 @@ impl SchedulerNode {
     /// See [`FireError`].
     pub async fn fire_now(&self, id: &JobId, request: FireRequest) -> Result<DecisionRecord, FireError> {
         delegate!(self, one => one.fire_now(id, request).await)
+    }
+
+    /// Starts a backfill of a job, and returns it once it is durable.
+    ///
+    /// # Errors
+    ///
+    /// See [`BackfillError`].
+    pub async fn start_backfill(
+        &self,
+        id: &JobId,
+        request: BackfillRequest,
+    ) -> Result<Backfill, BackfillError> {
+        delegate!(self, one => one.start_backfill(id, request).await)
+    }
+
+    /// Stops the backfill of a job, and returns it.
+    ///
+    /// # Errors
+    ///
+    /// See [`BackfillError`].
+    pub async fn stop_backfill(&self, id: &JobId) -> Result<Backfill, BackfillError> {
+        delegate!(self, one => one.stop_backfill(id).await)
+    }
+
+    /// Decides about each tick of a backfill; launches and records nothing. Also returns why the backfill would wait now.
+    ///
+    /// # Errors
+    ///
+    /// See [`BackfillError`].
+    pub async fn preview_backfill(
+        &self,
+        id: &JobId,
+        request: &BackfillRequest,
+    ) -> Result<(Vec<(Timestamp, DecisionDraft)>, Option<String>), BackfillError> {
+        self.any_engine().preview_backfill(id, request).await
     }
 
     /// Evaluates a job as if a tick were due now; launches and records nothing.

@@ -116,12 +116,14 @@ pub fn write_set(
 }
 
 impl Settlement {
-    /// Records the new cursor, and the firing if there is one, in the job's progress.
+    /// Records the new cursor, and the firing if there is one, in the job's progress. No cooldown follows a firing of a backfill.
     pub fn apply_to(&self, progress: &mut Progress) {
         progress.settled = self.new_cursor;
         if let Some(firing) = &self.firing {
             progress.last_firing = Some(firing.id.clone());
-            progress.last_fired = Some(firing.observed);
+            if !firing.is_of_backfill() {
+                progress.last_fired = Some(firing.observed);
+            }
         }
     }
 }

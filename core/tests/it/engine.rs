@@ -1,5 +1,7 @@
 //! The engine in virtual time.
 
+mod backfill;
+mod backfill_faults;
 mod breaker;
 pub(crate) mod budget;
 mod cap;

@@ -3,10 +3,11 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use ecs_scheduler_core::backfill::BackfillRequest;
 use ecs_scheduler_core::replica::{Replica, ReplicaId, ReplicaOptions, Timing};
 use ecs_scheduler_core::{
-    Clock, Engine, EngineOptions, Launcher, MemoryStore, Registers as _, SharedStore as _, Store, Timestamp,
-    TriggerRegistry,
+    Clock, Engine, EngineOptions, JobId, JobStore as _, JobUid, Launcher, MemoryStore, NewJob,
+    Registers as _, SharedStore as _, Store, Timestamp, TriggerRegistry,
 };
 use ecs_scheduler_testing::format_fixture::{assert_pinned, read_content, write_content};
 use ecs_scheduler_testing::{ChaosLauncher, SimClock};
@@ -47,6 +48,35 @@ async fn the_register_of_the_brake_keeps_its_json() {
     assert_eq!(register(&store, "brake").await, json!({ "reason": "incident", "since": BEGIN }));
     engine.release().await.unwrap();
     assert_eq!(register(&store, "brake").await, Value::Null);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_registers_of_a_backfill_keep_their_names_and_json() {
+    let store = Arc::new(MemoryStore::default());
+    let engine = engine(&store).start().await.unwrap();
+    engine.brake("incident".to_owned()).await.unwrap();
+    let (id, uid) = (JobId::new("job").unwrap(), JobUid::derived("store", &JobId::new("job").unwrap()));
+    let document = json!({"taskDefinition": "job", "schedule": ["0 0 *", "0 20 5"]});
+    let document = serde_json::value::to_raw_value(&document).unwrap();
+    let at = BEGIN.parse().unwrap();
+    store.create(NewJob { id: id.clone(), uid, document, at }).await.unwrap();
+    let range = ["2027-01-01T04:00:00Z", "2027-01-01T07:00:00Z"].map(|moment| moment.parse().unwrap());
+    let mut request = BackfillRequest::new(range[0], range[1]);
+    (request.reason, request.actor) = (Some("wrong input".to_owned()), Some("ada".to_owned()));
+    let backfill = engine.start_backfill(&id, request).await.unwrap();
+    tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+    let expected = json!({
+        "id": backfill.id, "job": "job", "uid": uid, "from": range[0], "to": range[1], "overlap": 1,
+        "reason": "wrong input", "actor": "ada", "started": BEGIN, "state": "running", "total": 4,
+        "ticks": [[1_798_776_000, 3_600, 2], [1_798_780_800, 2_400, 2]], "unfinished": [],
+        "done": {"succeeded": 0, "failed": 0, "stopped": 0, "notLaunched": 0, "idle": 0, "unknown": 0},
+        "waiting": {"outcome": "suspended", "reason": "the brake is on: incident", "since": BEGIN},
+    });
+    assert_eq!(register(&store, &format!("backfill/{uid}")).await, expected);
+    let list = store.registers("backfills/").await.unwrap();
+    assert_eq!((list.len(), list[0].0.len()), (1, "backfills/00".len()));
+    let listed: Value = serde_json::from_str(&list[0].1.value).unwrap();
+    assert_eq!(listed, json!([{"id": backfill.id, "job": "job", "uid": uid}]));
 }
 
 #[tokio::test(start_paused = true)]

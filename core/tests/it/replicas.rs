@@ -2,6 +2,7 @@
 
 mod assignment;
 mod budget;
+mod backfill;
 pub(crate) mod cluster;
 mod edits;
 mod faults;

@@ -25,6 +25,8 @@ pub(in crate::engine) struct BudgetRequest {
     pub(in crate::engine) tasks: u32,
     /// Whether it replaces everything earlier of the job, and so takes all of its tasks or none.
     pub(in crate::engine) replaces: bool,
+    /// Whether it takes all of its tasks or none for another reason.
+    pub(in crate::engine) is_whole: bool,
     /// When the job asks again if it gets nothing; it does not wait when absent.
     pub(in crate::engine) next: Option<Timestamp>,
     pub(in crate::engine) now: Timestamp,
@@ -163,8 +165,8 @@ impl Totals {
             // The store refuses a second firing of this name.
             return Some((BudgetRoom { left: u32::MAX, ..room }, None));
         }
-        let granted =
-            if request.replaces && room.left < request.tasks { 0 } else { room.left.min(request.tasks) };
+        let is_whole = request.replaces || request.is_whole;
+        let granted = if is_whole && room.left < request.tasks { 0 } else { room.left.min(request.tasks) };
         if granted == 0 {
             if let Some(next) = request.next {
                 let (asked, next) = (request.now.as_second(), next.as_second());

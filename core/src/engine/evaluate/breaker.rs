@@ -16,7 +16,7 @@ impl EngineInner {
         demand: Demand,
     ) -> Result<Option<OpenBreaker>, ReadFailure> {
         let EvalRequest { job, loaded, tick, source, .. } = request;
-        let is_bounded = demand != Demand::Idle && !matches!(source, TriggerSource::Manual { .. });
+        let is_bounded = demand != Demand::Idle && source.is_bounded_by_breaker();
         let Some(breaker) = job.policy.breaker.filter(|_| is_bounded) else { return Ok(None) };
         let (version, is_dry) = ((loaded.uid, loaded.revision), matches!(source, TriggerSource::DryRun));
         let state = self.breaker_state(&job.id, version, breaker, !is_dry).await?;
@@ -27,7 +27,7 @@ impl EngineInner {
             self.suspend_by_breaker(&job.id, version, reason).await;
         }
         let is_due = state.next_canary.is_some_and(|next| next <= tick.observed);
-        let is_canary_due = is_due && !matches!(source, TriggerSource::Retry(_));
+        let is_canary_due = is_due && !source.is_of_the_past();
         Ok(Some(OpenBreaker { is_canary_due, reason: reason(&state, is_canary_due) }))
     }
 }

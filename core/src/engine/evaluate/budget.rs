@@ -9,7 +9,7 @@ use crate::engine::catch_up::Ticks;
 use crate::engine::inner::EngineInner;
 use crate::id::FiringId;
 
-/// When a retry of failed tasks that finds nothing left asks again, at the latest.
+/// When a retry of failed tasks, or a backfill, that finds nothing left asks again, at the latest.
 const RETRY_INTERVAL: SignedDuration = SignedDuration::from_mins(1);
 
 impl EvalRequest<'_> {
@@ -21,6 +21,7 @@ impl EvalRequest<'_> {
             }
             TriggerSource::Manual { id, .. } => id.clone(),
             TriggerSource::Retry(order) => order.id(),
+            TriggerSource::Backfill(order) => order.id.clone(),
         }
     }
 }
@@ -32,7 +33,7 @@ impl EngineInner {
         request: &EvalRequest<'_>,
         decision: &Decision,
     ) -> Result<Option<BudgetRoom>, ReadFailure> {
-        if decision.launch == 0 || self.process.budgets.is_empty() {
+        if decision.launch == 0 || request.source.is_preview() || self.process.budgets.is_empty() {
             return Ok(None);
         }
         let EvalRequest { job, loaded, tick, source, .. } = request;
@@ -48,14 +49,16 @@ impl EngineInner {
             budgets,
             tasks: decision.launch,
             replaces: decision.replace,
+            is_whole: matches!(source, TriggerSource::Backfill(_)),
             next: next_request(request),
             now: tick.observed,
         };
         let room = match source {
             TriggerSource::DryRun => self.store.preview_budget(&wanted).await,
-            TriggerSource::Tick | TriggerSource::Manual { .. } | TriggerSource::Retry(_) => {
-                self.store.reserve_budget(wanted).await
-            }
+            TriggerSource::Tick
+            | TriggerSource::Manual { .. }
+            | TriggerSource::Retry(_)
+            | TriggerSource::Backfill(_) => self.store.reserve_budget(wanted).await,
         };
         Ok(Some(room?))
     }
@@ -66,7 +69,7 @@ fn next_request(request: &EvalRequest<'_>) -> Option<Timestamp> {
     let EvalRequest { job, tick, source, .. } = request;
     match source {
         TriggerSource::Tick => Ticks::from_job(job, tick.nominal)?.next_due(),
-        TriggerSource::Retry(_) => tick.observed.checked_add(RETRY_INTERVAL).ok(),
+        TriggerSource::Retry(_) | TriggerSource::Backfill(_) => tick.observed.checked_add(RETRY_INTERVAL).ok(),
         TriggerSource::Manual { .. } | TriggerSource::DryRun => None,
     }
 }

@@ -226,6 +226,7 @@ impl SchedulerLoop {
         let was_suspended = self.remove_entry(slot).is_some_and(|entry| entry.suspended);
         self.engine.job_cache.evict(&stored.id);
         self.insert(stored);
+        self.engine.backfills.wake(&stored.uid);
         if was_suspended {
             self.engine.notices.push(|| Notice::suspension(stored));
         }
@@ -239,6 +240,7 @@ impl SchedulerLoop {
             self.engine.retries.end(&entry.uid, &entry.id);
             self.engine.process.faults.remove(&entry.uid);
             self.engine.breakers.forget(&entry.uid);
+            self.engine.backfills.wake(&entry.uid);
             self.engine.already_launched.lock().remove(&entry.uid);
             self.engine.publish(|| Event::Job { id: entry.id.clone(), revision: None });
             self.refuse_orders(&entry.id);

@@ -39,8 +39,8 @@ words!(
     FiringStateName as "FiringState": FiringState::ALL.map(FiringState::as_str)
 );
 words!(
-    /// The origin of a firing: `tick`, `hand`, or `retry` for failed tasks that start again.
-    OriginName as "Origin": Origin::ALL.map(|origin| serde_json::json!(origin))
+    /// The origin of a firing: `tick`, `hand`, `retry` for failed tasks that start again, or `backfill`.
+    OriginName as "Origin": Origin::ALL.map(Origin::as_str)
 );
 words!(
     /// The state of a job.

@@ -3,8 +3,8 @@
 use std::borrow::Cow;
 
 use ecs_scheduler_core::{
-    Answer, Attempt, ContainerEnd, Diagnosis, Firing, FiringId, FiringRetry, FiringState, Origin, Refusal,
-    TaskEnd, TaskPhase, TaskState, Timestamp,
+    Answer, Attempt, ContainerEnd, Diagnosis, Firing, FiringId, FiringRetry, FiringState, Refusal, TaskEnd,
+    TaskPhase, TaskState, Timestamp,
 };
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -90,7 +90,7 @@ struct FiringRetryView {
 impl FiringRetryView {
     fn of(retry: FiringRetry) -> Option<Self> {
         let is_none = retry.is_none();
-        let FiringRetry { of, number, at, by, note } = retry;
+        let FiringRetry { of, number, at, by, note, .. } = retry;
         let text = |id: FiringId| id.to_string();
         (!is_none).then(|| Self { of: of.map(text), number, at, by: by.map(text), note })
     }
