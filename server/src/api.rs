@@ -20,6 +20,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+mod backfill;
 mod brake;
 mod budgets;
 mod cached_body;
@@ -110,6 +111,7 @@ fn resources() -> OpenApiRouter<App> {
         .routes(routes!(decisions::of_job))
         .routes(routes!(decisions::all))
         .routes(routes!(firings::of_job, firings::fire))
+        .routes(routes!(backfill::start, backfill::read, backfill::stop))
         .routes(routes!(firings::all))
         .routes(routes!(firings::read))
         .routes(routes!(logs::read))

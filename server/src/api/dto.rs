@@ -1,6 +1,7 @@
 //! Data transfer objects: requests and responses, apart from the domain types.
 
 mod aws_stats;
+mod backfill;
 mod decision;
 mod enums;
 mod firing;
@@ -11,6 +12,7 @@ mod numbers;
 mod requests;
 
 pub(super) use aws_stats::AwsStats;
+pub(super) use backfill::{BackfillBody, BackfillPreview, BackfillView, PreviewedTick};
 pub(super) use decision::{DecisionPage, DecisionView, EvaluationView};
 pub(super) use enums::{FiringStateName, JobStateName, OutcomeName, TaskOutcomeName};
 pub(super) use firing::{FiringPage, FiringView};

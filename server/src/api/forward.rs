@@ -84,12 +84,12 @@ pub(super) async fn forward_to_owner(
 fn engine_call(method: &Method, path: &str) -> Option<JobId> {
     let mut segments = path.split('/').skip(1);
     let call = (segments.next()?, segments.next()?, segments.next()?, segments.next());
-    match call {
-        ("jobs", job, "firings" | "evaluate" | "resume", None) if method == Method::POST => {
-            JobId::new(&percent_decode_str(job).decode_utf8().ok()?).ok()
-        }
-        _ => None,
-    }
+    let job = match call {
+        ("jobs", job, "firings" | "evaluate" | "resume" | "backfill", None) if method == Method::POST => job,
+        ("jobs", job, "backfill", None) if method == Method::DELETE => job,
+        _ => return None,
+    };
+    JobId::new(&percent_decode_str(job).decode_utf8().ok()?).ok()
 }
 
 async fn send_to_owner(
@@ -173,6 +173,10 @@ mod tests {
         assert_eq!(job(Method::POST, "/jobs/a/firings").as_deref(), Some("a"));
         assert_eq!(job(Method::POST, "/jobs/b/evaluate").as_deref(), Some("b"));
         assert_eq!(job(Method::POST, "/jobs/c/resume").as_deref(), Some("c"));
+        assert_eq!(job(Method::POST, "/jobs/d/backfill").as_deref(), Some("d"));
+        assert_eq!(job(Method::DELETE, "/jobs/d/backfill").as_deref(), Some("d"));
+        assert_eq!(job(Method::GET, "/jobs/d/backfill"), None);
+        assert_eq!(job(Method::DELETE, "/jobs/d"), None);
         let others = [
             "/jobs/a",
             "/jobs",

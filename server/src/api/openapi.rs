@@ -173,7 +173,7 @@ fn add_problems(path: &str, operation: &mut Map<String, Value>) {
     if header("Idempotency-Key") {
         kinds.extend([ProblemType::KeyReused, ProblemType::KeyPending]);
     }
-    if path.ends_with("/evaluate") || path.ends_with("/next") || path.ends_with("/firings") {
+    if ["/evaluate", "/next", "/firings", "/backfill"].iter().any(|end| path.ends_with(end)) {
         kinds.push(ProblemType::Unprocessable);
     }
     if path.ends_with("/logs") {
@@ -181,6 +181,9 @@ fn add_problems(path: &str, operation: &mut Map<String, Value>) {
     }
     if path == "/notifications/test" {
         kinds.push(ProblemType::TooMany);
+    }
+    if path.ends_with("/backfill") {
+        kinds.push(ProblemType::UnderWay);
     }
     let known_tag =
         json!({"description": "Not modified", "headers": {"ETag": {"schema": {"type": "string"}}}});

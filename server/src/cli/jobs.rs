@@ -1,5 +1,6 @@
 //! `ecs-scheduler jobs …`: commands for the jobs of a running server.
 
+mod backfill;
 pub(super) mod create;
 mod fire;
 mod logs;
@@ -12,6 +13,7 @@ use ecs_scheduler_core::Timestamp;
 use reqwest::{Method, header};
 use serde_json::{Value, json};
 
+use self::backfill::BackfillArgs;
 use self::fire::FireArgs;
 use self::logs::LogsArgs;
 use super::history::{self, HistoryFilter};
@@ -61,6 +63,8 @@ pub(crate) enum JobsCommand {
     },
     /// Fire a job now; its schedule does not change. The exit code is 5 if nothing was launched: see `--wait`
     Fire(FireArgs),
+    /// Fire past ticks of a job, oldest first, as its present schedule has them; show or stop such a backfill
+    Backfill(BackfillArgs),
     /// Suspend a job
     Suspend {
         /// The job
@@ -144,6 +148,7 @@ pub(crate) async fn run(
             (client.send(Method::DELETE, &path(id, ""), None, &[]).await?.body, show::deleted)
         }
         JobsCommand::Fire(args) => return fire::run(args, client, as_json).await,
+        JobsCommand::Backfill(args) => return backfill::run(args, client, as_json).await,
         JobsCommand::Logs(args) => return logs::run(args, client, as_json).await,
         JobsCommand::Suspend { id, reason, until } => {
             let mut body = json!({});

@@ -4,6 +4,7 @@ use std::collections::{HashMap, VecDeque};
 use std::num::NonZeroUsize;
 
 use async_trait::async_trait;
+use ecs_scheduler_core::backfill;
 use ecs_scheduler_core::engine::BRAKE_REGISTER;
 use ecs_scheduler_core::store::MAX_PAGE;
 use ecs_scheduler_core::{
@@ -12,9 +13,6 @@ use ecs_scheduler_core::{
 
 use super::record::TransferItem;
 use crate::error::CommandError;
-
-/// The registers that are transferred. Idempotency records are not transferred: they expire after a day.
-const REGISTERS: [&str; 1] = [BRAKE_REGISTER];
 
 /// Gives items: jobs in the order of their creation, entries of the journal oldest first, then registers.
 #[async_trait]
@@ -42,7 +40,9 @@ pub struct StoreReader<'s> {
     jobs: JobCursor,
     /// Newest first: the next page to read is the last.
     pages: Vec<JournalPage>,
-    registers: std::slice::Iter<'static, &'static str>,
+    /// The registers that are transferred: the brake, and the backfills that are under way. Idempotency records are not: they expire
+    /// after a day.
+    registers: std::vec::IntoIter<String>,
     ready: VecDeque<TransferItem>,
 }
 
@@ -85,13 +85,16 @@ impl<'s> StoreReader<'s> {
             before = Some(oldest.id);
             firing = rows.iter().rev().find_map(|record| record.firing.clone()).or(firing);
         }
+        let mut registers = vec![BRAKE_REGISTER.to_owned()];
+        let backfills = backfill::registers(store).await;
+        registers.extend(backfills.map_err(|error| unreadable("the backfills", store, error))?);
         Ok(Self {
             store,
             total,
             decisions,
             jobs: JobCursor::From(ListFrom::Skip(0)),
             pages,
-            registers: REGISTERS.iter(),
+            registers: registers.into_iter(),
             ready: VecDeque::new(),
         })
     }
@@ -155,7 +158,7 @@ impl TransferSource for StoreReader<'_> {
             } else if let Some(page) = self.pages.pop() {
                 self.read_page(page).await?;
             } else if let Some(name) = self.registers.next() {
-                self.read_register(name).await?;
+                self.read_register(&name).await?;
             } else {
                 return Ok(None);
             }

@@ -134,6 +134,45 @@ fn the_demo_fires_real_processes_and_the_commands_work_on_it() {
 }
 
 #[test]
+fn a_backfill_fires_real_processes_for_past_ticks_and_is_shown_and_stopped() {
+    let demo = Demo::start();
+    let job = r#"{"id": "past", "taskDefinition": "disk-report", "schedule": "0 0 *", "succeedsBy": "main"}"#;
+    std::fs::write(demo.folder.path().join("past.json"), job).unwrap();
+    assert!(out(&demo.jobs(&["create", "past.json"])).starts_with("created past\n"));
+    let range = ["backfill", "past", "--from", "2026-01-01T00:00:00Z", "--to", "2026-01-01T03:00:00Z"];
+    let missing = demo.jobs(&["backfill", "past", "--status"]);
+    assert_eq!(missing.status.code(), Some(5), "{}", err(&missing));
+    let dry = out(&demo.jobs(&[&range[..], &["--dry-run"]].concat()));
+    assert!(dry.contains("3 ticks, 3 tasks; nothing was started"), "{dry}");
+    let started = demo.jobs(&[&range[..], &["--reason", "wrong input", "--actor", "ada"]].concat());
+    let text = out(&started);
+    assert!(
+        text.contains("running, 0 of 3 ticks done") && text.contains("by ada: wrong input"),
+        "{text}{}",
+        err(&started)
+    );
+    let ended = (0..6_000)
+        .map(|_| demo.json(&["backfill", "past", "--status"]))
+        .find(|view| view["state"] == "finished");
+    let ended = ended.expect("three reports of the disk end within 6,000 requests");
+    assert_eq!(ended["done"]["succeeded"], 3, "{ended:#}");
+    let history = out(&demo.jobs(&["history", "past"]));
+    assert_eq!(history.matches("backfill").count(), 3, "{history}");
+    assert!(history.contains("2026-01-01T02:00:00Z"), "{history}");
+    assert!(
+        out(&demo.jobs(&["backfill", "past", "--stop"]))
+            .contains("finished, 3 of 3 ticks done (3 succeeded)")
+    );
+    for arguments in [&["backfill", "past"][..], &["backfill", "past", "--status", "--stop"]] {
+        assert_eq!(demo.jobs(arguments).status.code(), Some(2), "{arguments:?}");
+    }
+    let late =
+        demo.jobs(&["backfill", "past", "--from", "2026-01-01T00:00:00Z", "--to", "9999-01-01T00:00:00Z"]);
+    assert!(late.status.code() == Some(5) && err(&late).contains("Later than now"), "{}", err(&late));
+    assert_eq!(demo.stop(), Some(0));
+}
+
+#[test]
 fn a_job_that_launched_nothing_when_fired_ends_with_code_5_and_the_reason() {
     let demo = Demo::start();
     let on = demo.run(&["brake", "on", "--reason", "runaway queue"]);

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod api;
+mod api_backfill;
 mod api_faults;
 mod api_history;
 mod api_limits;

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use ecs_scheduler_core::backfill::BackfillState;
 use ecs_scheduler_core::{FiringState, Origin, Rule, TaskEnd, TickOutcome};
 use utoipa::openapi::{ObjectBuilder, RefOr, Schema, Type};
 use utoipa::{PartialSchema, ToSchema};
@@ -41,6 +42,10 @@ words!(
 words!(
     /// The origin of a firing: `tick`, `hand`, `retry` for failed tasks that start again, or `backfill`.
     OriginName as "Origin": Origin::ALL.map(Origin::as_str)
+);
+words!(
+    /// The state of a backfill.
+    BackfillStateName as "BackfillState": BackfillState::ALL.map(BackfillState::as_str)
 );
 words!(
     /// The state of a job.

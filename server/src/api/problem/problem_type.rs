@@ -17,6 +17,8 @@ pub(in crate::api) enum ProblemType {
     Exists,
     /// Two requests changed the same thing at the same time.
     Contended,
+    /// The job has something under way of which there is one at a time.
+    UnderWay,
     /// The condition of a conditional request does not hold.
     Stale,
     /// The body is too large.
@@ -55,13 +57,14 @@ type ProblemRow = (&'static str, u16, &'static str);
 
 impl ProblemType {
     /// Every kind.
-    pub(in crate::api) const ALL: [Self; 20] = [
+    pub(in crate::api) const ALL: [Self; 21] = [
         Self::Invalid,
         Self::Syntax,
         Self::NotFound,
         Self::Method,
         Self::Exists,
         Self::Contended,
+        Self::UnderWay,
         Self::Stale,
         Self::TooLarge,
         Self::MediaType,
@@ -86,6 +89,7 @@ impl ProblemType {
             Self::Method => ("method-not-allowed", 405, "Method not allowed"),
             Self::Exists => ("exists", 409, "Name already exists"),
             Self::Contended => ("contended", 409, "Modified concurrently"),
+            Self::UnderWay => ("under-way", 409, "Already under way"),
             Self::Stale => ("stale", 412, "Precondition failed"),
             Self::TooLarge => ("too-large", 413, "Body too large"),
             Self::MediaType => ("media-type", 415, "Media type not supported"),
@@ -129,6 +133,9 @@ impl ProblemType {
             Self::Method => "The `Allow` header lists the methods of the resource.",
             Self::Exists => "Choose another `id`, or `PUT` the existing job.",
             Self::Contended => "Read the resource again and repeat the request.",
+            Self::UnderWay => {
+                "Read the resource with `GET`, and wait for the end of what is under way, or stop it with `DELETE`. Nothing was changed."
+            }
             Self::Stale => {
                 "Read the resource again, and send its new `ETag` in `If-Match`. Nothing was changed."
             }

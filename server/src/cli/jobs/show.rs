@@ -292,6 +292,7 @@ fn reason(firing: &Value) -> String {
     let retry = &firing["retry"];
     let number =
         retry["number"].as_u64().filter(|number| *number > 0).map(|number| format!("retry {number}"));
+    let number = number.or_else(|| (firing["origin"] == "backfill").then(|| "backfill".to_owned()));
     let text = |name: &str| retry[name].as_str();
     let next = text("at").map(|at| format!("failed tasks start again at {at}"));
     let next = next.or_else(|| text("by").map(|by| format!("started again by firing {by}")));

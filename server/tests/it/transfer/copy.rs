@@ -71,6 +71,30 @@ async fn transfer_copies_every_byte_and_verifies_it() {
 }
 
 #[tokio::test]
+async fn backfill_that_is_under_way_is_copied_and_an_ended_one_is_not() {
+    let (from, to) = (store_of(2).await, MemoryStore::default());
+    let jobs =
+        from.list(ecs_scheduler_core::ListFrom::Skip(0), std::num::NonZeroUsize::MAX).await.unwrap().jobs;
+    let register = |number: usize| ecs_scheduler_core::backfill::register_of(&jobs[number].uid);
+    let list = serde_json::json!([{"id": "b", "job": jobs[0].id, "uid": jobs[0].uid}]).to_string();
+    let registers = [
+        ("backfills/03".to_owned(), list.as_str()),
+        ("backfills/04".to_owned(), "[]"),
+        (register(0), "under way"),
+        (register(1), "ended"),
+    ];
+    for (name, value) in &registers {
+        from.put_register(name, value, None, None).await.unwrap();
+    }
+    move_all(&from, &to).await.unwrap();
+    assert_eq!(lines(&to).await, lines(&from).await);
+    for (index, (name, value)) in registers.iter().enumerate() {
+        let copied = to.get_register(name).await.unwrap().map(|register| register.value);
+        assert_eq!(copied.as_deref(), [0, 2].contains(&index).then_some(*value), "{name}");
+    }
+}
+
+#[tokio::test]
 async fn interrupted_transfer_resumes() {
     let from = store_of(1_100).await;
     let expected = lines(&from).await;

@@ -75,13 +75,17 @@ fn firings_count_how_their_tasks_ended() {
         "id": "0193f3", "nominal": "2027-01-01T04:00:00Z", "state": "finished", "outcome": "failed", "requested": 1,
         "started": 1, "tasks": [{"state": "stopped", "outcome": "failed", "exitCode": 1, "reason": "exited"}],
         "retry": {"of": "0193f2", "number": 1, "note": "all 1 retries have failed"},
+    }, {
+        "id": "0193f4", "nominal": "2026-01-01T04:00:00Z", "state": "finished", "outcome": "succeeded", "requested": 1,
+        "started": 1, "origin": "backfill", "tasks": [{"state": "stopped", "outcome": "succeeded", "exitCode": 0}],
     }]});
     assert_snapshot!(firings(&answer), @r"
-    TICK                  STATE     STARTED  TASKS               FIRING  REASON
-    2027-01-01T02:00:00Z  finished  3 of 3   2 × exit 0, exit 1  0193f0
-    2027-01-01T03:00:00Z  refused   0 of 1                       0193f1  could not run task: denied; allow ecs:RunTask
-    2027-01-01T04:00:00Z  failed    1 of 1   exit 137            0193f2  killed (137): raise the memory
-    2027-01-01T04:00:00Z  failed    1 of 1   exit 1              0193f3  retry 1; exited; not started again: all 1 retries have failed
+    TICK                  STATE      STARTED  TASKS               FIRING  REASON
+    2027-01-01T02:00:00Z  finished   3 of 3   2 × exit 0, exit 1  0193f0
+    2027-01-01T03:00:00Z  refused    0 of 1                       0193f1  could not run task: denied; allow ecs:RunTask
+    2027-01-01T04:00:00Z  failed     1 of 1   exit 137            0193f2  killed (137): raise the memory
+    2027-01-01T04:00:00Z  failed     1 of 1   exit 1              0193f3  retry 1; exited; not started again: all 1 retries have failed
+    2026-01-01T04:00:00Z  succeeded  1 of 1   exit 0              0193f4  backfill
     output of the newest failed task: ecs-scheduler jobs logs nightly --firing 0193f2
     ");
 }
