@@ -165,7 +165,7 @@ pub enum BackfillError {
     Refused {
         /// The JSON pointer of the field; empty for the request as a whole.
         pointer: &'static str,
-        /// What is wrong, and the remedy.
+        /// The error, and the remedy.
         message: String,
     },
     /// The job does not exist.

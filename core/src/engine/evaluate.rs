@@ -409,15 +409,13 @@ impl EngineInner {
             }
             TriggerSource::Retry(order) => {
                 (task, definition) = (Arc::clone(&order.of.task), order.of.definition.clone());
-                (retry.of, retry.number) = (Some(order.of.id.clone()), order.of.retry.number + 1);
-                retry.backfill = order.of.is_of_backfill();
+                retry = order.link();
                 (Origin::Retry, order.of.nominal)
             }
             TriggerSource::Backfill(order) => (Origin::Backfill, order.nominal),
             TriggerSource::DryRun => return None,
         };
-        let replaces =
-            if decision.replace { self.replaced_tasks(&loaded.uid, population.tasks) } else { Vec::new() };
+        let running = decision.replace.then(|| self.replaced_tasks(&loaded.uid, population.tasks));
         let max_age = SignedDuration::try_from(job.policy.launch_max_age).unwrap_or(SignedDuration::MAX);
         let mut firing = Firing {
             id: request.firing_id(),
@@ -434,7 +432,7 @@ impl EngineInner {
             task,
             deadline: tick.observed.checked_add(max_age).unwrap_or(Timestamp::MAX),
             replace: decision.replace,
-            replaces,
+            replaces: running.unwrap_or_default(),
             timeout_secs: None,
             start_timeout_secs: None,
             budgets: self.process.budgets.names(&job.labels),

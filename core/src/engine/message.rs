@@ -18,7 +18,7 @@ use super::job_cache::CachedJob;
 use super::spans::job_span;
 use super::tick_retry::Retrying;
 use crate::decide::DecisionRecord;
-use crate::firing::{Firing, FiringId};
+use crate::firing::{Firing, FiringId, FiringRetry};
 use crate::id::{JobId, JobUid, Revision};
 use crate::store::Settlement;
 use crate::task::Override;
@@ -92,6 +92,12 @@ impl RetryOrder {
     /// Returns the id of the firing that starts the failed tasks of this one again.
     pub(super) fn id_for(of: &Firing) -> FiringId {
         FiringId::for_retry(&of.uid, of.nominal, &of.id)
+    }
+
+    /// Returns the part of that firing that names the firing whose tasks it starts again.
+    pub(super) fn link(&self) -> FiringRetry {
+        let (of, number) = (Some(self.of.id.clone()), self.of.retry.number + 1);
+        FiringRetry { of, number, backfill: self.of.is_of_backfill(), ..FiringRetry::default() }
     }
 }
 

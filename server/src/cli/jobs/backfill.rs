@@ -56,7 +56,7 @@ fn body(args: &BackfillArgs) -> Value {
         ("overlap", args.overlap.map(|overlap| json!(overlap))),
         ("reason", text(&args.reason)),
         ("actor", text(&args.actor)),
-        ("dryRun", args.dry_run.then(|| json!(true))),
+        ("dryRun", args.dry_run.then_some(json!(true))),
     ];
     given
         .into_iter()
