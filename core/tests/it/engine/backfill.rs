@@ -195,7 +195,9 @@ async fn tick_waits_until_all_of_its_tasks_may_run() {
         assert!(stage.launcher.stops.lock().is_empty(), "it replaces no tasks");
         assert_eq!(read(&stage).await.done.succeeded, 3);
         assert!(
-            firings.iter().all(|firing| firing.requested == more["taskCount"].as_u64().unwrap_or(1) as u32)
+            firings
+                .iter()
+                .all(|firing| u64::from(firing.requested) == more["taskCount"].as_u64().unwrap_or(1))
         );
     }
 }
