@@ -19,7 +19,7 @@ use super::job_cache::CachedJob;
 use crate::clock::is_ahead;
 use crate::decide::{Decision, DecisionDraft, DecisionInput, Rule, Step, TickOutcome, TickSpan, decide};
 use crate::fault;
-use crate::firing::{Firing, FiringId, FiringRetry, FiringState, Origin};
+use crate::firing::{Firing, FiringRetry, FiringState, Origin};
 use crate::id::{JobUid, TaskId};
 use crate::job::Job;
 use crate::launcher::LaunchError;

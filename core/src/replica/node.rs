@@ -7,8 +7,8 @@ use jiff::Timestamp;
 use tokio::sync::broadcast;
 
 use super::ReplicaHandle;
-use crate::budget::BudgetUse;
 use crate::backfill::{Backfill, BackfillError, BackfillRequest};
+use crate::budget::BudgetUse;
 use crate::decide::{DecisionDraft, DecisionRecord};
 use crate::engine::{
     Brake, BreakerState, Counters, EngineHandle, EngineStatus, EvalOverrides, Failing, FailingTasks,

@@ -1,8 +1,8 @@
 //! Several replicas in virtual time, on one store.
 
 mod assignment;
-mod budget;
 mod backfill;
+mod budget;
 pub(crate) mod cluster;
 mod edits;
 mod faults;

@@ -69,7 +69,9 @@ fn next_request(request: &EvalRequest<'_>) -> Option<Timestamp> {
     let EvalRequest { job, tick, source, .. } = request;
     match source {
         TriggerSource::Tick => Ticks::from_job(job, tick.nominal)?.next_due(),
-        TriggerSource::Retry(_) | TriggerSource::Backfill(_) => tick.observed.checked_add(RETRY_INTERVAL).ok(),
+        TriggerSource::Retry(_) | TriggerSource::Backfill(_) => {
+            tick.observed.checked_add(RETRY_INTERVAL).ok()
+        }
         TriggerSource::Manual { .. } | TriggerSource::DryRun => None,
     }
 }

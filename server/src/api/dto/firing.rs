@@ -3,8 +3,8 @@
 use std::borrow::Cow;
 
 use ecs_scheduler_core::{
-    Answer, Attempt, ContainerEnd, Diagnosis, Firing, FiringId, FiringRetry, FiringState, Refusal, TaskEnd,
-    TaskPhase, TaskState, Timestamp,
+    Answer, Attempt, ContainerEnd, Diagnosis, Firing, FiringId, FiringRetry, FiringState, Origin, Refusal,
+    TaskEnd, TaskPhase, TaskState, Timestamp,
 };
 use serde::Serialize;
 use utoipa::ToSchema;

@@ -198,6 +198,8 @@ impl ProblemType {
             | Self::ForeignSite
             | Self::KeyReused
             | Self::Unprocessable
+            | Self::UnderWay
+            | Self::Denied
             | Self::Internal => None,
         }
     }

@@ -14,7 +14,7 @@ mod tests;
 
 /// The job, and the range or the question about its backfill.
 #[derive(Debug, Clone, Args)]
-pub struct BackfillArgs {
+pub(crate) struct BackfillArgs {
     /// The job
     id: String,
     /// The start of the range, RFC 3339; a tick at this moment belongs to it

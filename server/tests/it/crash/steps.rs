@@ -192,7 +192,7 @@ async fn engine(
 ) -> EngineHandle {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let config = site.channels().map(|config| NotifyConfig::parse(&config.to_string()).unwrap());
-    let mut notifier = config.and_then(|config| Channels::notifier(&config, "ecs-scheduler", &clock));
+    let mut notifier = config.and_then(|config| Channels::notifier(&config, "ecs-scheduler", &clock, None));
     if let Some(last) = last {
         launcher = Doomed::new(launcher, last);
         notifier = notifier.map(|notifier| Doomed::new(notifier, last) as Arc<dyn Notifier>);
