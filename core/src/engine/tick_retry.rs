@@ -4,10 +4,8 @@
 //! it can be decided, a later tick replaces it, or its catch-up window has passed. In the last two cases its outcome is
 //! the one of the failed read, with the number of tries.
 //!
-//! After a restart the tick is still unsettled and is caught up like any other; [`kept`] knows its tries. Beside these ticks are the
+//! After a restart the tick is still unsettled and is caught up like any other; [`kept_tries`](super::kept_tries) knows its tries. Beside these ticks are the
 //! firings whose launch failed and is tried again.
-
-pub(super) mod kept;
 
 use std::time::Duration;
 
@@ -87,7 +85,7 @@ impl Retrying {
     }
 
     /// Returns the record as another engine goes on with it.
-    fn resumed(&self) -> Self {
+    pub(super) fn resumed(&self) -> Self {
         Self { failures: self.tries, ..self.clone() }
     }
 
@@ -109,11 +107,11 @@ fn retry_wait(job: &JobId, tick: Timestamp, failures: u32) -> Duration {
 /// The ticks and launches that are tried again, at most one of each for a job.
 #[derive(Debug, Default)]
 pub(super) struct Retries {
-    ticks: Mutex<HashMap<JobUid, (JobId, Retrying)>>,
+    pub(super) ticks: Mutex<HashMap<JobUid, (JobId, Retrying)>>,
     /// The ticks of jobs that an earlier engine tried, and that this one has not evaluated yet.
-    earlier: Mutex<HashMap<JobUid, (Shard, Retrying)>>,
+    pub(super) earlier: Mutex<HashMap<JobUid, (Shard, Retrying)>>,
     /// Wakes the task that writes the tries into the store.
-    changed: Notify,
+    pub(super) changed: Notify,
     /// The firing of each job whose launch failed last.
     launches: Mutex<HashMap<JobUid, (FiringId, Retrying)>>,
 }

@@ -176,15 +176,12 @@ fn add_problems(path: &str, operation: &mut Map<String, Value>) {
     if ["/evaluate", "/next", "/firings", "/backfill"].iter().any(|end| path.ends_with(end)) {
         kinds.push(ProblemType::Unprocessable);
     }
-    if path.ends_with("/logs") {
-        kinds.push(ProblemType::Denied);
-    }
-    if path == "/notifications/test" {
-        kinds.push(ProblemType::TooMany);
-    }
-    if path.ends_with("/backfill") {
-        kinds.push(ProblemType::UnderWay);
-    }
+    let of_one_path = [
+        ("/logs", ProblemType::Denied),
+        ("/notifications/test", ProblemType::TooMany),
+        ("/backfill", ProblemType::UnderWay),
+    ];
+    kinds.extend(of_one_path.iter().filter(|(end, _)| path.ends_with(end)).map(|(_, kind)| *kind));
     let known_tag =
         json!({"description": "Not modified", "headers": {"ETag": {"schema": {"type": "string"}}}});
     let conditional = header("If-None-Match");

@@ -285,7 +285,7 @@ async fn tick_that_was_tried_before_a_restart_and_is_replaced_after_it_ends_with
         let first = &decisions[0].draft;
         assert_eq!(first.tries, tries);
         assert!(first.explanation.starts_with("could not read the source; tried "), "{}", first.explanation);
-        // What the register still has is older than the settled ticks.
+        // The register still has the tick, which is settled by now.
         stage.until("2026-01-01T03:02:25Z").await;
         life.crash().await;
         stage.until("2026-01-01T03:04:10Z").await;

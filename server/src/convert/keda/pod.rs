@@ -55,24 +55,7 @@ pub(super) fn read(
     draft: &mut JobDraft,
     remarks: &mut Remarks,
 ) -> Pod {
-    for name in ["parallelism", "completions"] {
-        match target.count(name, remarks) {
-            Some(0) => {
-                remarks.changed(
-                    target.path(name),
-                    "0: such a job runs no pod in Kubernetes, so the job is suspended",
-                );
-                draft.set("suspended", true);
-            }
-            Some(count @ 2..) => {
-                let text = format!(
-                    "{count}: one task starts where KEDA starts one job; lower the share of one task"
-                );
-                remarks.lost(target.path(name), text);
-            }
-            Some(1) | None => {}
-        }
-    }
+    read_counts(&mut target, draft, remarks);
     let backoff_limit = target.count_or("backoffLimit", 0, DEFAULT_BACKOFF_LIMIT, remarks);
     target.report_lost(
         "podFailurePolicy",
@@ -113,6 +96,26 @@ pub(super) fn read(
     template.report_unread(BELONGS_TO_DEFINITION, remarks);
     target.report_unread("has no counterpart", remarks);
     pod
+}
+
+/// Reads the numbers of pods of a job: one task stands for them.
+fn read_counts(target: &mut Fields, draft: &mut JobDraft, remarks: &mut Remarks) {
+    for name in ["parallelism", "completions"] {
+        match target.count(name, remarks) {
+            Some(0) => {
+                let text = "0: such a job runs no pod in Kubernetes, so the job is suspended";
+                remarks.changed(target.path(name), text);
+                draft.set("suspended", true);
+            }
+            Some(count @ 2..) => {
+                let text = format!(
+                    "{count}: one task starts where KEDA starts one job; lower the share of one task"
+                );
+                remarks.lost(target.path(name), text);
+            }
+            Some(1) | None => {}
+        }
+    }
 }
 
 /// Sets `timeout` to the shorter of both deadlines.

@@ -194,7 +194,15 @@ fn metric(mut metadata: Fields, remarks: &mut Remarks) -> Option<Value> {
         remarks.changed(metadata.path("metricCollectionTime"), text);
     }
     let least = metadata.number("minMetricValue", remarks).unwrap_or(0.0);
-    let missing = match metadata.flag("ignoreNullValues", remarks) {
+    let missing = missing_data(&mut metadata, least, activation, remarks);
+    trigger.insert("treatMissingData".to_owned(), missing.into());
+    access(metadata, remarks);
+    Some(trigger.into())
+}
+
+/// Returns the treatment of missing data: KEDA takes `least` for a missing value.
+fn missing_data(metadata: &mut Fields, least: f64, activation: f64, remarks: &mut Remarks) -> &'static str {
+    match metadata.flag("ignoreNullValues", remarks) {
         Some(false) => "hold",
         Some(true) | None if least > activation => {
             let text = format!("{least}: if there is no value, the demand is taskCount tasks");
@@ -202,10 +210,7 @@ fn metric(mut metadata: Fields, remarks: &mut Remarks) -> Option<Value> {
             "breaching"
         }
         Some(true) | None => "notBreaching",
-    };
-    trigger.insert("treatMissingData".to_owned(), missing.into());
-    access(metadata, remarks);
-    Some(trigger.into())
+    }
 }
 
 /// Tells whether the spelling of an expression shows that it may make more than one time series.

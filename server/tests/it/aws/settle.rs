@@ -1,5 +1,5 @@
-//! The mode `oneShot` against counts of a queue that are old, end to end: tasks for messages that no longer wait are started
-//! in vain. All times are a tenth of those of SQS and Fargate.
+//! The mode `oneShot` against counts of a queue that are old, end to end: tasks are started
+//! for messages that no longer wait. All times are a tenth of those of SQS and Fargate.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -133,7 +133,7 @@ async fn settle_of_the_age_of_the_counts_starts_no_task_in_vain_and_a_short_one_
     })
     .await;
     let in_vain: Vec<usize> = all.iter().map(|consumers| consumers.in_vain(&stage)).collect();
-    println!("in vain: {in_vain:?} of {} tasks that have a message", BURST + SINGLES);
+    println!("tasks without a message: {in_vain:?} beside {} with one", BURST + SINGLES);
     let [right, short, total] = in_vain[..] else { unreachable!("three jobs") };
     assert!(right <= 1 && short > right + 1 && total > right + 1, "{in_vain:?}");
 }

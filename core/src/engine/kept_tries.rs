@@ -10,9 +10,9 @@ use std::time::Duration;
 
 use futures::future::try_join_all;
 
-use super::Retrying;
-use crate::engine::inner::EngineInner;
-use crate::engine::shard_register::ShardRegister;
+use super::inner::EngineInner;
+use super::shard_register::ShardRegister;
+use super::tick_retry::Retrying;
 use crate::job::JobUid;
 use crate::store::{Shard, StoreError};
 
@@ -28,14 +28,14 @@ const MAX_REASON: usize = 300;
 type Tries = BTreeMap<JobUid, Retrying>;
 
 /// The registers of these shards.
-pub(in crate::engine) type KeptTries = BTreeMap<Shard, ShardRegister<Tries>>;
+pub(super) type KeptTries = BTreeMap<Shard, ShardRegister<Tries>>;
 
 /// Reads the tries of an earlier engine.
 ///
 /// # Errors
 ///
 /// Fails when the store cannot be read.
-pub(in crate::engine) async fn load(engine: &EngineInner, shards: &[Shard]) -> Result<KeptTries, StoreError> {
+pub(super) async fn load(engine: &EngineInner, shards: &[Shard]) -> Result<KeptTries, StoreError> {
     let reads = shards.iter().map(|shard| ShardRegister::<Tries>::read(engine, TICK_TRIES, *shard));
     let kept: KeptTries = shards.iter().copied().zip(try_join_all(reads).await?).collect();
     let mut earlier = engine.retries.earlier.lock();
@@ -48,7 +48,7 @@ pub(in crate::engine) async fn load(engine: &EngineInner, shards: &[Shard]) -> R
 }
 
 /// Writes the tries when they change, until the engine stops.
-pub(in crate::engine) async fn run(engine: Arc<EngineInner>, mut kept: KeptTries) {
+pub(super) async fn run(engine: Arc<EngineInner>, mut kept: KeptTries) {
     let stop = engine.stop.clone();
     while stop.run_until_cancelled(engine.retries.changed.notified()).await.is_some() {
         if !engine.write_tries(&mut kept).await {
