@@ -36,20 +36,28 @@ pub(crate) fn printable_lines(text: &str) -> Cow<'_, str> {
 /// document.
 #[must_use]
 pub(crate) fn json_text(value: &Value) -> String {
-    let mut text = String::new();
-    for character in format!("{value:#}\n").chars() {
-        match character {
-            '\n' => text.push('\n'),
-            // In JSON these characters occur only within strings.
-            _ if acts(character) => {
-                for unit in character.encode_utf16(&mut [0; 2]) {
-                    let _ = write!(text, "\\u{unit:04x}");
-                }
+    printable_json(&format!("{value:#}\n")).into_owned()
+}
+
+/// Escapes each character of JSON that a terminal interprets, except line ends, as JSON escapes it.
+#[must_use]
+pub(crate) fn printable_json(text: &str) -> Cow<'_, str> {
+    // In JSON these characters occur only within strings.
+    let acts = |character: char| character != '\n' && acts(character);
+    if !text.contains(acts) {
+        return Cow::Borrowed(text);
+    }
+    let mut safe = String::with_capacity(text.len() + 16);
+    for character in text.chars() {
+        if acts(character) {
+            for unit in character.encode_utf16(&mut [0; 2]) {
+                let _ = write!(safe, "\\u{unit:04x}");
             }
-            _ => text.push(character),
+        } else {
+            safe.push(character);
         }
     }
-    text
+    Cow::Owned(safe)
 }
 
 fn escaped<'t>(text: &'t str, kept: &[char]) -> Cow<'t, str> {

@@ -1,5 +1,6 @@
 //! The log: text on a terminal, JSON elsewhere, and a file if one is configured.
 
+mod printable;
 mod rotate;
 #[cfg(test)]
 mod tests;
@@ -19,6 +20,7 @@ use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{Registry, fmt};
 
+use self::printable::PrintableJson;
 use self::rotate::RotatingFile;
 use crate::config::{LogConfig, LogLevel};
 use crate::output::printable;
@@ -52,11 +54,8 @@ pub enum LogError {
 /// Fails when the folder cannot be written, or when this process logs already.
 pub fn init(config: &LogConfig) -> Result<(), LogError> {
     let terminal = std::io::stderr().is_terminal();
-    let console: Box<dyn Layer<Registry> + Send + Sync> = if terminal {
-        text_layer(std::io::stderr).boxed()
-    } else {
-        fmt::layer().json().with_writer(std::io::stderr).boxed()
-    };
+    let console: Box<dyn Layer<Registry> + Send + Sync> =
+        if terminal { text_layer(std::io::stderr).boxed() } else { json_layer(std::io::stderr).boxed() };
     let file = config.folder.as_deref().map(file_layer).transpose()?;
     let layers: Vec<Box<dyn Layer<Registry> + Send + Sync>> = std::iter::once(console).chain(file).collect();
     let registry = tracing_subscriber::registry().with(layers.with_filter(targets(config.level)));
@@ -122,7 +121,15 @@ fn write_field(writer: &mut Writer<'_>, field: &Field, value: &dyn std::fmt::Deb
 fn file_layer(folder: &Path) -> Result<Box<dyn Layer<Registry> + Send + Sync>, LogError> {
     let file = RotatingFile::open(folder, MAX_FILE)
         .map_err(|cause| LogError::File { folder: folder.display().to_string(), cause })?;
-    Ok(fmt::layer().json().with_writer(Mutex::new(file)).boxed())
+    Ok(json_layer(Mutex::new(file)).boxed())
+}
+
+/// Makes the layer of the JSON log: a document in a line for each event. Characters that a terminal interprets are escaped.
+fn json_layer<W>(writer: W) -> impl Layer<Registry>
+where
+    W: for<'w> fmt::MakeWriter<'w> + Send + Sync + 'static,
+{
+    fmt::layer().json().with_writer(PrintableJson(writer))
 }
 
 /// Our own events at the configured level; the libraries' warnings, and all their events at `TRACE`.

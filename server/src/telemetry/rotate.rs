@@ -1,7 +1,8 @@
 //! A log file of bounded size with one backup.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use crate::config::LOG_FILES;
@@ -19,13 +20,14 @@ pub(super) struct RotatingFile {
 }
 
 impl RotatingFile {
-    /// Opens `app.log` in a folder, and makes both if they are missing. `limit` is in bytes.
+    /// Opens `app.log` in a folder, and makes both if they are missing, for their owner only: errors may name what jobs
+    /// contain. A folder or file that is there keeps its mode. `limit` is in bytes.
     ///
     /// # Errors
     ///
     /// Fails when the folder or the file cannot be made.
     pub(super) fn open(folder: &Path, limit: u64) -> io::Result<Self> {
-        std::fs::create_dir_all(folder)?;
+        DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
         let path = folder.join(LOG_FILES[0]);
         let file = append(&path)?;
         let size = file.metadata()?.len();
@@ -57,5 +59,5 @@ impl Write for RotatingFile {
 }
 
 fn append(path: &Path) -> io::Result<File> {
-    OpenOptions::new().create(true).append(true).open(path)
+    OpenOptions::new().create(true).append(true).mode(0o600).open(path)
 }
