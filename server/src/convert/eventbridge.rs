@@ -1,8 +1,9 @@
 //! EventBridge's schedules and rules, as the AWS CLI prints them.
 //!
 //! The import reads the output of `aws scheduler get-schedule` and `list-schedules`, `aws events list-rules`, `describe-rule` and
-//! `list-targets-by-rule`, one or more documents per file. The last command does not print the name of its rule: the name of the file is
-//! the name of the rule (`nightly.json`), unless there is only one rule.
+//! `list-targets-by-rule`, one or more documents per file, and documents that have several of these members. The last command does not
+//! print the name of its rule: the name of the file is the name of the rule (`nightly.json`), unless there is only one rule, or the
+//! document names one.
 //!
 //! | EventBridge | here |
 //! |---|---|
@@ -77,13 +78,21 @@ struct ParsedFiles {
     rules: BTreeMap<String, Value>,
     /// Remarks about rules that two documents describe differently, by the name of the rule.
     repeated: BTreeMap<String, Vec<Remark>>,
-    /// Targets by the name of their file.
-    targets: Vec<(String, Vec<Value>)>,
+    targets: Vec<(Owner, Vec<Value>)>,
     others: Vec<Converted>,
 }
 
+/// The rule of a list of targets.
+#[derive(Debug)]
+enum Owner {
+    /// The document names it.
+    Rule(String),
+    /// Nothing names it; this is the name of the file.
+    File(String),
+}
+
 impl ParsedFiles {
-    fn add(&mut self, mut document: Value, stem: &str) {
+    fn add(&mut self, document: Value, stem: &str) {
         if let Value::Array(documents) = document {
             return documents.into_iter().for_each(|document| self.add(document, stem));
         }
@@ -91,22 +100,45 @@ impl ParsedFiles {
             let text = "the list is incomplete: print it without `--max-items` and `--no-paginate`";
             self.others.push(refused_object(format!("document in {stem}"), "NextToken", text));
         }
-        let rule = document["Rule"].as_str().map(str::to_owned);
         let is_rule = document["Arn"].as_str().is_some_and(|arn| arn.contains(":rule/"));
-        let mut take = |name: &str| match document.get_mut(name).map(Value::take) {
-            Some(Value::Array(items)) => Some(items),
+        if is_rule {
+            return self.add_rule(document);
+        }
+        if document.get("Target").is_some() {
+            return self.schedules.push(document);
+        }
+        let mut fields = Fields::root(document.clone());
+        let mut rules = fields.list("Rules");
+        let has_targets = document["Targets"].is_array();
+        let named = match fields.map("Rule") {
+            rule if rule.is_empty() => has_targets.then(|| fields.text("Rule")).flatten(),
+            rule => {
+                let name = rule.get("Name").and_then(Value::as_str).map(str::to_owned);
+                rules.push(rule.into());
+                name
+            }
+        };
+        let only = match rules.as_slice() {
+            [rule] => rule["Name"].as_str().map(str::to_owned),
             _ => None,
         };
-        if let Some(listed) = take("Schedules") {
-            self.listed.extend(listed);
-        } else if let Some(rules) = take("Rules") {
-            rules.into_iter().for_each(|rule| self.add_rule(rule));
-        } else if is_rule {
-            self.add_rule(document);
-        } else if let Some(targets) = take("Targets") {
-            self.targets.push((rule.unwrap_or_else(|| stem.to_owned()), targets));
-        } else if document.get("Target").is_some() {
-            self.schedules.push(document);
+        let (targets, listed) = (fields.list("Targets"), fields.list("Schedules"));
+        if has_targets {
+            let owner = named.or(only).map_or_else(|| Owner::File(stem.to_owned()), Owner::Rule);
+            self.targets.push((owner, targets));
+        }
+        rules.into_iter().for_each(|rule| self.add_rule(rule));
+        self.listed.extend(listed);
+        let is_known =
+            ["Schedules", "Rules", "Rule", "Targets"].iter().any(|name| document.get(name).is_some());
+        if is_known {
+            fields.ignore(&["NextToken", "ResponseMetadata"]);
+            let mut remarks = Remarks::default();
+            fields.report_unread(UNKNOWN_FIELD, &mut remarks);
+            if !remarks.0.is_empty() {
+                let source = format!("document in {stem}");
+                self.others.push(Converted { source, job: None, remarks: remarks.0 });
+            }
         } else {
             let template =
                 ["AWSTemplateFormatVersion", "Resources"].iter().any(|name| document.get(name).is_some());
@@ -118,8 +150,10 @@ impl ParsedFiles {
 
     fn add_rule(&mut self, mut rule: Value) {
         let name = rule["Name"].as_str().unwrap_or_default().to_owned();
-        if let Some(Value::Array(targets)) = rule.get_mut("Targets").map(Value::take) {
-            self.targets.push((name.clone(), targets));
+        if let Some(Value::Array(targets)) =
+            rule.get_mut("Targets").filter(|targets| targets.is_array()).map(Value::take)
+        {
+            self.targets.push((Owner::Rule(name.clone()), targets));
         }
         match self.rules.get(&name) {
             Some(other) if other["Arn"] != rule["Arn"] => {
@@ -145,8 +179,25 @@ impl ParsedFiles {
             converted.push(refused_object(format!("schedule {group}/{name}"), "Target", &text));
         }
         let only = if rules.len() == 1 { rules.keys().next().cloned() } else { None };
-        for (stem, targets) in targets {
-            let name = if rules.contains_key(&stem) { Some(stem.clone()) } else { only.clone() };
+        let listed_rules: Vec<String> = rules.keys().cloned().collect();
+        for (owner, targets) in targets {
+            let (name, source, why) = match owner {
+                Owner::Rule(rule) | Owner::File(rule) if listed_rules.contains(&rule) => (
+                    Some(rule.clone()),
+                    format!("targets of rule {rule}"),
+                    "another document has targets of this rule, which are read".to_owned(),
+                ),
+                Owner::Rule(rule) => {
+                    let why = format!(
+                        "rule \"{rule}\" of these targets is not in the files; add the output of `aws events describe-rule --name {rule}`"
+                    );
+                    (None, format!("targets of rule {rule}"), why)
+                }
+                Owner::File(stem) => {
+                    let why = "the rule of these targets is unknown; give the file the name of the rule, and add the output of `aws events list-rules`";
+                    (only.clone(), format!("targets in {stem}"), why.to_owned())
+                }
+            };
             match name.and_then(|name| Some((rules.remove(&name)?, name))) {
                 Some((rule, name)) => {
                     let remarks = repeated.remove(&name).unwrap_or_default();
@@ -155,11 +206,7 @@ impl ParsedFiles {
                         one
                     }));
                 }
-                None => converted.push(refused_object(
-                    format!("targets in {stem}"),
-                    "Targets",
-                    "the rule of these targets is unknown; give the file the name of the rule, and add the output of `aws events list-rules`",
-                )),
+                None => converted.push(refused_object(source, "Targets", &why)),
             }
         }
         for (name, rule) in rules {
@@ -263,7 +310,11 @@ fn rule_jobs(name: &str, rule: &Value, targets: Vec<Value>) -> Vec<Converted> {
             "this service may change the rule; the job does not change with it",
             &mut remarks,
         );
-        fields.ignore(&["Name", "Arn", "EventBusName", "RoleArn", "CreatedBy"]);
+        fields.report_lost("RoleArn", target::OWN_ROLE, &mut remarks);
+        if let Some(bus) = fields.text("EventBusName").filter(|bus| bus != "default") {
+            remarks.lost("EventBusName", format!("{bus}: a job belongs to no event bus"));
+        }
+        fields.ignore(&["Name", "Arn", "CreatedBy"]);
         fields.report_unread(UNKNOWN_FIELD, &mut remarks);
         let starts = target::read(Fields::at("Target", target), &mut draft, &mut remarks);
         build_job(format!("rule {name}, target {id}"), starts, draft, remarks)

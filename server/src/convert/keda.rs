@@ -234,7 +234,18 @@ fn read_strategy(
             draft.set("settle", "60s");
             let text = "accurate: mode oneShot computes the messages without a task from the scheduler's own record, \
                         and assumes that the queue's counts are up to `settle` old";
-            remarks.changed(field, text);
+            remarks.changed(&field, text);
+            let trigger = draft.0.get("trigger").unwrap_or(&Value::Null);
+            let queue = trigger["queueUrl"].as_str().or_else(|| trigger["queueName"].as_str());
+            if let Some(queue) = queue.filter(|queue| queue.ends_with(".fifo")) {
+                remarks.changed(
+                    field,
+                    format!(
+                        "{queue} is a FIFO queue: only one task at a time finds messages of a message group, so \
+                         oneShot may start tasks that find nothing; set maxCount to the number of groups to process at once"
+                    ),
+                );
+            }
         }
         Some("accurate") => {
             remarks.changed(field, "treated like `default`: mode oneShot needs sqs as the only trigger");

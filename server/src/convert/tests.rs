@@ -6,6 +6,7 @@ use serde_json::Value;
 use crate::Server;
 
 mod documented;
+mod shapes;
 
 #[cfg(feature = "aws")]
 const KEDA: &str = include_str!("../../tests/fixtures/convert/keda.yaml");

@@ -12,6 +12,10 @@ const MAX_AGE: std::ops::RangeInclusive<u64> = 1..=86_400;
 /// The parameters that a target adds to each launch.
 const OWN: &str = "each launch sets its own value; find tasks by `startedBy` and the tag ecss:job";
 
+/// The counterpart of a role.
+pub(super) const OWN_ROLE: &str =
+    "the scheduler's own role starts tasks; `ecs-scheduler iam-policy` prints the required permissions";
+
 /// The counterpart of a dead-letter queue.
 const DEAD_LETTERS: &str = "no queue gets failed launches; the job's history lists them with the reason. To hear of them, configure \
                             a channel for notifications and add \"notify\": [{\"to\": \"CHANNEL\", \"on\": [\"failing:1\", \"missed\"]}]";
@@ -36,7 +40,7 @@ pub(super) fn read(mut target: Fields, draft: &mut JobDraft, remarks: &mut Remar
     let mut request = if arn.ends_with(UNIVERSAL) {
         let request = parse(input.as_deref(), remarks);
         Fields::at("Target.Input", camel(request))
-    } else if let Some(parameters @ Value::Object(_)) = parameters {
+    } else if let Some(parameters @ Value::Object(_)) = parameters.filter(|_| !is_of_another_service(&arn)) {
         let mut parameters = camel(parameters);
         parameters["cluster"] = arn.into();
         parameters["overrides"] = parse(input.as_deref(), remarks);
@@ -45,9 +49,7 @@ pub(super) fn read(mut target: Fields, draft: &mut JobDraft, remarks: &mut Remar
         return false;
     };
     policies(&mut target, draft, remarks);
-    let own_role =
-        "the scheduler's own role starts tasks; `ecs-scheduler iam-policy` prints the required permissions";
-    target.report_lost("RoleArn", own_role, remarks);
+    target.report_lost("RoleArn", OWN_ROLE, remarks);
     for name in ["InputPath", "InputTransformer"] {
         target.report_lost(name, "a job has no event to read values from", remarks);
     }
@@ -67,6 +69,11 @@ pub(super) fn read(mut target: Fields, draft: &mut JobDraft, remarks: &mut Remar
     let of_the_task = overrides(request.object("overrides"), draft, remarks);
     launch(request, of_the_task, draft, remarks);
     true
+}
+
+/// Tells whether an ARN names something else than a cluster. A text that is no ARN is judged as the name of a cluster.
+fn is_of_another_service(arn: &str) -> bool {
+    arn.starts_with("arn:") && arn.split(':').nth(2) != Some("ecs")
 }
 
 fn parse(input: Option<&str>, remarks: &mut Remarks) -> Value {

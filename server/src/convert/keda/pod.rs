@@ -132,10 +132,21 @@ fn set_timeout(target: &mut Fields, spec: &mut Fields, draft: &mut JobDraft, rem
     let (of_job, of_pod) = (read(target), read(spec));
     let Some(seconds) = [of_job, of_pod].into_iter().flatten().min() else { return };
     let bounded = seconds.min(MAX_TIMEOUT);
+    let is_of_job = of_job == Some(seconds);
     if bounded != seconds {
-        remarks.changed(target.path(NAME), format!("{seconds}: {bounded} is used, the maximum of timeout"));
+        let place = if is_of_job { target.path(NAME) } else { spec.path(NAME) };
+        remarks.changed(place, format!("{seconds}: {bounded} is used, the maximum of timeout"));
     }
-    if of_job.is_some() {
+    if let Some(of_job) = of_job.filter(|_| !is_of_job) {
+        let text = format!(
+            "{of_job}: the shorter limit of each pod is used; no limit holds for the retries of a task together"
+        );
+        remarks.lost(target.path(NAME), text);
+    }
+    if let Some(of_pod) = of_pod.filter(|of_pod| *of_pod != seconds) {
+        remarks.lost(spec.path(NAME), format!("{of_pod}: the shorter limit of the job is used"));
+    }
+    if is_of_job {
         let text =
             format!("{bounded}: each task has this limit; in Kubernetes the retries of a job share it");
         remarks.changed(target.path(NAME), text);
@@ -148,6 +159,9 @@ fn environment(container: &mut Fields, remarks: &mut Remarks) -> BTreeMap<String
     let mut plain = BTreeMap::new();
     for mut variable in container.objects("env", remarks) {
         let name = variable.text("name").unwrap_or_default();
+        if plain.remove(&name).is_some() {
+            remarks.changed(variable.path("name"), format!("{name} is there twice: the last value is used"));
+        }
         if variable.take("valueFrom").is_some() {
             let text = format!("{name}: add it to the task definition, as a secret or from a file");
             remarks.needed(variable.path("valueFrom"), text);

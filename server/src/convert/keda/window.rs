@@ -29,7 +29,7 @@ pub(super) fn read(
     replicas: &mut Vec<Replicas>,
     remarks: &mut Remarks,
 ) -> Option<Value> {
-    let field = metadata.path("start");
+    let (field, end_field) = (metadata.path("start"), metadata.path("end"));
     let timezone = metadata.text("timezone").unwrap_or_else(|| {
         remarks.changed(metadata.path("timezone"), "not set, which KEDA refuses: UTC is used");
         "UTC".to_owned()
@@ -58,8 +58,11 @@ pub(super) fn read(
     replicas.push((place, desired));
     match KedaWindow::parse(&start, &end, &timezone, context.now) {
         Ok(window) => {
-            for difference in window.differences {
-                remarks.changed(metadata_end(&field), difference);
+            for text in window.differences {
+                remarks.changed(&end_field, text);
+            }
+            if let Some(text) = window.skipped_starts {
+                remarks.changed(&field, text);
             }
             Some(
                 json!({ "type": "window", "start": window.start, "duration": window.length, "timezone": timezone }),
@@ -70,11 +73,6 @@ pub(super) fn read(
             None
         }
     }
-}
-
-/// Returns the path of `end` for the path of `start`.
-fn metadata_end(start: &str) -> String {
-    start.strip_suffix("start").map_or_else(|| start.to_owned(), |metadata| format!("{metadata}end"))
 }
 
 fn desired(metadata: &mut Fields, remarks: &mut Remarks) -> u64 {
@@ -125,6 +123,8 @@ struct KedaWindow {
     length: String,
     /// Times at which only one of KEDA's window and the job's window is open.
     differences: Vec<String>,
+    /// Starts that the clock skips.
+    skipped_starts: Option<String>,
 }
 
 impl KedaWindow {
@@ -149,9 +149,14 @@ impl KedaWindow {
         let text = format_duration(std::time::Duration::try_from(length).unwrap_or_default());
         let mut differences = Vec::new();
         let zone = opens.time_zone();
+        let (first_in_utc, last_in_utc) = (parse(&first, "UTC")?, parse(&last, "UTC")?);
+        let skipped_start = spans.iter().find(|(open, _)| is_moved(*open, &opens, &first_in_utc));
+        let skipped_starts = skipped_start.map(|(open, _)| skipped("start", start, "opens", *open, zone));
+        let skipped_end = spans.iter().find(|(_, close)| is_moved(*close, &closes, &last_in_utc));
+        differences.extend(skipped_end.map(|(open, _)| skipped("end", end, "closes", *open + length, zone)));
         let off: Vec<Date> = spans
             .iter()
-            .filter(|(open, close)| *open + length != *close)
+            .filter(|(open, close)| *open + length != *close && !is_moved(*open, &opens, &first_in_utc))
             .map(|(_, close)| close.to_zoned(zone.clone()).date())
             .collect();
         if let Some(nights) = listed(&off) {
@@ -170,8 +175,24 @@ impl KedaWindow {
                 local(to)
             ));
         }
-        Ok(Self { start: first, length: text, differences })
+        Ok(Self { start: first, length: text, differences, skipped_starts })
     }
+}
+
+/// Tells whether a tick is not at a time of its expression, because the clock skips that time. `in_utc` is the expression in
+/// a zone without such gaps.
+fn is_moved(tick: Timestamp, schedule: &Schedule, in_utc: &Schedule) -> bool {
+    let wall = schedule.time_zone().to_datetime(tick).to_zoned(jiff::tz::TimeZone::UTC);
+    wall.is_ok_and(|wall| {
+        let wall = wall.timestamp();
+        in_utc.next_after(wall - SignedDuration::from_secs(1)) != Some(wall)
+    })
+}
+
+/// Describes a start or an end that the clock skips; `at` is the time at which the job's window opens or closes.
+fn skipped(which: &str, text: &str, verb: &str, at: Timestamp, zone: &jiff::tz::TimeZone) -> String {
+    let at = at.to_zoned(zone.clone()).strftime("%Y-%m-%d, and here the window VERB at %H:%M").to_string();
+    format!("the clock skips the {which} \"{text}\": KEDA has none on {}", at.replace("VERB", verb))
 }
 
 /// Returns how long windows are open by the wall clock. The error tells whether the lengths differ. Changes of the clock are ignored.
