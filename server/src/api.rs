@@ -67,6 +67,7 @@ mod view;
 
 pub(crate) use idempotency::{KEY_RULE, is_key};
 pub use plugins::PluginInfo;
+pub(crate) use preview::WITHOUT_JOB;
 pub use serve::{ConnectionLimits, serve};
 pub use state::{ApiState, Limits};
 

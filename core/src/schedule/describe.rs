@@ -48,10 +48,13 @@ pub(super) fn expression(text: &str, start: Option<Timestamp>) -> String {
             let anchor = start.map_or("1970-01-01T00:00:00Z".to_owned(), |start| start.to_string());
             let body: Vec<&str> = body.split_ascii_whitespace().collect();
             let period = match body[..] {
-                ["1", unit] => unit.strip_suffix(['s', 'S']).unwrap_or(unit).to_owned(),
+                [count, unit] => {
+                    let unit = unit.to_ascii_lowercase();
+                    let unit = unit.strip_suffix('s').unwrap_or(&unit);
+                    if count.parse() == Ok(1) { unit.to_owned() } else { format!("{count} {unit}s") }
+                }
                 _ => body.join(" "),
-            }
-            .to_ascii_lowercase();
+            };
             format!("Every {period}, counted from {anchor}")
         }
         Spelling::At(body) => format!("Once, at {}", body.replace('T', " ")),

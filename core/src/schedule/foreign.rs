@@ -28,7 +28,9 @@ impl ForeignSyntax {
             [_, _, _, _, _] => of("Unix cron", words.join(" ")),
             [_, _, day, _, weekday, _] if [day, weekday].contains(&"?") => of("EventBridge", words.join(" ")),
             [_, _, _, _, _, _] | [_, _, _, _, _, _, _] => {
-                let scheduler = if words.contains(&"?") { "Quartz" } else { "Quartz or Spring" };
+                // Spring has no year.
+                let is_quartz = words.contains(&"?") || words.len() == 7;
+                let scheduler = if is_quartz { "Quartz" } else { "Quartz or Spring" };
                 match in_cron(words) {
                     Some(body) => of(scheduler, body),
                     None => in_fields(words).map(|expression| Self { scheduler, expression }),
@@ -56,12 +58,31 @@ pub(super) fn hint_in_cron(body: &str) -> Option<String> {
     ForeignSyntax::detect(&words).filter(|_| is_quartz).map(|foreign| foreign.hint())
 }
 
+/// Tells whether a line of six or seven words is valid in Quartz or Spring, where the fourth word is the day, and the sixth
+/// the weekday.
+pub(super) fn begins_with_second(words: &[&str]) -> bool {
+    let (minute, hour, day, month, weekday, year) = match *words {
+        [_, minute, hour, day, month, weekday] => (minute, hour, day, month, weekday, "*"),
+        [_, minute, hour, day, month, weekday, year] => (minute, hour, day, month, weekday, year),
+        _ => return false,
+    };
+    let any = |word| if word == "?" { "*" } else { word };
+    let line = [minute, hour, any(day), month, any(weekday)].join(" ");
+    cron::compile(&line).is_ok() && cron::compile(&format!("0 0 1 1 ? {year}")).is_ok()
+}
+
 /// The fields of `cron(…)` for a line of Quartz or Spring that fires at second 0. Quartz counts weekdays as EventBridge
-/// does, Spring, which needs no `?`, as crontab does.
+/// does, Spring, which needs no `?`, as crontab does. With a year, one of the day fields must be `?`.
 fn in_cron(words: &[&str]) -> Option<String> {
-    let [second, rest @ ..] = words else { return None };
-    let year = words.get(6).or(words.contains(&"?").then_some(&"*"));
-    let body = rest.iter().take(5).chain(year).copied().collect::<Vec<_>>().join(" ");
+    let [second, minute, hour, mut day, month, mut weekday, ref year @ ..] = *words else { return None };
+    let has_mark = words.contains(&"?");
+    let year = year.first().copied().or(has_mark.then_some("*"));
+    match (day, weekday) {
+        (_, "*") if year.is_some() && !has_mark => weekday = "?",
+        ("*", _) if year.is_some() && !has_mark => day = "?",
+        _ => {}
+    }
+    let body = [minute, hour, day, month, weekday].into_iter().chain(year).collect::<Vec<_>>().join(" ");
     (second.parse() == Ok(0)).then_some(body)
 }
 

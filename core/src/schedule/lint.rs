@@ -8,7 +8,7 @@ use super::days::EVERY_WEEKDAY;
 use super::describe::ordinal;
 use super::field::{self, FIELDS};
 use super::fields;
-use super::foreign::ForeignSyntax;
+use super::foreign::{self, ForeignSyntax};
 use super::item::Item;
 use super::pattern::{HourRule, Pattern};
 use super::spec::{ScheduleSpec, Spelling};
@@ -110,7 +110,9 @@ fn lint_foreign_syntax(text: &str, words: &[&str], pattern: &Pattern, warnings: 
     });
     let last = read_as.next_back().unwrap_or_default();
     let read_as = format!("`{text}` is read as {} and {last}", read_as.collect::<Vec<_>>().join(", "));
-    let foreign = ForeignSyntax::detect(words).filter(|foreign| {
+    let foreign = ForeignSyntax::detect(words);
+    let is_expressible = foreign.is_some();
+    let foreign = foreign.filter(|foreign| {
         let expressions = [foreign.expression.clone()];
         let parsed = ScheduleSpec::written(&expressions).parse();
         parsed.is_ok_and(|parsed| *parsed.entries != [CompiledExpr::Pattern(pattern.clone())])
@@ -119,7 +121,9 @@ fn lint_foreign_syntax(text: &str, words: &[&str], pattern: &Pattern, warnings: 
         Some(ForeignSyntax { scheduler, expression }) => {
             warnings.push(format!("{read_as}; for {scheduler} write `{expression}`"));
         }
-        None if words.len() == 5 => warnings.push(read_as),
+        None if words.len() == 5 || (!is_expressible && foreign::begins_with_second(words)) => {
+            warnings.push(read_as);
+        }
         None => {}
     }
 }

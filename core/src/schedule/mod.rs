@@ -118,6 +118,11 @@ impl Schedule {
         resolved.parse_resolved(spec.expressions).map(|parsed| Self(Arc::new(parsed)))
     }
 
+    /// Tells whether a `?` got its value from a job's id, as [`Schedule::parse_for_job`] gives it.
+    pub fn depends_on_job(&self) -> bool {
+        !self.0.written.is_empty() || self.0.others.iter().any(Self::depends_on_job)
+    }
+
     /// Returns the first tick strictly later than an instant, within the start and end of the schedule.
     pub fn next_after(&self, after: Timestamp) -> Option<Timestamp> {
         let others = self.0.others.iter().filter_map(|schedule| schedule.next_after(after));

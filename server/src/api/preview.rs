@@ -22,6 +22,9 @@ const MAX_TICKS: u64 = 1_000;
 const DEFAULT_TICKS: u64 = 10;
 /// The members that a preview shares with a job.
 const OF_A_JOB: [&str; 6] = ["id", "schedule", "timezone", "scheduleStart", "scheduleEnd", "jitter"];
+/// The warning about ticks that depend on a job's name without one; the remedy follows.
+pub(crate) const WITHOUT_JOB: &str =
+    "each `?` has its value for a job named \"preview\"; for the ticks of your job, give its name as";
 const MEMBERS: [&str; 8] =
     ["id", "schedule", "timezone", "scheduleStart", "scheduleEnd", "jitter", "after", "count"];
 
@@ -48,6 +51,7 @@ fn preview_of(app: &App, mut given: Map<String, Value>) -> Result<Preview, Probl
     let mut document: Map<String, Value> =
         given.into_iter().filter(|(name, _)| OF_A_JOB.contains(&name.as_str())).collect();
     // `?` resolves by the job's name.
+    let has_name = document.contains_key("id");
     document.entry("id").or_insert_with(|| PLACEHOLDER_JOB.into());
     // A schedule is over if it has no tick after the start of the preview.
     let cx = JobContext { launcher: None, ..app.context(Strictness::Strict) };
@@ -57,7 +61,10 @@ fn preview_of(app: &App, mut given: Map<String, Value>) -> Result<Preview, Probl
         .job
         .ticks()
         .ok_or_else(|| Problem::field("/schedule", "Missing data for required field."))?;
-    let warnings = prepared.job.warnings(after);
+    let mut warnings = prepared.job.warnings(after);
+    if !has_name && ticks.depends_on_job() {
+        warnings.push(format!("{WITHOUT_JOB} `id`"));
+    }
     Ok(Preview::new(written, ticks, warnings, after, count))
 }
 

@@ -7,6 +7,7 @@ use jiff::fmt::temporal::DateTimePrinter;
 use serde_json::{Value, json};
 
 use super::jobs::show;
+use crate::api::WITHOUT_JOB;
 use crate::error::CommandError;
 
 /// A schedule, and how much of it to show.
@@ -15,9 +16,9 @@ pub struct NextArgs {
     /// Schedule in any notation; several expressions form a union
     #[arg(required = true, value_name = "EXPRESSION")]
     expressions: Vec<String>,
-    /// Job name that resolves each `?`
-    #[arg(long, value_name = "JOB", default_value = PLACEHOLDER_JOB)]
-    id: JobId,
+    /// Job name that resolves each `?`; without one, the ticks are those of a job named "preview"
+    #[arg(long, value_name = "JOB")]
+    id: Option<JobId>,
     /// The time zone
     #[arg(long, value_name = "ZONE", default_value = "UTC")]
     timezone: String,
@@ -44,8 +45,9 @@ pub fn next(args: &NextArgs, clock: &dyn Clock) -> Result<String, CommandError> 
 
 fn answer(args: &NextArgs, clock: &dyn Clock) -> Result<Value, CommandError> {
     let spec = ScheduleSpec { timezone: Some(&args.timezone), ..ScheduleSpec::written(&args.expressions) };
-    let schedule = Schedule::parse_for_job(&spec, args.id.as_str())
-        .map_err(|error| CommandError::failed(error.explained()))?;
+    let id = args.id.as_ref().map_or(PLACEHOLDER_JOB, JobId::as_str);
+    let schedule =
+        Schedule::parse_for_job(&spec, id).map_err(|error| CommandError::failed(error.explained()))?;
     let after = args.after.unwrap_or_else(|| clock.now());
     let zone = schedule.time_zone().clone();
     let print = |tick: Timestamp| {
@@ -53,10 +55,14 @@ fn answer(args: &NextArgs, clock: &dyn Clock) -> Result<Value, CommandError> {
         DateTimePrinter::new().timestamp_with_offset_to_string(&tick, offset)
     };
     let next: Vec<String> = schedule.upcoming(after).take(args.count.into()).map(print).collect();
+    let mut warnings = schedule.warnings(after);
+    if args.id.is_none() && schedule.depends_on_job() {
+        warnings.push(format!("{WITHOUT_JOB} `--id`"));
+    }
     Ok(json!({
         "schedule": schedule.expressions().collect::<Vec<_>>(),
         "description": schedule.describe(),
         "next": next,
-        "warnings": schedule.warnings(after),
+        "warnings": warnings,
     }))
 }

@@ -212,6 +212,12 @@ async fn a_preview_lists_ticks_in_the_zone_and_warns() {
     assert!(!preview["warnings"].as_array().unwrap().is_empty(), "the gap that night: {preview}");
     let odd = server.json("POST", "/schedules/preview", json!({"schedule": "* */5"})).await.json();
     assert!(odd["warnings"][0].as_str().unwrap().contains("0 */5"), "{odd}");
+    for (id, of_no_job) in [(json!({}), true), (json!({"id": "report"}), false)] {
+        let mut asked = json!({"schedule": "? ? 4"});
+        asked.as_object_mut().unwrap().extend(id.as_object().unwrap().clone());
+        let text = server.json("POST", "/schedules/preview", asked).await.json()["warnings"].to_string();
+        assert_eq!(text.contains("for a job named") && text.contains("`id`"), of_no_job, "{text}");
+    }
     server.json("POST", "/jobs", daily("report")).await;
     let next = server.get("/jobs/report/next?count=1&after=2026-12-31T00:00:00Z").await.json();
     assert_eq!(next["next"], json!(["2027-01-01T00:00:00+00:00"]));

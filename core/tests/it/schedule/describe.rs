@@ -98,3 +98,16 @@ fn ordinals_end_as_in_english() {
         assert_eq!(schedule.describe(), format!("At 00:00 in every {ordinal} year, UTC"));
     }
 }
+
+#[test]
+fn a_rate_has_its_unit_in_the_number_of_its_count() {
+    for (text, words) in [
+        ("rate(5 minute)", "Every 5 minutes"),
+        ("rate(5 Minutes)", "Every 5 minutes"),
+        ("rate(1 HOURS)", "Every hour"),
+        ("rate(01 day)", "Every day"),
+    ] {
+        let described = schedule(text, "UTC").unwrap().describe();
+        assert_eq!(described, format!("{words}, counted from 1970-01-01T00:00:00Z, UTC"), "{text}");
+    }
+}

@@ -114,9 +114,38 @@ fn a_parsable_quartz_or_spring_line_gives_a_warning() {
             "second, minute, hour, weekday, ISO week and day",
             "Quartz or Spring write `cron(0 0 * * 1)`",
         ),
+        (
+            "0 0 4 */2 * * *",
+            "second, minute, hour, weekday, ISO week, day and month",
+            "Quartz write `cron(0 4 */2 * ? *)`",
+        ),
+        (
+            "0 0 4 * * 1 *",
+            "second, minute, hour, weekday, ISO week, day and month",
+            "Quartz write `cron(0 4 ? * 1 *)`",
+        ),
+        (
+            "0 0 4 1 * * *",
+            "second, minute, hour, weekday, ISO week, day and month",
+            "Quartz write `cron(0 4 1 * ? *)`",
+        ),
     ] {
         let expected = format!("`{line}` is read as {read_as}; for {written}");
         assert_eq!(warnings(line, "UTC").first(), Some(&expected));
+    }
+    // `cron(…)` has no seconds, and the numbers of weekdays differ between Quartz and Spring.
+    for (line, last) in [("30 0 4 * * 1", "day"), ("*/10 * * * * 1", "day"), ("30 0 4 * * 1 *", "month")] {
+        let warnings = warnings(line, "UTC");
+        let expected = format!("`{line}` is read as second, minute, hour, weekday, ISO week");
+        assert!(
+            warnings[0].starts_with(&expected) && warnings[0].ends_with(&format!(" and {last}")),
+            "{warnings:?}"
+        );
+    }
+    let refused = schedule("0 0 0 1 1 * 2030", "UTC").unwrap_err().explained();
+    assert!(refused.contains("this looks like a line of Quartz: write `cron(0 0 1 1 ? 2030)`"), "{refused}");
+    for same in ["30 */5 * * * *", "0 */5 * * * * *", "0 0 0 * * 1 1", "30 0 0 * * 13", "30 0 4 * * last"] {
+        assert!(warnings(same, "UTC").is_empty(), "{same}: {:?}", warnings(same, "UTC"));
     }
     for same in ["0 */5 * * * *", "0 0 0 * * 13", "*/10 * * * * *", "0 0 12 * * last", "0 0 0 * * 30 1,3"] {
         assert!(warnings(same, "UTC").is_empty(), "{same}: {:?}", warnings(same, "UTC"));
