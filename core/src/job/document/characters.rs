@@ -7,8 +7,8 @@ use crate::text;
 
 /// Adds an error for each string or member name that contains such a character.
 ///
-/// A container's command and environment are passed on unchanged and never shown, so only NUL is rejected there: no process
-/// accepts it.
+/// A container's command and the values of its environment are passed on unchanged and never shown, so only NUL is rejected
+/// there: no process accepts it. The names of variables may have no `=`, line feed or tab either.
 pub(super) fn check(value: &Value, path: &FieldPath<'_>, errors: &mut Vec<FieldError>) {
     walk(value, path, text::refusal, errors);
 }
@@ -23,8 +23,19 @@ pub(super) fn check_overrides(value: &Value, path: &FieldPath<'_>, errors: &mut 
             continue;
         };
         for (name, value) in fields {
-            let refusal =
-                if matches!(name.as_str(), "command" | "environment") { nul } else { text::refusal };
+            let refusal = match name.as_str() {
+                "command" | "environment" => nul,
+                _ => text::refusal,
+            };
+            if let ("environment", Value::Object(variables)) = (name.as_str(), value) {
+                let path = path.key(name);
+                for (variable, value) in variables {
+                    let path = path.key(variable);
+                    errors.extend(variable_refusal(variable).map(|message| path.error(message)));
+                    walk(value, &path, refusal, errors);
+                }
+                continue;
+            }
             member(name, value, &path, refusal, errors);
         }
     }
@@ -34,6 +45,13 @@ type Refusal = fn(&str) -> Option<String>;
 
 fn nul(text: &str) -> Option<String> {
     text.contains('\0').then(|| "Contains U+0000, which a process cannot receive; remove it.".to_owned())
+}
+
+fn variable_refusal(name: &str) -> Option<String> {
+    let is_refused =
+        |character: &char| matches!(character, '=' | '\n' | '\t') || text::is_unprintable(*character);
+    let found = u32::from(name.chars().find(is_refused)?);
+    Some(format!("Contains U+{found:04X}, which a name of an environment variable cannot have; remove it."))
 }
 
 fn walk(value: &Value, path: &FieldPath<'_>, refusal: Refusal, errors: &mut Vec<FieldError>) {

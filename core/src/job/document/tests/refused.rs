@@ -426,6 +426,22 @@ fn labels_and_descriptions_have_bounds() {
 }
 
 #[test]
+fn names_of_environment_variables_have_no_equals_sign_and_nothing_that_acts() {
+    for (name, code) in
+        [("A\u{1b}", "001B"), ("A=B", "003D"), ("A\nB", "000A"), ("\t", "0009"), ("\u{202e}", "202E")]
+    {
+        let message =
+            format!("Contains U+{code}, which a name of an environment variable cannot have; remove it.");
+        assert_refused(&[(
+            plus(json!({"overrides": [{"containerName": "c", "environment": {name: "x"}}]})),
+            json!({"overrides": {"0": {"environment": {name: [message]}}}}),
+        )]);
+    }
+    let values = json!([{"containerName": "c", "environment": {"A.b-c d": "\u{1b}[0m=\n"}}]);
+    assert!(create(plus(json!({ "overrides": values }))).is_ok(), "values are passed on unchanged");
+}
+
+#[test]
 fn all_errors_of_a_document_are_reported_together() {
     let body = json!({
         "taskDefinition": "a b", "schedule": "99", "taskCount": 0, "maxCount": 99, "timezone": "Nope",
