@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use clap::Args;
 use ecs_scheduler_core::job::Job;
-use ecs_scheduler_core::{CheckResult, EvalContext, Launcher, TaskSpec, Tick, fault};
+use ecs_scheduler_core::{CheckResult, EvalContext, JobId, Launcher, TaskSpec, Tick, fault};
 use futures::StreamExt as _;
 use serde_json::json;
 
@@ -80,16 +80,21 @@ pub(crate) async fn run(
         CheckResult::passed(format!("budget {}: {jobs} jobs", budget.name))
     }));
     let now = builder.clock().now();
-    for (job, warning) in
-        found.jobs.iter().flat_map(|job| job.warnings(now).into_iter().map(move |text| (job, text)))
-    {
-        tracing::warn!("job {}: {warning}", job.id);
+    let of_job = |job: &Job| {
+        let id = job.id.clone();
+        job.warnings(now).into_iter().map(move |text| (id.clone(), text))
+    };
+    let warnings: Vec<(JobId, String)> = found.jobs.iter().flat_map(of_job).collect();
+    if !args.json {
+        for (job, warning) in &warnings {
+            tracing::warn!("job {job}: {warning}");
+        }
     }
     let tick = Tick::at(now);
     let looks = found.jobs.iter().map(|job| check_job(job, &launcher, tick));
     let looks: Vec<_> = futures::stream::iter(looks).buffered(MAX_CONCURRENT_CHECKS).collect().await;
     seen.extend(looks.into_iter().flatten());
-    print(&if args.json { as_json(&seen) } else { as_table(&seen) });
+    print(&if args.json { as_json(&seen, &warnings) } else { as_table(&seen) });
     let healthy = seen.iter().all(|look| look.problem.is_none());
     Ok(if healthy { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
@@ -150,7 +155,11 @@ fn as_table(seen: &[CheckResult]) -> String {
     format!("{}{verdict}\n", table(&["", "WHAT", "PROBLEM AND REMEDY"], seen.iter().map(row)))
 }
 
-fn as_json(seen: &[CheckResult]) -> String {
+fn as_json(seen: &[CheckResult], warnings: &[(JobId, String)]) -> String {
     let look = |look: &CheckResult| json!({ "what": look.what, "ok": look.problem.is_none(), "problem": look.problem });
-    json_text(&json!({ "examinations": seen.iter().map(look).collect::<Vec<_>>() }))
+    let warning = |(job, text): &(JobId, String)| json!({ "job": job.as_str(), "warning": text });
+    json_text(&json!({
+        "examinations": seen.iter().map(look).collect::<Vec<_>>(),
+        "warnings": warnings.iter().map(warning).collect::<Vec<_>>(),
+    }))
 }

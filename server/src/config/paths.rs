@@ -116,6 +116,12 @@ fn can_write_below(folder: &Path) -> Result<(), String> {
         let place = folder.display();
         match folder.metadata() {
             Ok(found) if !found.is_dir() => return Err(format!("\"{place}\" is not a folder")),
+            #[cfg(target_os = "linux")]
+            Ok(_) if is_of_kernel(folder) => {
+                return Err(format!(
+                    "this user cannot write to \"{place}\": the kernel makes all files of that file system"
+                ));
+            }
             Ok(_) => {
                 return access(folder, Access::WRITE_OK | Access::EXEC_OK).map_err(|error| {
                     format!("this user cannot write to \"{place}\": {}", io::Error::from(error))
@@ -126,6 +132,14 @@ fn can_write_below(folder: &Path) -> Result<(), String> {
         }
     }
     Ok(())
+}
+
+/// Tells whether a folder belongs to procfs or sysfs, where nobody can create a file, whatever the access rights are.
+#[cfg(target_os = "linux")]
+fn is_of_kernel(folder: &Path) -> bool {
+    // The second number is that of sysfs.
+    rustix::fs::statfs(folder)
+        .is_ok_and(|found| matches!(found.f_type, rustix::fs::PROC_SUPER_MAGIC | 0x6265_6572))
 }
 
 /// Tells whether there is no object at a path; a file on the way to it counts as well.

@@ -445,6 +445,34 @@ fn doctor_shows_the_warnings_about_a_job() {
 }
 
 #[test]
+fn doctor_has_the_warnings_about_a_job_in_its_json() {
+    let folder = tempfile::tempdir().unwrap();
+    let job =
+        r#"{"id": "many", "taskDefinition": "t", "schedule": "@daily", "taskCount": 10, "maxCount": 4}"#;
+    std::fs::write(folder.path().join("job.json"), job).unwrap();
+    let environment = [("ECSS_LAUNCHER", "local"), ("ECSS_STORE", "memory")];
+    let output = program(folder.path(), &["doctor", "--json", "job.json"], &environment);
+    let printed: serde_json::Value = serde_json::from_str(&out(&output)).unwrap();
+    let text = "taskCount 10 is greater than maxCount 4: at most 4 tasks of the job run at once";
+    assert_eq!(printed["warnings"], serde_json::json!([{"job": "many", "warning": text}]));
+    assert_eq!(err(&output), "", "not twice");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn place_within_a_file_system_of_the_kernel_is_refused_by_config_check_and_serve_alike() {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, value) in [("ECSS_SQLITE_FILE", "/proc/nope/x.db"), ("ECSS_LOG_FOLDER", "/sys/nope/logs")] {
+        let environment = [(name, value), ("ECSS_LAUNCHER", "local")];
+        for command in [&["config", "check"][..], &["serve"]] {
+            let output = program(folder.path(), command, &environment);
+            assert_eq!(output.status.code(), Some(3), "{name} {command:?}: {}", err(&output));
+            assert!(err(&output).contains(&format!("{name} is \"{value}\"")), "{}", err(&output));
+        }
+    }
+}
+
+#[test]
 fn file_that_cannot_be_made_in_the_folder_of_a_setting_is_refused_by_config_check_and_serve_alike() {
     for (name, wrong, remedy) in [
         ("ECSS_LOG_FOLDER", "app.log", "it is a folder"),
@@ -578,11 +606,19 @@ fn preview_resolves_question_marks_like_the_job() {
         let arguments = [&["schedule", "next", "? ? 4", "--count", "1", "--json"][..], id].concat();
         let answer: serde_json::Value =
             serde_json::from_str(&out(&program(folder.path(), &arguments, &[]))).unwrap();
+        let text = answer["warnings"].to_string();
+        assert_eq!(
+            text.contains("job named \\\"preview\\\"") && text.contains("`--id`"),
+            id.is_empty(),
+            "{text}"
+        );
         answer["schedule"][0].as_str().unwrap().to_owned()
     };
     let (unnamed, named) = (next(&[]), next(&["--id", "nightly"]));
     assert!(!unnamed.contains('?') && named.ends_with(" 4"), "{unnamed}, {named}");
     assert_ne!(unnamed, named);
+    let plain = out(&program(folder.path(), &["schedule", "next", "0 0 4"], &[]));
+    assert!(!plain.contains("preview"), "{plain}");
 }
 
 #[test]
