@@ -65,8 +65,9 @@ impl EngineInner {
         let mut add = |shard: Shard, uid: JobUid, retrying: &Retrying| {
             let tries = by_shard.entry(shard).or_default();
             if tries.len() < MAX_TICKS {
-                let reason = retrying.reason.chars().take(MAX_REASON).collect();
-                tries.entry(uid).or_insert_with(|| Retrying { reason, ..retrying.clone() });
+                let mut kept = retrying.clone();
+                kept.reason = retrying.reason.chars().take(MAX_REASON).collect();
+                tries.entry(uid).or_insert(kept);
             }
         };
         for (uid, (job, retrying)) in &*self.retries.ticks.lock() {
