@@ -42,6 +42,7 @@ mod job_cache;
 mod job_loader;
 mod kept_tries;
 mod launcher_calls;
+mod launcher_faults;
 mod launcher_guard;
 mod lease;
 mod message;

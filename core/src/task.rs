@@ -308,12 +308,21 @@ pub struct Population {
     /// The exact task definition that a launch would start now, when the launcher resolves one (on ECS the newest
     /// active revision of a family). It is journalled with the firing, so that a retry sends the same request.
     pub definition: Option<String>,
+    /// Whether the launcher made no call for this, as when it answers from a cache. Such an answer does not show that the
+    /// platform can be reached.
+    pub cached: bool,
 }
 
 impl Population {
     /// Makes the population of a job, with the exact task definition that a launch would start, where one is resolved.
     #[must_use]
     pub fn new(tasks: Vec<TaskId>, definition: Option<String>) -> Self {
-        Self { tasks, definition }
+        Self { tasks, definition, cached: false }
+    }
+
+    /// Marks an answer for which no call was made.
+    #[must_use]
+    pub fn from_cache(self) -> Self {
+        Self { cached: true, ..self }
     }
 }

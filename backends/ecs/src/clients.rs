@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use aws_sdk_cloudwatchlogs::Client as LogClient;
@@ -46,6 +47,8 @@ pub(crate) struct Clients {
     pub(crate) list_faults: ClusterFaults,
     /// The clusters in which every task is refused.
     pub(crate) describe_faults: ClusterFaults,
+    /// How many paced calls ECS has answered.
+    answers: AtomicU64,
 }
 
 impl Clients {
@@ -59,6 +62,7 @@ impl Clients {
             refused_names: RefusedNames::default(),
             list_faults: ClusterFaults::default(),
             describe_faults: ClusterFaults::default(),
+            answers: AtomicU64::default(),
         }
     }
 
@@ -114,11 +118,18 @@ impl Clients {
         let limiter = self.rate_limiter(scope, quota);
         limiter.acquire(Instant::now() + READ_QUOTA_DEADLINE, 1).await;
         let answer = call.await;
-        if let Err(fault) = &answer
-            && fault.kind() == FaultKind::Throttled
-        {
-            limiter.throttled();
+        match &answer {
+            Ok(_) => {
+                self.answers.fetch_add(1, Ordering::Relaxed);
+            }
+            Err(fault) if fault.kind() == FaultKind::Throttled => limiter.throttled(),
+            Err(_) => {}
         }
         answer
+    }
+
+    /// Returns how many paced calls were answered until now. It changes during an operation unless that is answered from a cache.
+    pub(crate) fn answers(&self) -> u64 {
+        self.answers.load(Ordering::Relaxed)
     }
 }

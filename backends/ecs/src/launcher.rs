@@ -207,6 +207,7 @@ impl Launcher for EcsLauncher {
         let shared = &self.shared;
         let options = shared.parse_options(task)?;
         let at = shared.clients.client_for(options.region.as_deref()).await?;
+        let before = shared.clients.answers();
         let definition = if names_revision(&task.definition) {
             Some(task.definition.clone())
         } else {
@@ -215,7 +216,8 @@ impl Launcher for EcsLauncher {
         };
         let poller = shared.cluster_poller(at, shared.cluster(&options));
         let tasks = poller.tasks_of(&shared.owner(job.as_str())).await?;
-        Ok(Population::new(tasks, definition))
+        let counted = Population::new(tasks, definition);
+        Ok(if shared.clients.answers() == before { counted.from_cache() } else { counted })
     }
 
     async fn launch(&self, request: &LaunchRequest) -> Result<LaunchReport, LaunchError> {

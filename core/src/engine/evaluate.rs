@@ -363,8 +363,7 @@ impl EngineInner {
 
     async fn population(&self, job: &Job) -> Result<Population, LaunchError> {
         let action = format!("count tasks of job \"{}\"", job.id);
-        let call = self.launcher.population(&job.id, &job.task);
-        self.call_launcher(&action, self.options.evaluation_deadline, call).await
+        self.count_tasks(&job.id, &job.task, &action, self.options.evaluation_deadline).await
     }
 
     fn cooldown_left(&self, request: &EvalRequest<'_>) -> Option<Duration> {

@@ -220,7 +220,7 @@ impl EngineHandle {
         let engine = &self.engine;
         let (stats, faults, clock) =
             (*engine.loop_stats.lock(), &engine.process.faults, &engine.process.clock);
-        let launcher_fault = engine.process.launcher_fault.read().clone();
+        let launcher_fault = engine.process.launcher_faults.newest();
         let status = EngineStatus {
             jobs: stats.jobs,
             invalid_jobs: stats.invalid,

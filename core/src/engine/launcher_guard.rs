@@ -11,9 +11,11 @@ use tokio::time::Instant;
 
 use super::faults::FaultyAction;
 use super::inner::EngineInner;
-use crate::fault;
-use crate::id::{JobUid, TaskId};
+use super::launcher_faults::{AnswerSource, LauncherAction};
+use crate::fault::{self, FaultKind};
+use crate::id::{JobId, JobUid, TaskId};
 use crate::launcher::{LaunchError, LogPage, LogRequest, ObservedTasks};
+use crate::task::{Population, TaskSpec};
 
 /// How long the launcher may take to observe or stop tasks; it may wait for its own quota meanwhile.
 const TASK_CALL_TIMEOUT: Duration = Duration::from_mins(2);
@@ -37,35 +39,69 @@ async fn guard_call<T>(
     }
 }
 
+/// Returns where the states of tasks come from, or why some could not be read.
+fn answer_source<'a>(tasks: &[TaskId], observed: &'a ObservedTasks) -> Result<AnswerSource, &'a LaunchError> {
+    if let Some(unread) = observed.unread.iter().find(|unread| unread.error.is_transient()) {
+        return Err(&unread.error);
+    }
+    let unread: usize = observed.unread.iter().map(|unread| unread.tasks.len()).sum();
+    let is_called = tasks.len() > observed.cached.len() + unread;
+    Ok(if is_called { AnswerSource::Call } else { AnswerSource::Cache })
+}
+
 impl EngineInner {
     /// Makes a call to the launcher, and records whether it answers. A call that panics or takes too long may still have its
     /// effect.
     pub(super) async fn call_launcher<T>(
         &self,
-        action: &str,
+        action: LauncherAction,
+        described: &str,
         deadline: Duration,
         call: impl Future<Output = Result<T, LaunchError>>,
     ) -> Result<T, LaunchError> {
-        let answer = guard_call(action, deadline, call).await;
-        self.record_launcher_fault(answer.as_ref().err());
+        let answer = guard_call(described, deadline, call).await;
+        self.record_answer(action, answer.as_ref().map(|_| AnswerSource::Call));
         answer
     }
 
-    fn record_launcher_fault(&self, error: Option<&LaunchError>) {
-        let text = error.filter(|error| error.is_transient()).map(|error| fault::chain(error));
-        if *self.process.launcher_fault.read() != text {
-            *self.process.launcher_fault.write() = text;
+    /// Records whether the launcher answers. A refusal for another reason than missing capacity or quota shows that it does,
+    /// unless it may come from the launcher itself.
+    fn record_answer(&self, action: LauncherAction, answer: Result<AnswerSource, &LaunchError>) {
+        let (faults, now) = (&self.process.launcher_faults, Instant::now());
+        match answer {
+            Ok(source) => faults.record_success(action, source, now),
+            Err(error) if error.is_transient() => faults.record_failure(action, fault::chain(error), now),
+            Err(error) if matches!(error.kind(), FaultKind::Denied | FaultKind::NotFound) => {
+                faults.clear(action);
+            }
+            Err(_) => {}
         }
+    }
+
+    /// Counts the tasks of a job, and resolves its definition.
+    pub(super) async fn count_tasks(
+        &self,
+        job: &JobId,
+        task: &TaskSpec,
+        described: &str,
+        deadline: Duration,
+    ) -> Result<Population, LaunchError> {
+        let answer = guard_call(described, deadline, self.launcher.population(job, task)).await;
+        let source = |counted: &Population| {
+            if counted.cached { AnswerSource::Cache } else { AnswerSource::Call }
+        };
+        self.record_answer(LauncherAction::Count, answer.as_ref().map(source));
+        answer
     }
 
     /// Reads the states of tasks.
     pub(super) async fn observe_tasks(&self, tasks: &[TaskId]) -> Result<ObservedTasks, LaunchError> {
-        let call = self.launcher.observe(tasks);
-        let answer = self.call_launcher("observe tasks", TASK_CALL_TIMEOUT, call).await?;
-        if let Some(unread) = answer.unread.first() {
-            self.record_launcher_fault(Some(&unread.error));
-        }
-        Ok(answer)
+        let answer = guard_call("observe tasks", TASK_CALL_TIMEOUT, self.launcher.observe(tasks)).await;
+        self.record_answer(
+            LauncherAction::Observe,
+            answer.as_ref().and_then(|answer| answer_source(tasks, answer)),
+        );
+        answer
     }
 
     /// Reads a page of the output of a task. A failure shows nothing about launches, so it is not recorded.
@@ -81,7 +117,7 @@ impl EngineInner {
         }
         tracing::debug!(%task, reason, "stopping a task");
         let call = self.launcher.stop(task, reason);
-        let answer = self.call_launcher("stop a task", TASK_CALL_TIMEOUT, call).await;
+        let answer = self.call_launcher(LauncherAction::Stop, "stop a task", TASK_CALL_TIMEOUT, call).await;
         self.stop_requests.record_answer(task, answer.is_ok(), Instant::now());
         let Err(error) = answer else { return };
         let (text, now) = (fault::chain(&error), self.clock.now());

@@ -13,6 +13,7 @@ use super::EngineOptions;
 use super::budgets::Budgets;
 use super::clock_check::ClockCheck;
 use super::faults::Faults;
+use super::launcher_faults::LauncherFaults;
 use super::lease::Lease;
 use super::status::{Brake, Counters};
 use crate::event::{EVENT_BUFFER, Event};
@@ -57,7 +58,7 @@ pub(crate) struct ProcessState {
     pub(crate) counters: Counters,
     pub(crate) events: broadcast::Sender<Event>,
     pub(crate) store_fault: RwLock<Option<String>>,
-    pub(crate) launcher_fault: RwLock<Option<String>>,
+    pub(crate) launcher_faults: LauncherFaults,
     /// Sources that cannot be read, and launches that fail.
     pub(crate) faults: Faults,
     pub(crate) clock: ClockCheck,
@@ -86,7 +87,7 @@ impl ProcessState {
             counters: Counters::default(),
             events: broadcast::Sender::new(EVENT_BUFFER),
             store_fault: RwLock::default(),
-            launcher_fault: RwLock::default(),
+            launcher_faults: LauncherFaults::default(),
             faults: Faults::default(),
             clock: ClockCheck::default(),
             engines: AtomicU64::default(),

@@ -160,3 +160,17 @@ async fn the_calls_of_a_job_are_counted() {
     let of_job = &report.jobs[0];
     assert_eq!((of_job.job.as_str(), of_job.operation.as_str(), of_job.reads), ("job", "RunTask", 1));
 }
+
+#[tokio::test]
+async fn a_count_without_a_call_is_marked_as_one_from_a_cache() {
+    let rig = Rig::new().await;
+    let launcher = rig.launcher();
+    let count = async |definition: &str| {
+        launcher.population(&job("job"), &task(definition, json!({}))).await.unwrap().cached
+    };
+    assert!(!count("work").await, "nothing is known yet");
+    assert!(count("work").await);
+    assert!(!count("vpc").await, "its definition is read");
+    rig.fake.faults().add(FaultRule::every(Service::Ecs, InjectedFault::ResetBeforeEffect));
+    assert!(count("work").await && count("vpc").await, "ECS cannot be reached");
+}

@@ -21,8 +21,8 @@ impl FiringDriver {
         self.outcome_unknown = false;
         let (engine, firing) = (&self.engine, &self.firing);
         let action = format!("resolve \"{}\"", firing.task.definition);
-        let call = engine.launcher.population(&firing.job, &firing.task);
-        match engine.call_launcher(&action, engine.options.launch_deadline, call).await {
+        let deadline = engine.options.launch_deadline;
+        match engine.count_tasks(&firing.job, &firing.task, &action, deadline).await {
             Ok(population) => {
                 match population.definition.filter(|newest| *newest != self.firing.definition) {
                     Some(newest) => self.switch_definition(attempt, report, newest).await,

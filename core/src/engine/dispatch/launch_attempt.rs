@@ -5,6 +5,7 @@ use std::ops::ControlFlow::{self, Break, Continue};
 
 use super::{Counters, FiringDriver};
 use crate::decide::TickOutcome;
+use crate::engine::launcher_faults::LauncherAction;
 use crate::fault;
 use crate::firing::{Answer, Attempt, Firing, FiringState, Origin};
 use crate::launcher::{
@@ -226,7 +227,8 @@ impl FiringDriver {
         }
         Counters::add(&engine.process.counters.launch_calls, 1);
         let call = engine.launcher.launch(&request);
-        Continue(Some(engine.call_launcher("start tasks", engine.options.launch_deadline, call).await))
+        let deadline = engine.options.launch_deadline;
+        Continue(Some(engine.call_launcher(LauncherAction::Launch, "start tasks", deadline, call).await))
     }
 
     /// Records the report of a call, and decides about the next step.
@@ -298,7 +300,7 @@ impl FiringDriver {
         let engine = &self.engine;
         let search = engine.launcher.find_lost_launch(&request, attempt.sent_at);
         let deadline = engine.options.launch_deadline;
-        match engine.call_launcher("look up a lost launch", deadline, search).await {
+        match engine.call_launcher(LauncherAction::Launch, "look up a lost launch", deadline, search).await {
             Ok(LostCall::Found(started)) => self.adopt_found(attempt, started).await,
             Ok(LostCall::Nothing) => {
                 let answer = "it had no answer, and it started nothing".to_owned();
