@@ -407,6 +407,13 @@ pub trait TaskValidation: Send + Sync {
         Ok(Vec::new())
     }
 
+    /// Warns of what a task that a client writes names and the platform lacks, such as its definition. Makes calls, and returns
+    /// nothing if they fail: the job is written anyway. The caller waits for a short while only.
+    async fn platform_warnings(&self, task: &TaskSpec) -> Vec<String> {
+        let _ = task;
+        Vec::new()
+    }
+
     /// Checks with the platform for problems that would prevent these tasks from starting.
     ///
     /// # Errors

@@ -1,7 +1,7 @@
 //! The ECS launcher: the trait's calls, made of the other modules.
 
 use std::collections::BTreeMap;
-use std::num::NonZeroU32;
+use std::num::{NonZeroU32, NonZeroUsize};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,6 +15,7 @@ use ecs_scheduler_core::{
     LaunchRecovery, LaunchReport, LaunchRequest, Launcher, LogPage, LogRequest, LostCall, ObservedTasks,
     Permission, Population, TaskId, TaskLogs, TaskSpec, TaskValidation, Timestamp,
 };
+use lru::LruCache;
 use parking_lot::Mutex;
 use serde_json::Value;
 use tokio::time::Instant;
@@ -23,7 +24,7 @@ use crate::clients::RegionClients;
 use crate::context::{EcsOptions, LauncherContext};
 use crate::definitions::names_revision;
 use crate::events::EventListener;
-use crate::options::{Fargate, LaunchOptions};
+use crate::options::{FIRING_ID, Fargate, LaunchOptions, SCHEDULED_AT};
 use crate::run_task_response::{self, RunTaskResult};
 use crate::task_location::TaskLocation;
 use crate::task_snapshot::TaskSnapshot;
@@ -61,6 +62,9 @@ const POLL_INTERVAL_WITH_EVENTS: Duration = Duration::from_secs(2);
 /// <https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_StopTask.html>: up to 255 characters.
 const MAX_STOP_REASON: usize = 255;
 
+/// Number of jobs whose warnings are remembered, so that each is logged once.
+const MAX_REMEMBERED_WARNINGS: NonZeroUsize = NonZeroUsize::new(1_024).expect("it is not zero");
+
 /// The quota of tasks on Fargate Spot, beside the one for on-demand tasks.
 const FARGATE_SPOT_TASKS: Quota = Quota { name: "fargate-spot-tasks", ..FARGATE_TASKS };
 
@@ -71,13 +75,19 @@ const FARGATE_SPOT_TASKS: Quota = Quota { name: "fargate-spot-tasks", ..FARGATE_
 pub struct EcsLauncher {
     shared: Arc<LauncherContext>,
     listener: Mutex<Option<EventListener>>,
+    /// The jobs whose containers got no variables for lack of room, each with the definition.
+    without_variables: Mutex<LruCache<(String, String), ()>>,
 }
 
 impl EcsLauncher {
     /// Makes a launcher. Makes no call.
     #[must_use]
     pub fn new(aws: AwsContext, options: EcsOptions) -> Self {
-        Self { shared: Arc::new(LauncherContext::new(aws, options)), listener: Mutex::new(None) }
+        Self {
+            shared: Arc::new(LauncherContext::new(aws, options)),
+            listener: Mutex::new(None),
+            without_variables: Mutex::new(LruCache::new(MAX_REMEMBERED_WARNINGS)),
+        }
     }
 
     /// Returns the JSON schema of a job's `launch` object.
@@ -117,6 +127,26 @@ impl EcsLauncher {
     async fn throttle(&self, at: &RegionClients, options: &LaunchOptions, request: &LaunchRequest) {
         for (quota, cost) in quota_costs(options, request) {
             self.shared.clients.send_limiter(&at.scope, quota).acquire(Instant::now(), cost).await;
+        }
+    }
+
+    /// Warns that the overrides of a job have no room for the firing's variables in these containers; once for each job and
+    /// definition.
+    fn warn_of_missing_variables(&self, request: &LaunchRequest, containers: &[(String, bool)]) {
+        let without = request::not_overridden(&request.task, containers);
+        if without.is_empty() {
+            return;
+        }
+        let (job, definition) = (request.job.as_str(), request.definition.as_str());
+        let key = (job.to_owned(), definition.to_owned());
+        if self.without_variables.lock().put(key, ()).is_none() {
+            tracing::warn!(
+                job,
+                definition,
+                containers = without.join(", "),
+                "the overrides leave no room for {FIRING_ID} and {SCHEDULED_AT} in these containers: shorten the overrides, or \
+                 set ECSS_TASK_VARIABLES=off"
+            );
         }
     }
 
@@ -242,6 +272,9 @@ impl Launcher for EcsLauncher {
             Err(LaunchError::new(FaultKind::Unavailable, message))
         })?;
         let others = request::other_containers(&request.task, &options, &containers);
+        if others.is_empty() {
+            self.warn_of_missing_variables(request, &containers);
+        }
         let (own_cluster, tagged) = (&shared.options.cluster, shared.options.tags);
         let call = request::build_run_task(request, &options, own_cluster, tagged, &others);
         let sendable = tokio::time::timeout_at(deadline, self.throttle(&at, &options, request)).await;
@@ -336,6 +369,24 @@ impl TaskValidation for EcsLauncher {
         let Ok(options) = self.shared.parse_options(task) else { return Ok(Vec::new()) };
         let refusals = options.refusals(task);
         if refusals.is_empty() { Ok(options.warnings(task)) } else { Err(refusals) }
+    }
+
+    async fn platform_warnings(&self, task: &TaskSpec) -> Vec<String> {
+        let shared = &self.shared;
+        let Ok(options) = shared.parse_options(task) else { return Vec::new() };
+        let Ok(at) = shared.clients.client_for(options.region.as_deref()).await else { return Vec::new() };
+        // Without an answer of ECS there is nothing to warn of.
+        let Ok(found) = shared.definitions.find(&shared.clients, &at, &task.definition).await else {
+            return Vec::new();
+        };
+        let mut warnings =
+            Vec::from_iter(preflight::check_definition(task, at.scope.region.as_deref(), found.as_deref()));
+        if shared.options.variables
+            && let Some(known) = found
+        {
+            warnings.extend(preflight::check_overrides_length(task, &options, &known.containers));
+        }
+        warnings.into_iter().map(|finding| finding.message).collect()
     }
 
     async fn preflight(&self, task: &TaskSpec) -> Result<Vec<Finding>, LaunchError> {

@@ -15,7 +15,7 @@ mod tests;
 mod warnings;
 
 pub use container::{ContainerResources, EnvironmentFile, ResourceRequirement};
-pub(crate) use firing_variables::{FIRING_ID, FiringVariables, overrides_length};
+pub(crate) use firing_variables::{FIRING_ID, FiringVariables, SCHEDULED_AT, overrides_length};
 pub(crate) use refusals::{capacity_place, is_cluster};
 
 /// Options of a launch on ECS: the `launch` object of a job. Absent options are left to ECS.

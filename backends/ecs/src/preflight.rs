@@ -1,9 +1,7 @@
 //! Preflight checks: problems that would keep a job's tasks from starting, found by read-only calls before the tasks
 //! are due.
 
-use std::sync::Arc;
-
-use aws_sdk_ecs::types::DesiredStatus;
+use aws_sdk_ecs::types::{CapacityProviderStrategyItem, DesiredStatus};
 use ecs_scheduler_backend_aws::{Fault, READ_CLUSTER};
 use ecs_scheduler_core::fault::chain;
 use ecs_scheduler_core::job::MAX_OVERRIDES;
@@ -12,7 +10,9 @@ use ecs_scheduler_core::{FaultKind, Finding, LaunchError, Override, TaskSpec};
 use crate::clients::{Clients, RegionClients};
 use crate::cluster_poller::list_tasks;
 use crate::definitions::{Definition, Definitions};
-use crate::options::{ContainerResources, LaunchOptions, overrides_length};
+use crate::options::{
+    Capacity, ContainerResources, LaunchOptions, LaunchType, ProviderShare, capacity_place, overrides_length,
+};
 use crate::request;
 use crate::sizes::{self, Size};
 
@@ -28,38 +28,122 @@ pub(crate) async fn check_task(
     task: &TaskSpec,
     options: &LaunchOptions,
 ) -> Result<Vec<Finding>, LaunchError> {
-    let late = options.refusals(task).into_iter();
-    let mut findings: Vec<_> = late.map(|error| Finding::at(error.pointer, error.message)).collect();
-    match definitions.find(clients, at, &task.definition).await {
-        Ok(Some(definition)) => findings.extend(compare_with_definition(task, options, &definition)),
-        Ok(None) => findings.push(Finding::at(
-            "/taskDefinition",
-            format!(
-                "There is no task definition \"{}\" in region {}: register it, or correct the name or launch.region.",
-                task.definition,
-                at.scope.region.as_deref().unwrap_or("of the scheduler"),
-            ),
-        )),
-        Err(fault) => findings.push(finding_from_fault(fault, "/taskDefinition")?),
-    }
+    let (definition, of_definition) = match definitions.find(clients, at, &task.definition).await {
+        Ok(found) => {
+            let finding = check_definition(task, at.scope.region.as_deref(), found.as_deref());
+            (found, finding)
+        }
+        Err(fault) => (None, Some(finding_from_fault(fault, "/taskDefinition")?)),
+    };
+    let (capacity, of_capacity) = match read_capacity(clients, at, cluster, options).await {
+        Ok(capacity) => (capacity, None),
+        Err(fault) => (None, Some(finding_from_fault(fault, "/launch/cluster")?)),
+    };
+    let definition = definition.as_deref();
+    let mut findings = check_options(task, options, definition, capacity.as_ref());
+    findings.extend(of_definition);
     match list_tasks(clients, at, cluster, None, DesiredStatus::Running, None).await {
         Ok(_) => {}
         Err(fault) => findings.push(finding_from_fault(fault, "/launch/cluster")?),
     }
-    findings.extend(unknown_providers(clients, at, cluster, options).await?);
+    findings.extend(of_capacity);
+    if let Some(capacity) = &capacity {
+        findings.extend(unknown_providers(capacity, cluster, options));
+    }
     Ok(findings)
 }
 
-/// Finds capacity providers that the cluster does not have, also in fallbacks. Finds nothing if this scheduler may not read
-/// the cluster, because launches need no permission for that.
-async fn unknown_providers(
+/// Checks that there is a definition, and that tasks of it can be started.
+pub(crate) fn check_definition(
+    task: &TaskSpec,
+    region: Option<&str>,
+    found: Option<&Definition>,
+) -> Option<Finding> {
+    let message = match found {
+        None => format!(
+            "There is no task definition \"{}\" in region {}: register it, or correct the name or launch.region.",
+            task.definition,
+            region.unwrap_or("of the scheduler"),
+        ),
+        Some(known) if known.active => return None,
+        Some(known) => format!("{} is not ACTIVE: register a new revision, or name another.", known.arn),
+    };
+    Some(Finding::at("/taskDefinition", message))
+}
+
+/// The capacity of a cluster.
+struct ClusterCapacity {
+    providers: Vec<String>,
+    /// The strategy of tasks that name neither a launch type nor capacity providers.
+    default_strategy: Vec<ProviderShare>,
+}
+
+/// Checks the job against its definition, on the capacity that its tasks get.
+fn check_options(
+    task: &TaskSpec,
+    options: &LaunchOptions,
+    definition: Option<&Definition>,
+    capacity: Option<&ClusterCapacity>,
+) -> Vec<Finding> {
+    let check = |options: &LaunchOptions| {
+        let refusals = options.refusals(task).into_iter();
+        let refusals = refusals.map(|error| Finding::at(error.pointer, error.message));
+        let compared = definition.map(|known| compare_with_definition(task, options, known));
+        refusals.chain(compared.into_iter().flatten()).collect::<Vec<_>>()
+    };
+    let plain = check(options);
+    let Some((effective, name)) = with_default_capacity(options, definition, capacity) else { return plain };
+    let mut findings = check(&effective);
+    for finding in findings.iter_mut().filter(|finding| !plain.contains(finding)) {
+        let reason = format!(
+            " Without launchType and capacityProviderStrategy these tasks run on {name}, the cluster's default."
+        );
+        finding.message.push_str(&reason);
+    }
+    findings
+}
+
+/// Fills in the capacity of a job that names none, with its name: the cluster's default strategy, or else EC2. Returns nothing if
+/// the job names one, or if its capacity is not known.
+fn with_default_capacity(
+    options: &LaunchOptions,
+    definition: Option<&Definition>,
+    capacity: Option<&ClusterCapacity>,
+) -> Option<(LaunchOptions, String)> {
+    if options.launch_type.is_some() || !options.capacity_provider_strategy.is_empty() {
+        return None;
+    }
+    let strategy = match capacity {
+        Some(capacity) => capacity.default_strategy.clone(),
+        None if definition.is_some_and(is_for_own_instances) => Vec::new(),
+        None => return None,
+    };
+    let mut effective = options.clone();
+    if strategy.is_empty() {
+        effective.launch_type = Some(LaunchType::Ec2);
+        return Some((effective, LaunchType::Ec2.as_str().to_owned()));
+    }
+    let names: Vec<_> = strategy.iter().map(|item| item.capacity_provider.as_str()).collect();
+    let name = names.join(", ");
+    effective.capacity_provider_strategy = strategy;
+    Some((effective, name))
+}
+
+/// Tells whether tasks of a definition can run on instances of the cluster only.
+fn is_for_own_instances(definition: &Definition) -> bool {
+    !definition.compatibilities.iter().any(|one| one == "FARGATE" || one == "MANAGED_INSTANCES")
+}
+
+/// Reads the capacity of the cluster, if a capacity of the job is not a launch type. Returns nothing if this scheduler may not
+/// read the cluster, because launches need no permission for that.
+async fn read_capacity(
     clients: &Clients,
     at: &RegionClients,
     cluster: &str,
     options: &LaunchOptions,
-) -> Result<Vec<Finding>, LaunchError> {
-    if options.capacities().all(|(_, capacity)| capacity.capacity_provider_strategy.is_empty()) {
-        return Ok(Vec::new());
+) -> Result<Option<ClusterCapacity>, Fault> {
+    if options.capacities().all(|(_, capacity)| capacity.launch_type.is_some()) {
+        return Ok(None);
     }
     let call = async {
         let call = at.client.describe_clusters().clusters(cluster).send();
@@ -67,12 +151,25 @@ async fn unknown_providers(
     };
     let answer = match clients.call_paced(&at.scope, READ_CLUSTER, call).await {
         Ok(answer) => answer,
-        Err(fault) if fault.kind() == FaultKind::Denied => return Ok(Vec::new()),
-        Err(fault) => return finding_from_fault(fault, "/launch/cluster").map(|finding| vec![finding]),
+        Err(fault) if fault.kind() == FaultKind::Denied => return Ok(None),
+        Err(fault) => return Err(fault),
     };
-    // A cluster that does not exist was found before.
-    let Some(known) = answer.clusters().first() else { return Ok(Vec::new()) };
-    let known = known.capacity_providers();
+    // Another check finds that the cluster does not exist.
+    let Some(known) = answer.clusters().first() else { return Ok(None) };
+    let share = |item: &CapacityProviderStrategyItem| ProviderShare {
+        capacity_provider: item.capacity_provider().to_owned(),
+        weight: u32::try_from(item.weight()).unwrap_or_default(),
+        base: u32::try_from(item.base()).unwrap_or_default(),
+    };
+    Ok(Some(ClusterCapacity {
+        providers: known.capacity_providers().to_vec(),
+        default_strategy: known.default_capacity_provider_strategy().iter().map(share).collect(),
+    }))
+}
+
+/// Finds capacity providers that the cluster does not have, also in fallbacks.
+fn unknown_providers(capacity: &ClusterCapacity, cluster: &str, options: &LaunchOptions) -> Vec<Finding> {
+    let known = &capacity.providers;
     let mut findings = Vec::new();
     for (pointer, capacity) in options.capacities() {
         for (index, item) in capacity.capacity_provider_strategy.iter().enumerate() {
@@ -89,7 +186,7 @@ async fn unknown_providers(
             findings.push(Finding::at(pointer, message));
         }
     }
-    Ok(findings)
+    findings
 }
 
 /// Turns a fault that a person can fix into a finding.
@@ -106,18 +203,21 @@ fn finding_from_fault(fault: Fault, pointer: &str) -> Result<Finding, LaunchErro
 fn compare_with_definition(
     task: &TaskSpec,
     options: &LaunchOptions,
-    definition: &Arc<Definition>,
+    definition: &Definition,
 ) -> Vec<Finding> {
     let mut findings = Vec::new();
-    if !definition.active {
-        let message = format!("{} is not ACTIVE: register a new revision, or name another.", definition.arn);
-        findings.push(Finding::at("/taskDefinition", message));
-    }
     let awsvpc = definition.network_mode.as_deref() == Some("awsvpc");
     findings.extend(fargate(options, definition, awsvpc));
+    findings.extend(own_instances(options, definition));
     findings.extend(sizes_that_do_not_fit(task, options, definition));
     findings.extend(volumes(options, definition));
-    if awsvpc && options.network.is_none() && !options.may_run_on_fargate() {
+    let external = options.capacities().find(|(_, one)| one.launch_type == Some(LaunchType::External));
+    if awsvpc && let Some((pointer, _)) = &external {
+        let message = "EXTERNAL takes no definition with network mode awsvpc: name another launchType, or register the \
+                       definition with mode bridge, host or none.";
+        findings.push(Finding::at(format!("/launch{pointer}/launchType"), message));
+    }
+    if awsvpc && options.network.is_none() && external.is_none() && !options.may_run_on_fargate() {
         let message = "The definition's network mode is awsvpc: give launch.network with subnets.";
         findings.push(Finding::at("/launch/network", message));
     }
@@ -188,6 +288,21 @@ fn fargate(options: &LaunchOptions, definition: &Definition, awsvpc: bool) -> Ve
         }
     }
     findings
+}
+
+/// Finds a public address for tasks on own capacity providers, whose definition cannot run elsewhere than on instances.
+fn own_instances(options: &LaunchOptions, definition: &Definition) -> Option<Finding> {
+    let is_public = options.network.as_ref().is_some_and(|network| network.assign_public_ip);
+    let is_own =
+        |capacity: &Capacity| !capacity.capacity_provider_strategy.is_empty() && capacity.fargate().is_none();
+    let mut capacities = options.capacities();
+    let (pointer, _) =
+        capacities.find(|(_, capacity)| is_public && is_own(capacity) && is_for_own_instances(definition))?;
+    let message = format!(
+        "Only tasks on Fargate get public addresses, and the definition is for instances{}: remove this, and use a NAT gateway.",
+        capacity_place(&pointer)
+    );
+    Some(Finding::at("/launch/network/assignPublicIp", message))
 }
 
 /// Checks the sizes that the job and its definition make together. The job's own sizes were checked before.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use ecs_scheduler_core::job::{FieldError, Job, messages};
-use ecs_scheduler_core::{EvalContext, FaultKind, Tick, fault};
+use ecs_scheduler_core::{EvalContext, FaultKind, TaskSpec, Tick, fault};
 
 use super::problem::{Problem, ProblemType, WrongField};
 use super::request::{JsonBody, KeptBody, Query};
@@ -11,6 +11,9 @@ use super::state::App;
 
 /// The time limit of the checks, shorter than that of a request.
 const VALIDATION_TIMEOUT: Duration = Duration::from_secs(8);
+
+/// Time that a client which writes a job waits at most for warnings of the launcher's platform.
+const WARNING_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// The extent of the checks before a job is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,6 +48,16 @@ impl ValidationLevel {
             Self::Document => None,
             Self::Resources => Some(body.keep().await),
         }
+    }
+
+    /// Returns what the launcher's platform lacks for a job's task, as far as it answers in time. The checks of AWS resources have
+    /// refused such a job.
+    pub(super) async fn platform_warnings(self, app: &App, task: &TaskSpec) -> Vec<String> {
+        if self == Self::Resources {
+            return Vec::new();
+        }
+        let call = app.engine.launcher().platform_warnings(task);
+        tokio::time::timeout(WARNING_TIMEOUT, call).await.unwrap_or_default()
     }
 
     /// Runs the checks of this level.

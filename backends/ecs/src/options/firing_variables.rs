@@ -12,7 +12,7 @@ const OVERRIDE_TAG: &str = "ECS_SCHEDULER_OVERRIDE_TAG";
 /// The variable that names the firing.
 pub(crate) const FIRING_ID: &str = "ECSS_FIRING_ID";
 /// The variable with the nominal moment.
-const SCHEDULED_AT: &str = "ECSS_SCHEDULED_AT";
+pub(crate) const SCHEDULED_AT: &str = "ECSS_SCHEDULED_AT";
 
 /// The variables that name the firing to a task's containers.
 pub(crate) struct FiringVariables<'a> {

@@ -138,8 +138,10 @@ async fn unknown_capacity_providers_are_found_by_doctor_and_preflight_also_in_fa
         assert!(finding.message.contains("\"nope\"; it has: spot."), "{}", finding.message);
     }
     let asked = rig.calls("DescribeClusters");
+    assert_eq!(launcher.preflight(&task("work", json!({"launchType": "EC2"}))).await.unwrap(), []);
+    assert_eq!(rig.calls("DescribeClusters"), asked, "a job with a launch type needs no call");
     assert_eq!(launcher.preflight(&task("work", json!({}))).await.unwrap(), []);
-    assert_eq!(rig.calls("DescribeClusters"), asked, "a job without a strategy needs no call");
+    assert_eq!(rig.calls("DescribeClusters"), asked + 1, "tasks run on the default of the cluster");
     rig.fake.configure(|settings| settings.permissions.denied = ["ecs:DescribeClusters".to_owned()].into());
     assert_eq!(
         launcher.preflight(&early).await.unwrap(),

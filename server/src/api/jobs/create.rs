@@ -54,7 +54,7 @@ async fn store(
 ) -> Result<Response, Problem> {
     let kept = validate.keep(body).await;
     let (now, state) = (app.clock.now(), App::clone(app));
-    let (job, document, warnings) = body
+    let (job, document, mut warnings) = body
         .parse(move |document| {
             let prepared = prepare_create(document.into(), &state.context(Strictness::Strict), now);
             let prepared = prepared.map_err(|errors| refusal(&errors))?;
@@ -64,7 +64,9 @@ async fn store(
         .await?;
     validate.check(app, &job).await?;
     let new = NewJob { id: job.id.clone(), uid, document, at: now };
+    let task = job.task.clone();
     drop((job, kept));
+    warnings.extend(validate.platform_warnings(app, &task).await);
     let stored = match app.store.create(new).await {
         // An earlier request with the same idempotency key created it, and its answer was lost.
         Err(StoreError::Exists(id)) => {

@@ -106,8 +106,15 @@ async fn apply(
         validate.check(app, &changing.await?).await?;
     }
     let stored = edit::edit(app, name, conditions, &change, prepare).await?;
+    let mut warnings = Vec::new();
     let written = stored.parse(&app.context(Strictness::Lenient));
-    let warnings = written.map(|job| app.warnings(&job, app.clock.now())).unwrap_or_default();
+    let task = written.map(|job| {
+        warnings = app.warnings(&job, app.clock.now());
+        job.task.clone()
+    });
+    if let Ok(task) = task {
+        warnings.extend(validate.platform_warnings(app, &task).await);
+    }
     Ok(view::reference(app, StatusCode::OK, &stored, &warnings))
 }
 

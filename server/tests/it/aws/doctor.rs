@@ -1,10 +1,12 @@
 //! `doctor`, and the look before a job is written, on a cluster with planted problems: they find each, and nothing else.
 
+use ecs_scheduler_fake_aws::{FaultRule, InjectedFault, Service};
 use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::cloud::{Cloud, Kind};
 use super::stage::Stage;
+use crate::crash::site::until;
 
 /// Runs `doctor` on jobs given as files; returns whether there was no problem, and the checks.
 async fn examine(stage: &Stage<'_>, jobs: &[(&str, Value)]) -> (bool, Vec<Value>) {
@@ -253,7 +255,7 @@ async fn a_job_that_could_not_run_is_refused_where_it_is_wrong_if_that_is_asked_
     assert_eq!(pointers, ["/launch/network", "/overrides/0/containerName", "/trigger"], "{answer:#}");
 
     let (status, answer) = playing.try_post("/jobs", &planted).await;
-    assert_eq!(status, 201, "without being asked for, AWS is not: {answer}");
+    assert_eq!(status, 201, "without being asked for, no check refuses it: {answer}");
     let well = stage.job(&json!({"id": "well", "schedule": "@yearly"}));
     let (status, answer) = playing.try_post("/jobs?validate=aws", &well).await;
     assert_eq!(status, 201, "{answer}");
@@ -263,4 +265,105 @@ async fn a_job_that_could_not_run_is_refused_where_it_is_wrong_if_that_is_asked_
         assert_eq!(status, 400, "an edit, too: {answer}");
         assert!(answer.contains("/overrides/0/containerName"), "{answer}");
     }
+}
+
+#[tokio::test]
+async fn a_job_that_is_written_with_an_unknown_task_definition_comes_with_a_warning() {
+    let cloud = Cloud::start(Kind::Fake).await;
+    let stage = Stage::set(&cloud, "lost").await;
+    let playing = stage.start().await;
+    let written = async |method: Method, path: &str, job: &Value| {
+        let (status, answer) = playing.send(method, path, job).await;
+        assert!(status == 200 || status == 201, "{answer}");
+        serde_json::from_str::<Value>(&answer).unwrap()["warnings"].clone()
+    };
+    let lost =
+        |id: &str| stage.job(&json!({"id": id, "schedule": "@yearly", "taskDefinition": "lost-mistyped"}));
+    let expected = "There is no task definition \"lost-mistyped\" in region ";
+    let warns = |warnings: &Value| {
+        warnings.as_array().is_some_and(|all| all[0].as_str().unwrap().starts_with(expected))
+    };
+    let warnings = written(Method::POST, "/jobs", &lost("posted")).await;
+    assert!(warns(&warnings), "{warnings}");
+    let well = stage.job(&json!({"id": "well", "schedule": "@yearly"}));
+    assert_eq!(written(Method::POST, "/jobs", &well).await, Value::Null);
+    for method in [Method::PUT, Method::PATCH] {
+        let warnings = written(method, "/jobs/well", &json!({"taskDefinition": "lost-mistyped"})).await;
+        assert!(warns(&warnings), "{warnings}");
+    }
+    let file = stage.site.path("lost").with_extension("json");
+    std::fs::write(&file, lost("by-hand").to_string()).unwrap();
+    let shown = playing.jobs(&["create", file.to_str().unwrap()]).await;
+    assert!(shown.contains(expected), "{shown}");
+
+    cloud.fake().faults().add(FaultRule::every(Service::Ecs, InjectedFault::BlackHole));
+    let mut unanswered = lost("unanswered");
+    unanswered["taskDefinition"] = "lost-unanswered".into();
+    assert_eq!(written(Method::POST, "/jobs", &unanswered).await, Value::Null, "ECS does not answer");
+}
+
+#[tokio::test]
+async fn a_job_on_the_default_capacity_of_its_cluster_is_checked_for_that() {
+    let cloud = Cloud::start(Kind::Fake).await;
+    let stage = Stage::set(&cloud, "default").await;
+    let share = json!([{"capacityProvider": "FARGATE", "weight": 1}]);
+    let cluster = json!({
+        "clusterName": "on-fargate", "capacityProviders": ["FARGATE"], "defaultCapacityProviderStrategy": share,
+    });
+    cloud.ecs("CreateCluster", cluster).await;
+    let playing = stage.start().await;
+    let job = |cluster: &str, more: Value| {
+        let mut job = stage.job(&json!({"id": "defaulted", "schedule": "@yearly"}));
+        let launch = job["launch"].as_object_mut().unwrap();
+        launch.remove("launchType");
+        launch.insert("cluster".to_owned(), cluster.into());
+        launch.extend(more.as_object().unwrap().clone());
+        job
+    };
+    let random = json!([{"type": "random"}]);
+    for (job, pointer) in [
+        (job("default", json!({"platformVersion": "LATEST"})), "/launch/platformVersion"),
+        (
+            job("default", json!({"overrides": {"ephemeralStorage": 30}})),
+            "/launch/overrides/ephemeralStorage",
+        ),
+        (
+            job("on-fargate", json!({"overrides": {"cpu": "256", "memory": "8192"}})),
+            "/launch/overrides/memory",
+        ),
+        (job("on-fargate", json!({"placementStrategy": random})), "/launch/placementStrategy"),
+    ] {
+        let (status, answer) = playing.try_post("/jobs?validate=aws", &job).await;
+        assert_eq!(status, 400, "{job}: {answer}");
+        assert!(answer.contains(pointer) && answer.contains("the cluster's default"), "{answer}");
+        let (healthy, seen) = examine(&stage, &[("defaulted", job)]).await;
+        assert!(!healthy && !problems(&seen, pointer).is_empty(), "{seen:#?}");
+    }
+    let well = job("on-fargate", json!({"platformVersion": "LATEST"}));
+    let (status, answer) = playing.try_post("/jobs?validate=aws", &well).await;
+    assert_eq!(status, 201, "{answer}");
+}
+
+#[tokio::test]
+async fn containers_that_get_no_firing_variables_for_lack_of_room_are_named_once() {
+    let cloud = Cloud::start(Kind::Fake).await;
+    let stage = Stage::set(&cloud, "narrow").await;
+    let container = |name: &str| json!({"name": name, "image": "busybox", "memory": 64, "essential": true});
+    let definition = json!({
+        "family": "narrow-pair", "networkMode": "awsvpc", "requiresCompatibilities": ["FARGATE"],
+        "cpu": "256", "memory": "512", "containerDefinitions": [container("main"), container("side")],
+    });
+    cloud.ecs("RegisterTaskDefinition", definition).await;
+    let playing = stage.start().await;
+    let full = stage.job(&json!({
+        "id": "full", "taskDefinition": "narrow-pair", "overlap": "allow",
+        "overrides": [{"containerName": "main", "environment": {"TEXT": "x".repeat(7_700)}}],
+    }));
+    let (status, answer) = playing.try_post("/jobs", &full).await;
+    assert!(status == 201 && answer.contains("ECS takes at most 8192"), "{status}: {answer}");
+    until("three launches", async || cloud.fake().launches().len() >= 3).await;
+    let log = stage.site.log();
+    let lines: Vec<&str> =
+        log.lines().filter(|line| line.contains("leave no room for ECSS_FIRING_ID")).collect();
+    assert!(lines.len() == 1 && lines[0].contains("side") && lines[0].contains("WARN"), "{lines:#?}");
 }
