@@ -15,6 +15,7 @@ mod history;
 mod logs;
 pub(crate) mod notify;
 mod queue;
+mod reachable;
 mod refused;
 mod replace;
 mod restart;

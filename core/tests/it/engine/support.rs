@@ -72,6 +72,7 @@ pub(crate) struct ScriptedLauncher {
     pub(crate) tasks: Mutex<Vec<(JobId, TaskState)>>,
     pub(crate) population_fails: Mutex<bool>,
     pub(crate) population_kind: Mutex<FaultKind>,
+    pub(crate) count_from_cache: AtomicBool,
     /// The job whose tasks are never counted: the call hangs.
     pub(crate) uncounted: Mutex<Option<JobId>>,
     /// Whether the quota is used up permanently.
@@ -221,7 +222,9 @@ impl Launcher for ScriptedLauncher {
         self.settle();
         let (tasks, definition) = (self.tasks.lock(), self.definition.lock().clone());
         let running = tasks.iter().filter(|(of, task)| of == job && task.phase != TaskPhase::Stopped);
-        Ok(Population::new(running.map(|(_, task)| task.task_id.clone()).collect(), definition))
+        let counted = Population::new(running.map(|(_, task)| task.task_id.clone()).collect(), definition);
+        let is_cached = self.count_from_cache.load(Ordering::Relaxed);
+        Ok(if is_cached { counted.from_cache() } else { counted })
     }
 
     async fn launch(&self, request: &LaunchRequest) -> Result<LaunchReport, LaunchError> {
@@ -365,6 +368,7 @@ impl Stage {
             tasks: Mutex::default(),
             population_fails: Mutex::new(false),
             population_kind: Mutex::new(FaultKind::Unavailable),
+            count_from_cache: AtomicBool::default(),
             uncounted: Mutex::default(),
             no_quota: Mutex::new(false),
             run_for: Mutex::new(Some(Duration::from_secs(5))),
