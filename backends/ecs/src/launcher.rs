@@ -130,11 +130,16 @@ impl EcsLauncher {
         }
     }
 
-    /// Warns that the overrides of a job have no room for the firing's variables in these containers; once for each job and
-    /// definition.
-    fn warn_of_missing_variables(&self, request: &LaunchRequest, containers: &[(String, bool)]) {
+    /// Warns that the overrides of a job have no room for the firing's variables in other containers than these; once for each job
+    /// and definition.
+    fn warn_of_missing_variables(
+        &self,
+        request: &LaunchRequest,
+        containers: &[(String, bool)],
+        with_variables: &[&str],
+    ) {
         let without = request::not_overridden(&request.task, containers);
-        if without.is_empty() {
+        if without.len() == with_variables.len() {
             return;
         }
         let (job, definition) = (request.job.as_str(), request.definition.as_str());
@@ -272,9 +277,7 @@ impl Launcher for EcsLauncher {
             Err(LaunchError::new(FaultKind::Unavailable, message))
         })?;
         let others = request::other_containers(&request.task, &options, &containers);
-        if others.is_empty() {
-            self.warn_of_missing_variables(request, &containers);
-        }
+        self.warn_of_missing_variables(request, &containers, &others);
         let (own_cluster, tagged) = (&shared.options.cluster, shared.options.tags);
         let call = request::build_run_task(request, &options, own_cluster, tagged, &others);
         let sendable = tokio::time::timeout_at(deadline, self.throttle(&at, &options, request)).await;
