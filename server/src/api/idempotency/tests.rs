@@ -60,6 +60,7 @@ async fn only_a_final_response_is_stored() {
         let is_final = ![
             ProblemType::Contended,
             ProblemType::KeyPending,
+            ProblemType::TooMany,
             ProblemType::Unavailable,
             ProblemType::Internal,
         ]

@@ -67,8 +67,8 @@ fn names_are_decoded_and_invalid_utf_8_matches_nothing() {
 
 #[test]
 fn the_next_page_keeps_the_filters() {
-    let given = Query::parse("outcome=idle&limit=5&after=9&x=1").finish().unwrap();
-    assert_eq!(given.next_link("/decisions", "4"), "/decisions?outcome=idle&limit=5&after=4");
+    let given = Query::parse("outcome=idle&limit=5&after=9&label=team").finish().unwrap();
+    assert_eq!(given.next_link("/decisions", "4"), "/decisions?outcome=idle&limit=5&label=team&after=4");
 }
 
 #[tokio::test]

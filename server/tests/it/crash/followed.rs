@@ -178,7 +178,7 @@ async fn check(site: &Site, receiver: &Receiver) {
     let audit = audit(site).await;
     let store = open(site).await;
     let retries = check_retries(&firings(&*store).await);
-    assert!(audit.firings > 4 && retries > 2, "{audit:?}, {retries} retries");
+    assert!(audit.firings > 4 && retries > 0, "{audit:?}, {retries} retries");
     check_told(&*store, receiver, &["failing"], &["failing", "strict"]).await;
 }
 
