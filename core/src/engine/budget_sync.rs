@@ -8,6 +8,8 @@ use crate::fault;
 
 /// How long ends of tasks are gathered before the register is written.
 const GATHER: Duration = Duration::from_secs(1);
+/// How often the register is read and written although nothing is known to have changed.
+const REFRESH: Duration = Duration::from_mins(1);
 /// How long to wait after a call to the store failed.
 const STORE_RETRY: Duration = Duration::from_secs(10);
 
@@ -31,7 +33,10 @@ async fn follow(engine: &EngineInner) {
         }
         // Another engine of the process, or a reservation, may write them meanwhile.
         while !budgets.is_dirty() {
-            budgets.freed().await;
+            // Reservations that were given up are dropped by a write, and the metrics show what other replicas use.
+            if tokio::time::timeout(REFRESH, budgets.freed()).await.is_err() {
+                break;
+            }
             tokio::time::sleep(GATHER).await;
         }
     }

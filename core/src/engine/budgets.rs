@@ -81,10 +81,15 @@ struct Turn<'a> {
     undo: Vec<Undo>,
     /// The parts that were read from the register for the first time.
     loaded: Vec<Shard>,
+    /// Is set again if the register was not written.
+    dirty: Option<&'a AtomicBool>,
 }
 
 impl Drop for Turn<'_> {
     fn drop(&mut self) {
+        if let Some(dirty) = self.dirty {
+            dirty.store(true, Ordering::Relaxed);
+        }
         let mut ledger = self.ledger.lock();
         self.undo.drain(..).rev().for_each(|undo| undo.apply(&mut ledger));
         for shard in &self.loaded {
@@ -162,14 +167,21 @@ impl Budgets {
     pub(super) fn record(&self, engine: u64, firing: &Firing) {
         let is_less = self.edit(engine, firing, |part| part.record(firing)).unwrap_or(false);
         if is_less {
-            self.is_dirty.store(true, Ordering::Relaxed);
-            self.freed.notify_waiters();
+            self.set_dirty();
         }
+    }
+
+    /// Has the register written: it may have more than the jobs of this process use.
+    fn set_dirty(&self) {
+        self.is_dirty.store(true, Ordering::Relaxed);
+        self.freed.notify_waiters();
     }
 
     /// Ends a reservation for which nothing was sent to the store.
     pub(super) fn release(&self, engine: u64, firing: &Firing) {
-        self.edit(engine, firing, |part| part.release(&firing.id));
+        if self.edit(engine, firing, |part| part.release(&firing.id)).is_some() {
+            self.set_dirty();
+        }
     }
 
     /// Keeps a reservation whose settlement had no answer.
@@ -179,13 +191,15 @@ impl Budgets {
 
     /// Forgets a firing that another writer has changed.
     pub(super) fn forget(&self, engine: u64, firing: &Firing) {
-        self.edit(engine, firing, |part| part.forget(&firing.id));
+        if self.edit(engine, firing, |part| part.forget(&firing.id)).is_some() {
+            self.set_dirty();
+        }
     }
 
     /// Drops reservations that a search of the journal, which began at this moment, has not found.
     pub(super) fn end_search(&self, engine: u64, began: Instant) {
-        if !self.is_empty() {
-            self.ledger.lock().end_search(engine, began);
+        if !self.is_empty() && self.ledger.lock().end_search(engine, began) {
+            self.set_dirty();
         }
     }
 
@@ -280,15 +294,16 @@ impl Budgets {
         let mut backoff = CONFLICT_BACKOFF;
         let served = loop {
             let was_dirty = self.is_dirty.swap(false, Ordering::Relaxed);
-            let mut turn = Turn { ledger: &self.ledger, undo: Vec::new(), loaded: Vec::new() };
+            let dirty = Some(&self.is_dirty).filter(|_| was_dirty);
+            let mut turn = Turn { ledger: &self.ledger, undo: Vec::new(), loaded: Vec::new(), dirty };
             match self.attempt(kept, store, &queued, &mut turn, now).await {
                 Ok(rooms) => {
                     turn.undo.clear();
                     turn.loaded.clear();
+                    turn.dirty = None;
                     break Ok(rooms);
                 }
                 Err(error) => {
-                    self.is_dirty.fetch_or(was_dirty, Ordering::Relaxed);
                     drop(turn);
                     if !matches!(error, StoreError::Conflict(_)) {
                         break Err(error);

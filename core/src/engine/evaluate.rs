@@ -204,7 +204,9 @@ impl EngineInner {
             };
         }
         let decision = decide(&input);
-        input.budget = self.reserve_budget(request, &decision).await?;
+        // The tick stays open until its budgets can be read, whatever the reason.
+        let room = self.reserve_budget(request, &decision).await;
+        input.budget = room.map_err(|failure| ReadFailure { is_transient: true, ..failure })?;
         Ok(if input.budget.is_some() { decide(&input) } else { decision })
     }
 

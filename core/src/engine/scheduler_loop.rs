@@ -62,6 +62,8 @@ pub(super) struct SchedulerLoop {
     search: Option<oneshot::Receiver<bool>>,
     /// Until when a settlement without an answer may become durable.
     late_until: Option<Instant>,
+    /// When the last search of the journal began.
+    search_began: Instant,
     /// Jobs whose ticks are settled in the future, and how many of them were logged.
     ahead: BTreeSet<SlotId>,
     ahead_logged: usize,
@@ -91,6 +93,7 @@ impl SchedulerLoop {
             recheck_at: None,
             search: None,
             late_until: None,
+            search_began: Instant::now(),
             ahead: BTreeSet::new(),
             ahead_logged: 0,
             steps: 0,
@@ -142,7 +145,7 @@ impl SchedulerLoop {
         if self.search.is_some() || self.recheck_at.is_none_or(|moment| moment > now) {
             return;
         }
-        self.recheck_at = None;
+        (self.recheck_at, self.search_began) = (None, Instant::now());
         let engine = Arc::clone(&self.engine);
         let (done, mut ended) = oneshot::channel();
         self.engine.spawn(async move {
@@ -160,13 +163,14 @@ impl SchedulerLoop {
         self.recheck_at = Some(self.recheck_at.map_or(at, |planned| planned.min(at)));
     }
 
-    /// Plans the next search: soon after one that failed or panicked, and as long as a settlement may still become durable.
+    /// Plans the next search: soon after one that failed or panicked, and until one has begun after the last moment at which a settlement
+    /// may become durable.
     fn handle_searched(&mut self, answer: Result<bool, oneshot::error::RecvError>) {
         self.search = None;
         let now = self.engine.clock.now();
         if answer != Ok(true) {
             self.recheck(retry_time(now));
-        } else if self.late_until.is_some_and(|until| Instant::now() < until) {
+        } else if self.late_until.is_some_and(|until| self.search_began <= until) {
             let next = now.saturating_add(LATE_SETTLEMENT_INTERVAL).unwrap_or(Timestamp::MAX);
             self.recheck(next);
         }

@@ -14,6 +14,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::time::timeout;
 
+use crate::crash::process::memory_mib;
 use crate::harness::Server;
 
 /// How long anything may take that happens at once.
@@ -133,18 +134,12 @@ async fn offer(address: SocketAddr, request: Arc<Vec<u8>>) -> TcpStream {
 
 /// Returns how many MiB this process has in memory.
 fn resident_mib() -> u64 {
-    memory_mib("VmRSS:")
+    memory_mib("/proc/self/status", "VmRSS:")
 }
 
 /// Returns the most MiB that this process has had in memory.
 fn peak_mib() -> u64 {
-    memory_mib("VmHWM:")
-}
-
-fn memory_mib(field: &str) -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix(field)).unwrap();
-    line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() / 1_024
+    memory_mib("/proc/self/status", "VmHWM:")
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

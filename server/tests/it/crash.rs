@@ -7,6 +7,7 @@
 //! Random kills find the moments that nobody thought of; [`steps`] ends a scheduler before and after each of its
 //! writes and calls in turn. `make crash` does both at length.
 
+mod attacked;
 pub(crate) mod audit;
 mod descriptors;
 pub(crate) mod followed;

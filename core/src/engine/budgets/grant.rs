@@ -159,6 +159,13 @@ impl Totals {
     ) -> Option<(BudgetRoom, Option<Undo>)> {
         let BudgetRequest { engine, job, firing, budgets: numbers, .. } = request;
         let room = self.room(budgets, ledger, request);
+        let least = if request.replaces || request.is_whole { request.tasks } else { 1 };
+        // It waits for these only: room that is kept in another budget would be lost to others.
+        let since = request.since(ledger);
+        let (short, others): (Vec<usize>, Vec<usize>) = numbers.iter().partition(|number| {
+            let alone = BudgetRequest { budgets: vec![**number], ..request.clone() };
+            room.left < least && self.room(budgets, ledger, &alone).left < least
+        });
         let part = ledger.part_of(*engine, job).filter(|part| part.is_active())?;
         let before = part.held(firing).cloned();
         if before.as_ref().is_some_and(Held::is_recorded) {
@@ -167,12 +174,16 @@ impl Totals {
         }
         let is_whole = request.replaces || request.is_whole;
         let granted = if is_whole && room.left < request.tasks { 0 } else { room.left.min(request.tasks) };
+        if is_whole && let Some(reason) = never_fits(budgets, request) {
+            part.end_wait(numbers, request.key());
+            return Some((BudgetRoom { reason, ..room }, None));
+        }
         if granted == 0 {
             if let Some(next) = request.next {
                 let (asked, next) = (request.now.as_second(), next.as_second());
-                let waiting =
-                    WaitingJob { job: request.key(), since: asked, asked, next, tasks: request.tasks };
-                part.wait(numbers, &waiting);
+                let waiting = WaitingJob { job: request.key(), since, asked, next, tasks: request.tasks };
+                part.end_wait(&others, request.key());
+                part.wait(&short, &waiting);
             }
             return Some((room, None));
         }
@@ -216,6 +227,18 @@ fn own_use(ledger: &mut Ledger, request: &BudgetRequest, limit: BudgetLimit, num
         BudgetLimit::MaxTasks => held.map_or(0, |held| held.tasks),
         BudgetLimit::LaunchesPerHour => held.map_or(0, |held| held.launches),
     }
+}
+
+/// Returns why the limits can never hold all tasks of a request. Room that was kept for it would be lost to others.
+fn never_fits(budgets: &[Budget], request: &BudgetRequest) -> Option<String> {
+    let limits = request.budgets.iter().flat_map(|number| {
+        let budget = &budgets[*number];
+        BudgetLimit::ALL.into_iter().filter_map(move |limit| Some((budget, limit, budget.limit(limit)?)))
+    });
+    let (budget, limit, most) = limits.min_by_key(|(_, _, most)| *most)?;
+    let (name, limit, tasks) = (&budget.name, limit.as_str(), request.tasks);
+    (most < tasks)
+        .then(|| format!("budget \"{name}\" never has room for {tasks} tasks together: {limit} {most}"))
 }
 
 /// Returns the reason of the step. It stays the same while nothing is left, so that equal decisions share a row.

@@ -146,11 +146,14 @@ impl Ledger {
         }
     }
 
-    /// Drops what an engine's search of the journal, which began at this moment, has not found.
-    pub(super) fn end_search(&mut self, engine: u64, began: Instant) {
+    /// Drops what an engine's search of the journal, which began at this moment, has not found; returns whether there was anything.
+    pub(super) fn end_search(&mut self, engine: u64, began: Instant) -> bool {
+        let mut has_ended = false;
         for part in self.parts.values_mut().filter(|part| part.engine == engine) {
-            part.end(|held| held.uncertain_until = held.uncertain_until.filter(|until| *until > began));
+            has_ended |=
+                part.end(|held| held.uncertain_until = held.uncertain_until.filter(|until| *until > began));
         }
+        has_ended
     }
 
     /// Iterates over the jobs that wait for a budget.
@@ -298,12 +301,13 @@ impl ShardUse {
         }
     }
 
-    /// Changes all reservations, and drops those that do not count any more.
-    fn end(&mut self, change: impl Fn(&mut Held)) {
+    /// Changes all reservations, and drops those that do not count any more; returns whether there were any.
+    fn end(&mut self, change: impl Fn(&mut Held)) -> bool {
         self.firings.values_mut().for_each(&change);
         let ended: Vec<Held> =
             self.firings.extract_if(|_, held| !held.counts()).map(|(_, held)| held).collect();
         ended.iter().for_each(|held| self.refund(&held.budgets, held.step, held.launches));
+        !ended.is_empty()
     }
 
     /// Adds a job to those that wait for these budgets, or moves its next moment.

@@ -3,7 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::{EvalRequest, ReadFailure, TriggerSource};
-use crate::decide::{BudgetRoom, Decision};
+use crate::decide::{BudgetRoom, Decision, Rule, Step};
 use crate::engine::budgets::BudgetRequest;
 use crate::engine::catch_up::Ticks;
 use crate::engine::inner::EngineInner;
@@ -37,6 +37,11 @@ impl EngineInner {
             return Ok(None);
         }
         let EvalRequest { job, loaded, tick, source, .. } = request;
+        // A tick of a backfill whose tasks cannot all start waits anyway.
+        let is_cut = |step: &Step| step.rule == Rule::Overlap && step.after < step.before;
+        if matches!(source, TriggerSource::Backfill(_)) && decision.steps.iter().any(is_cut) {
+            return Ok(None);
+        }
         let budgets = self.process.budgets.matching(&job.labels);
         if budgets.is_empty() {
             return Ok(None);
@@ -49,7 +54,7 @@ impl EngineInner {
             budgets,
             tasks: decision.launch,
             replaces: decision.replace,
-            is_whole: matches!(source, TriggerSource::Backfill(_)),
+            is_whole: source.is_of_the_past(),
             next: next_request(request),
             now: tick.observed,
         };

@@ -281,6 +281,21 @@ async fn a_replacement_stops_nothing_when_not_all_of_its_tasks_fit() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_replacement_that_is_larger_than_a_limit_keeps_no_room_from_others() {
+    let stage = stage_with(&[budget("shared", Some(3), None)]);
+    add(&stage, "large", "0", 4, &json!({"overlap": "replace"})).await;
+    add(&stage, "other", "30", 1, &json!({})).await;
+    let _life = boot(&stage).await;
+    stage.until("2026-01-01T10:05:20Z").await;
+    let held = stage.decisions("large").await.remove(0).draft;
+    assert_eq!((held.outcome, held.launch), (TickOutcome::Budget, 0));
+    let reason = "budget \"shared\" never has room for 4 tasks together: maxTasks 3";
+    assert!(held.explanation.contains(reason), "{}", held.explanation);
+    let others = stage.outcomes("other").await;
+    assert!(others.iter().all(|(outcome, _)| *outcome == TickOutcome::Launched), "{others:?}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_job_of_two_budgets_takes_what_both_leave() {
     let all = {
         let mut all = Budget::new("all", BTreeMap::new());

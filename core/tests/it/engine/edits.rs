@@ -241,7 +241,7 @@ impl QuietTimes {
     }
 }
 
-/// Kills, edits, restarts, firings by hand at a tick and passing faults at random moments. Checks that ticks were decided in
+/// Kills, stops, edits of several kinds, restarts, firings by hand at a tick and passing faults at random moments. Checks that ticks were decided in
 /// time, and returns what the ticks should be and what is recorded.
 async fn a_life_of_edits(
     seed: u64,
@@ -275,8 +275,14 @@ async fn a_life_of_edits(
         match action {
             0 | 1 => {
                 let victim = usize::try_from(rng.below(running as u64)).unwrap();
-                schedulers.crash(victim).await;
-                story.push_str("crash\n");
+                quiet.end(until);
+                if rng.chance(0.7) {
+                    schedulers.crash(victim).await;
+                    story.push_str("crash\n");
+                } else {
+                    schedulers.stop_one(victim, Duration::from_secs(10)).await;
+                    story.push_str("stop\n");
+                }
             }
             2 | 3 => {
                 schedulers.start(&stage.world, StoreFaults::default(), 0).await;
@@ -284,10 +290,18 @@ async fn a_life_of_edits(
                 story.push_str("start\n");
             }
             4 => {
-                document["description"] = json!(format!("step {step}"));
+                // None of these moves a tick: the zones differ by whole hours, and a suspended job has ticks as well.
+                let (field, value) = match rng.below(4) {
+                    0 => ("suspended", json!(document["suspended"] != true)),
+                    1 => ("timezone", json!(rng.pick(&["UTC", "Asia/Tokyo", "America/New_York"]))),
+                    2 => ("taskDefinition", json!(rng.pick(&["job", "other"]))),
+                    _ => ("description", json!(format!("step {step}"))),
+                };
+                document[field] = value;
                 stage.world.edit("job", &document).await.unwrap();
                 edit_is_known = false;
-                story.push_str("description\n");
+                story.push_str(field);
+                story.push('\n');
             }
             5 => {
                 let schedule = *rng.pick(&schedules);

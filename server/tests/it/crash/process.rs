@@ -222,6 +222,12 @@ impl Scheduler {
         std::fs::read_dir(format!("/proc/{pid}/fd")).unwrap().count()
     }
 
+    /// Returns the most MiB that the process has had in memory.
+    pub(crate) fn peak_memory_mib(&self) -> u64 {
+        let pid = self.child.id().expect("the scheduler has not been waited for");
+        memory_mib(&format!("/proc/{pid}/status"), "VmHWM:")
+    }
+
     /// Asks the process to stop, and returns how it ended and how long that took.
     pub(crate) async fn terminate(mut self) -> (ExitStatus, Duration) {
         let asked = Instant::now();
@@ -229,4 +235,11 @@ impl Scheduler {
         let status = tokio::time::timeout(DEADLINE, self.child.wait()).await;
         (status.expect("it ends").unwrap(), asked.elapsed())
     }
+}
+
+/// Returns a number of MiB from the status of a process in `/proc`.
+pub(crate) fn memory_mib(status: &str, field: &str) -> u64 {
+    let status = std::fs::read_to_string(status).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix(field)).unwrap();
+    line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() / 1_024
 }
