@@ -75,9 +75,13 @@ pub struct Progress {
 }
 
 impl Progress {
-    /// Records the tasks of a firing, unless a firing of a later tick has started tasks already.
+    /// Records the tasks of a firing, unless a firing of a later tick has started tasks already. Those of a backfill are no run of the
+    /// schedule.
     pub fn record_run(&mut self, firing: &Firing) {
-        if firing.tasks.is_empty() || self.last_run.is_some_and(|last| last > firing.nominal) {
+        if firing.tasks.is_empty()
+            || firing.is_of_backfill()
+            || self.last_run.is_some_and(|last| last > firing.nominal)
+        {
             return;
         }
         self.last_run = Some(firing.nominal);

@@ -161,6 +161,8 @@ async fn past_ticks_fire_oldest_first_and_one_after_the_other() {
     assert!(records.iter().all(|record| record.draft.span.count == 0), "they are no ticks");
     assert!(records[0].draft.explanation.starts_with("backfill of 2026-01-01T00:00:00Z: due, taskCount"));
     assert!(backfill::registers(&*stage.world.store).await.unwrap().is_empty(), "the list is empty again");
+    let progress = stage.world.store.get(&[id()]).await.unwrap().remove(0).progress;
+    assert_eq!(progress.last_run, None, "the schedule has not run");
 }
 
 #[tokio::test(start_paused = true)]

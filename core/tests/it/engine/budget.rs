@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use ecs_scheduler_core::backfill::{self, BackfillRequest};
 use ecs_scheduler_core::{
     Budget, BudgetUse, Clock as _, FiringState, JobId, Origin, Rule, Store, TickOutcome, Timestamp,
 };
@@ -281,18 +282,23 @@ async fn a_replacement_stops_nothing_when_not_all_of_its_tasks_fit() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_replacement_that_is_larger_than_a_limit_keeps_no_room_from_others() {
+async fn a_backfill_that_is_larger_than_a_limit_says_so_and_keeps_no_room_from_others() {
     let stage = stage_with(&[budget("shared", Some(3), None)]);
-    add(&stage, "large", "0", 4, &json!({"overlap": "replace"})).await;
+    add(&stage, "large", "0 30 *", 4, &json!({})).await;
     add(&stage, "other", "30", 1, &json!({})).await;
-    let _life = boot(&stage).await;
+    let life = boot(&stage).await;
+    let moment = |text: &str| text.parse::<Timestamp>().unwrap();
+    let request = BackfillRequest::new(moment("2026-01-01T00:00:00Z"), moment("2026-01-01T02:00:00Z"));
+    let large = JobId::new("large").unwrap();
+    life.engine.start_backfill(&large, request).await.unwrap();
     stage.until("2026-01-01T10:05:20Z").await;
-    let held = stage.decisions("large").await.remove(0).draft;
-    assert_eq!((held.outcome, held.launch), (TickOutcome::Budget, 0));
-    let reason = "budget \"shared\" never has room for 4 tasks together: maxTasks 3";
-    assert!(held.explanation.contains(reason), "{}", held.explanation);
     let others = stage.outcomes("other").await;
-    assert!(others.iter().all(|(outcome, _)| *outcome == TickOutcome::Launched), "{others:?}");
+    assert_eq!(others, vec![(TickOutcome::Launched, 1); 5]);
+    let stored = stage.world.store.get(&[large]).await.unwrap().remove(0);
+    let backfill = backfill::read(&*stage.world.store, &stored.uid).await.unwrap().unwrap();
+    let waiting = backfill.waiting.expect("it cannot start");
+    let reason = "budget \"shared\" never has room for 4 tasks together: maxTasks 3";
+    assert!(waiting.reason.contains(reason), "{}", waiting.reason);
 }
 
 #[tokio::test(start_paused = true)]
