@@ -35,9 +35,10 @@ use crate::budget::{Budget, BudgetUse, Labels};
 use crate::decide::BudgetRoom;
 use crate::fault::FaultKind;
 use crate::firing::Firing;
+use crate::id::{JobId, JobUid};
 use crate::store::{Shard, Store, StoreError};
 pub(super) use grant::BudgetRequest;
-use grant::{Totals, Undo};
+use grant::{Totals, Undo, key_of};
 use ledger::{Ledger, numbers_of};
 use register::{BUDGETS_REGISTER, BudgetPart, BudgetRegister, MAX_WAITING};
 
@@ -192,6 +193,18 @@ impl Budgets {
     /// Forgets a firing that another writer has changed.
     pub(super) fn forget(&self, engine: u64, firing: &Firing) {
         if self.edit(engine, firing, |part| part.forget(&firing.id)).is_some() {
+            self.set_dirty();
+        }
+    }
+
+    /// Ends the wait of a job that does not ask again: it was removed or suspended, or its backfill was stopped.
+    pub(super) fn end_wait(&self, engine: u64, job: &JobId, uid: &JobUid) {
+        if self.is_empty() {
+            return;
+        }
+        let all: Vec<usize> = (0..self.list.len()).collect();
+        let ended = self.ledger.lock().part_of(engine, job).map(|part| part.end_wait(&all, key_of(uid)));
+        if ended.is_some_and(|ended| !ended.is_empty()) {
             self.set_dirty();
         }
     }

@@ -87,7 +87,7 @@ impl EngineInner {
         if known.backfill.state != BackfillState::Running {
             return Ok(known.backfill);
         }
-        let driven = drive(self, stored.id, stored.uid, commands);
+        let driven = drive(self, id.clone(), stored.uid, commands);
         // The step under way ends first.
         let mut kept = driven.kept.lock().await;
         *kept = None;
@@ -98,6 +98,7 @@ impl EngineInner {
             backfill.end(BackfillState::Stopped);
             backfill.close(self.clock.now());
             self.write_backfill(&backfill, Some(version)).await?;
+            self.process.budgets.end_wait(self.number, id, &stored.uid);
         }
         Ok(backfill)
     }

@@ -32,10 +32,14 @@ pub(in crate::engine) struct BudgetRequest {
     pub(in crate::engine) now: Timestamp,
 }
 
+/// Returns the name of a job in the queue of those that wait.
+pub(super) fn key_of(uid: &JobUid) -> u64 {
+    stable(&[uid.to_string().as_bytes()])
+}
+
 impl BudgetRequest {
-    /// Returns the job's name in the queue of those that wait.
     fn key(&self) -> u64 {
-        stable(&[self.uid.to_string().as_bytes()])
+        key_of(&self.uid)
     }
 
     /// Returns since when the job waits; now, if it does not.

@@ -225,7 +225,10 @@ impl SchedulerLoop {
         }
         let was_suspended = self.remove_entry(slot).is_some_and(|entry| entry.suspended);
         self.engine.job_cache.evict(&stored.id);
-        self.insert(stored);
+        let slot = self.insert(stored);
+        if self.agenda.get_mut(slot).is_some_and(|entry| entry.suspended) {
+            self.engine.process.budgets.end_wait(self.engine.number, &stored.id, &stored.uid);
+        }
         self.engine.backfills.wake(&stored.uid);
         if was_suspended {
             self.engine.notices.push(|| Notice::suspension(stored));
@@ -240,6 +243,7 @@ impl SchedulerLoop {
             self.engine.retries.end(&entry.uid, &entry.id);
             self.engine.process.faults.remove(&entry.uid);
             self.engine.breakers.forget(&entry.uid);
+            self.engine.process.budgets.end_wait(self.engine.number, &entry.id, &entry.uid);
             self.engine.backfills.wake(&entry.uid);
             self.engine.already_launched.lock().remove(&entry.uid);
             self.engine.publish(|| Event::Job { id: entry.id.clone(), revision: None });

@@ -302,6 +302,39 @@ async fn a_backfill_that_is_larger_than_a_limit_says_so_and_keeps_no_room_from_o
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_job_that_is_removed_or_suspended_or_whose_backfill_is_stopped_keeps_no_room() {
+    for way in 0..3 {
+        let stage = stage_with(&[budget("shared", Some(3), None)]);
+        add(&stage, "busy", "0 0 *", 3, &json!({})).await;
+        let schedule = if way == 2 { "0 30 *" } else { "10 0,30 *" };
+        add(&stage, "waits", schedule, 2, &json!({})).await;
+        add(&stage, "other", "30", 2, &json!({})).await;
+        let life = boot(&stage).await;
+        let waits = JobId::new("waits").unwrap();
+        stage.until("2026-01-01T10:00:05Z").await;
+        if way == 2 {
+            let moment = |text: &str| text.parse::<Timestamp>().unwrap();
+            let request =
+                BackfillRequest::new(moment("2026-01-01T00:00:00Z"), moment("2026-01-01T02:00:00Z"));
+            life.engine.start_backfill(&waits, request).await.unwrap();
+        }
+        stage.until("2026-01-01T10:00:20Z").await;
+        assert_eq!(uses(&life).await.waiting, 1, "way {way}");
+        let suspended = json!({
+            "taskDefinition": "waits", "schedule": schedule, "taskCount": 2, "labels": {"team": "a"}, "suspended": true,
+        });
+        match way {
+            0 => stage.world.store.remove(&waits, None).await.unwrap(),
+            1 => drop(stage.world.edit("waits", &suspended).await.unwrap()),
+            _ => drop(life.engine.stop_backfill(&waits).await.unwrap()),
+        }
+        life.engine.nudge(&waits);
+        stage.until("2026-01-01T10:01:40Z").await;
+        assert_eq!(uses(&life).await.waiting, 0, "way {way}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_job_of_two_budgets_takes_what_both_leave() {
     let all = {
         let mut all = Budget::new("all", BTreeMap::new());
