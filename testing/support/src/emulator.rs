@@ -11,6 +11,7 @@ use tokio::net::TcpStream;
 use tokio::process::{Child, Command};
 use tokio::time::Instant;
 
+use crate::free_port::free_port;
 use crate::run_address::RunAddress;
 
 /// The command that installs the emulators.
@@ -128,11 +129,10 @@ fn command(kind: EmulatorKind) -> Command {
 /// Starts the process on a free port, and waits until it is ready.
 async fn spawn(kind: EmulatorKind, mut command: Command, owner: Option<u32>) -> (String, Child) {
     let (name, path) = kind.name_and_ready_path();
-    let free = std::net::TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
-    let address = free.expect("a port is free");
-    command.arg(address.port().to_string()).args(owner.map(|owner| owner.to_string()));
+    let port = free_port();
+    command.arg(port.to_string()).args(owner.map(|owner| owner.to_string()));
     let mut process = command.spawn().expect("the emulator starts");
-    let address = address.to_string();
+    let address = format!("127.0.0.1:{port}");
     let deadline = Instant::now() + START_TIMEOUT;
     while !is_ready(&address, path).await.is_ok_and(|ready| ready) {
         let ended: Option<ExitStatus> = process.try_wait().expect("the process is a child");

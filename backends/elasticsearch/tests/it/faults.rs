@@ -5,6 +5,7 @@ use std::time::Duration;
 use ecs_scheduler_backend_elasticsearch::Cluster;
 use ecs_scheduler_backend_log_store::LogStore;
 use ecs_scheduler_core::{FaultKind, JobStore as _, Registers as _, Revision, Store as _, StoreError};
+use ecs_scheduler_test_support::free_port;
 
 use crate::fixture::{
     SHORT_TIMEOUTS, TIMEOUTS, TestCluster, at, document, fault_chain, listed, name, new_job, options,
@@ -91,9 +92,7 @@ async fn request_is_retried_on_the_next_node_when_one_does_not_answer() {
 #[tokio::test]
 async fn node_that_is_down_is_skipped() {
     let cluster = TestCluster::new().await;
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let hosts = format!("{}, {}", listener.local_addr().unwrap(), cluster.fake.hosts());
-    drop(listener);
+    let hosts = format!("127.0.0.1:{}, {}", free_port(), cluster.fake.hosts());
     let cluster = Cluster { nodes: Cluster::nodes(&hosts).unwrap(), ..Cluster::default() };
     let store = options(cluster, "jobs").open().await.unwrap();
     make_changes(&store).await;

@@ -2,6 +2,7 @@
 
 use ecs_scheduler_backend_elasticsearch::{Cluster, Credentials, Secret};
 use ecs_scheduler_core::{JobStore as _, Store as _};
+use ecs_scheduler_test_support::free_port;
 use serde_json::{Value, json};
 
 use crate::fixture::{SHORT_TIMEOUTS, TestCluster, fault_chain, listed, new_job, options};
@@ -163,10 +164,7 @@ async fn dynamic_mapping_stays_enabled_without_the_permission_to_disable_it() {
 
 #[tokio::test]
 async fn missing_cluster_is_reported_with_the_setting() {
-    // A port on which no server listens.
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let nodes = Cluster::nodes(&listener.local_addr().unwrap().to_string()).unwrap();
-    drop(listener);
+    let nodes = Cluster::nodes(&format!("127.0.0.1:{}", free_port())).unwrap();
     let mut options = options(Cluster { nodes, ..Cluster::default() }, "jobs");
     options.timeouts = SHORT_TIMEOUTS;
     let message = fault_chain(&options.open().await.unwrap_err());

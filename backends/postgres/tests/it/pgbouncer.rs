@@ -1,12 +1,12 @@
 //! A real PgBouncer between the store and the server.
 
 use std::io::{BufRead as _, BufReader};
-use std::net::{Ipv4Addr, TcpListener};
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::{Child, Stdio};
 
 use ecs_scheduler_backend_postgres::{PostgresOptions, PostgresStore};
 use ecs_scheduler_core::{FaultKind, JobId, JobStore, Registers as _, StoreError, StoreMaintenance as _};
+use ecs_scheduler_test_support::free_port;
 use tempfile::TempDir;
 
 use crate::fixture::{TestSchema, new_job, open_error};
@@ -27,9 +27,7 @@ struct PgBouncer {
 impl PgBouncer {
     /// Starts PgBouncer with these settings and otherwise its defaults.
     fn start(settings: &str) -> Self {
-        let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port is free");
-        let port = free.local_addr().expect("the listener is bound").port();
-        drop(free);
+        let port = free_port();
         let folder = tempfile::tempdir().expect("a folder is created");
         let config = folder.path().join("pool.ini");
         let database = format!("host=127.0.0.1 port={} user=scheduler password='{PASSWORD}'", server().port);

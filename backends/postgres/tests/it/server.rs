@@ -3,14 +3,13 @@
 use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher as _, Hasher as _};
 use std::io::{BufRead, BufReader};
-use std::net::{Ipv4Addr, TcpListener};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{LazyLock, OnceLock};
 
-use ecs_scheduler_test_support::RunAddress;
+use ecs_scheduler_test_support::{RunAddress, free_port};
 
 /// The supervisor: it runs until its owner ends, or without an owner until its standard input is closed.
 const SCRIPT: &str = include_str!("server.sh");
@@ -70,9 +69,7 @@ fn programs() -> PathBuf {
 
 impl Server {
     fn start(programs: &Path, owner: Option<u32>) -> Result<Self, String> {
-        let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port is free");
-        let port = free.local_addr().expect("the listener is bound").port();
-        drop(free);
+        let port = free_port();
         let mut supervisor = unprivileged()
             .args(["-c", SCRIPT, "server"])
             .arg(programs)

@@ -2,6 +2,7 @@
 
 use ecs_scheduler_backend_postgres::{PostgresOptions, PostgresStore};
 use ecs_scheduler_core::{FaultKind, JobStore, StoreError, StoreMaintenance as _};
+use ecs_scheduler_test_support::free_port;
 
 use crate::fixture::{TestSchema, connect, new_job, open_error};
 use crate::server::{in_schema, server, unique_name};
@@ -60,10 +61,7 @@ async fn missing_database_is_reported_with_the_remedy() {
 
 #[tokio::test]
 async fn missing_server_is_a_transient_error() {
-    let free = std::net::TcpListener::bind("127.0.0.1:0").expect("a port is free");
-    let port = free.local_addr().expect("the listener is bound").port();
-    drop(free);
-    let error = open(&server().url_at(port, "scheduler", "x")).await.expect_err("no server listens");
+    let error = open(&server().url_at(free_port(), "scheduler", "x")).await.expect_err("no server listens");
     assert!(error.is_transient() && error.to_string().contains("check that it runs"), "{error:?}");
 }
 
