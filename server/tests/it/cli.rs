@@ -191,6 +191,10 @@ fn a_job_that_launched_nothing_when_fired_ends_with_code_5_and_the_reason() {
     assert_eq!((held.status.code(), &answer["outcome"]), (Some(5), &"suspended".into()));
     assert_eq!(out(&demo.run(&["brake", "off"])), "the brake is off\n");
 
+    // No tick of it is due, so that the task fired by hand is the only one.
+    let yearly = r#"{"id": "yearly", "taskDefinition": "heartbeat", "schedule": "@yearly"}"#;
+    std::fs::write(demo.folder.path().join("yearly.json"), yearly).unwrap();
+    assert_eq!(demo.jobs(&["create", "yearly.json"]).status.code(), Some(0));
     let absent = r#"{"id": "absent", "taskDefinition": "absent", "schedule": "@yearly"}"#;
     std::fs::write(demo.folder.path().join("absent.json"), absent).unwrap();
     let created = out(&demo.jobs(&["create", "absent.json"]));
@@ -198,9 +202,9 @@ fn a_job_that_launched_nothing_when_fired_ends_with_code_5_and_the_reason() {
     let missing = demo.jobs(&["fire", "absent", "--wait"]);
     assert_eq!(missing.status.code(), Some(5), "{}{}", out(&missing), err(&missing));
     assert!(err(&missing).starts_with("error: job absent launched nothing: "), "{}", err(&missing));
-    let started = demo.jobs(&["fire", "heartbeat", "--wait"]);
+    let started = demo.jobs(&["fire", "yearly", "--wait"]);
     assert!(
-        out(&started).starts_with("fired heartbeat: 1 task started ("),
+        out(&started).starts_with("fired yearly: 1 task started ("),
         "{}{}",
         out(&started),
         err(&started)

@@ -1,10 +1,10 @@
 //! The files of one scheduler, which outlive its processes.
 
 use std::collections::HashMap;
-use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use ecs_scheduler_test_support::free_port;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -105,11 +105,6 @@ impl Site {
     pub(crate) async fn wait_for_starts(&self, count: usize) {
         until("tasks start", async || self.starts().values().sum::<usize>() >= count).await;
     }
-}
-
-/// Returns a port of 127.0.0.1 that is free now, and not given out again soon.
-pub(crate) fn free_port() -> u16 {
-    TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port()
 }
 
 /// Waits until a condition holds.
