@@ -407,6 +407,7 @@ fn the_table_has_no_name_key_or_flag_twice() {
     }
 }
 
+#[cfg(all(feature = "aws", feature = "elasticsearch"))]
 #[test]
 fn every_variable_of_the_python_version_is_a_setting_and_expanded() {
     let variables = [
