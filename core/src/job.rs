@@ -7,8 +7,8 @@ mod warnings;
 
 pub use document::{
     DATETIME_FORMS, EARLIER_SCHEDULES, JobContext, MAX_DOCUMENT, MAX_OVERRIDES, NOT_A_DATETIME, Prepared,
-    format_duration, parse_duration, parse_notify, prepare_create, prepare_patch, prepare_update,
-    replacement, strip_read_only,
+    format_duration, impossible_labels, parse_duration, parse_notify, prepare_create, prepare_patch,
+    prepare_update, replacement, strip_read_only,
 };
 pub use field_error::{FieldError, messages};
 pub use schedule_view::{ScheduleView, ScheduleViewError};

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 
+use ecs_scheduler_core::job::impossible_labels;
 use ecs_scheduler_core::{Budget, BudgetLimit, Labels, read_config};
 use serde::Deserialize;
 use serde_json::Value;
@@ -58,6 +59,10 @@ fn budget(name: &str, value: Value) -> Result<Budget, String> {
     };
     let raw: RawBudget = read_config(fields)
         .map_err(|error| format!("{key}{}: {}", error.pointer.replace('/', "."), error.message))?;
+    if let Some((label, why)) = impossible_labels(&raw.selector) {
+        let label = if label.is_empty() { String::new() } else { format!(".{label}") };
+        return Err(format!("{key}.selector{label} matches no job, because none can have it: {why}"));
+    }
     let mut budget = Budget::new(name, raw.selector);
     budget.max_tasks = limit(&key, BudgetLimit::MaxTasks, raw.max_tasks)?;
     budget.launches_per_hour = limit(&key, BudgetLimit::LaunchesPerHour, raw.launches_per_hour)?;

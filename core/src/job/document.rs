@@ -40,6 +40,7 @@ pub use duration::{format_duration, parse_duration};
 pub use earlier::{EARLIER_SCHEDULES, replacement};
 pub(crate) use earlier::{Earlier, correction};
 pub use notify::parse_notify;
+pub use reader::impossible_labels;
 pub use task::MAX_OVERRIDES;
 pub use write::{MAX_DOCUMENT, Prepared, prepare_create, prepare_patch, prepare_update, strip_read_only};
 

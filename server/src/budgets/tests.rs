@@ -42,6 +42,12 @@ fn mistakes_name_their_key_and_the_remedy() {
         (named("a", json!({"maxTask": 1})), "maxTask"),
         (named("a", json!({"maxTasks": 1, "selector": ["x"]})), "budgets.a.selector"),
         (named("a", json!({"maxTasks": 1, "selector": {"x": 1}})), "budgets.a.selector.x"),
+        (
+            named("a", json!({"maxTasks": 1, "selector": {"x": "y".repeat(257)}})),
+            "budgets.a.selector.x matches no job, because none can have it: Longer than maximum length 256.",
+        ),
+        (named("a", json!({"maxTasks": 1, "selector": {"": "y"}})), "a label has 1 to 128 characters"),
+        (named("a", json!({"maxTasks": 1, "selector": {"x\u{7}": "y"}})), "control character"),
     ];
     for (given, expected) in cases {
         let problem = parse(&given.to_string()).unwrap_err();

@@ -12,6 +12,11 @@ use crate::yaml;
 #[cfg(test)]
 mod tests;
 
+/// The setting in which every plain value is a text.
+const ALL_TEXTS: &str = "notify";
+/// The member of a setting's objects whose plain values are texts: labels.
+const SELECTOR: &str = "selector";
+
 /// Reads a configuration file.
 ///
 /// # Errors
@@ -53,10 +58,12 @@ impl FileReader<'_> {
     fn walk(&mut self, key: &str, value: Value) {
         let known = self.settings.iter().find(|setting| setting.key == key && key != CONFIG_FILE.key);
         match (known, value) {
-            (Some(setting), Value::Object(_)) if setting.variable.is_none() => match self.typed(key) {
-                Ok(text) => self.entries.push((setting.setting, text)),
-                Err(problem) => self.problems.push(problem),
-            },
+            (Some(setting), value @ Value::Object(_)) if setting.variable.is_none() => {
+                match self.typed(key, value) {
+                    Ok(text) => self.entries.push((setting.setting, text)),
+                    Err(problem) => self.problems.push(problem),
+                }
+            }
             (Some(setting), value) => match plain(setting, value) {
                 Ok(text) => self.entries.push((setting.setting, text)),
                 Err(problem) => self.problems.push(problem),
@@ -79,17 +86,32 @@ impl FileReader<'_> {
         }
     }
 
-    /// Makes the JSON of a setting that is an object, with the types of YAML.
-    fn typed(&self, key: &str) -> Result<String, String> {
-        let document = yaml::parse_typed(self.text).map_err(|error| format!("not valid YAML: {error}"))?;
-        let object = document.pointer(&format!("/{}", key.replace('.', "/")));
-        Ok(object.unwrap_or(&Value::Null).to_string())
+    /// Makes the JSON of a setting that is an object, with the types of YAML, except where every value is a text.
+    fn typed(&self, key: &str, written: Value) -> Result<String, String> {
+        if key == ALL_TEXTS {
+            return Ok(written.to_string());
+        }
+        let mut document =
+            yaml::parse_typed(self.text).map_err(|error| format!("not valid YAML: {error}"))?;
+        let object = document.pointer_mut(&format!("/{}", key.replace('.', "/")));
+        let object = object.map(Value::take).unwrap_or_default();
+        Ok(with_texts(object, written).to_string())
     }
 
     fn is_group(&self, key: &str) -> bool {
         let is_below = |below: &str| below.strip_prefix(key).is_some_and(|rest| rest.starts_with('.'));
         self.settings.iter().any(|setting| is_below(setting.key))
     }
+}
+
+/// Gives the labels of selectors the texts that they have in the file: `007` is no number, and `on` is not true.
+fn with_texts(mut typed: Value, mut written: Value) -> Value {
+    for (name, below) in typed.as_object_mut().into_iter().flatten() {
+        if let Some(labels) = below.get_mut(SELECTOR) {
+            *labels = written[name.as_str()][SELECTOR].take();
+        }
+    }
+    typed
 }
 
 /// Makes the text that an environment variable would have. Lists of plain values become comma lists.

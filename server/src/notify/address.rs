@@ -73,8 +73,19 @@ pub(super) struct AllowList(Vec<AllowedReceiver>);
 
 impl AllowList {
     /// Reads the entries: hosts, addresses and networks.
-    pub(super) fn parse(entries: &[String]) -> Result<Self, String> {
-        entries.iter().map(|entry| entry.parse()).collect::<Result<_, _>>().map(Self)
+    ///
+    /// # Errors
+    ///
+    /// Fails with every wrong entry.
+    pub(super) fn parse(entries: &[String]) -> Result<Self, Vec<String>> {
+        let (mut read, mut wrong) = (Vec::new(), Vec::new());
+        for entry in entries {
+            match entry.parse() {
+                Ok(entry) => read.push(entry),
+                Err(problem) => wrong.push(problem),
+            }
+        }
+        if wrong.is_empty() { Ok(Self(read)) } else { Err(wrong) }
     }
 
     /// Checks an address to which a host was resolved.

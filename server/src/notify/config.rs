@@ -4,16 +4,17 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use axum::http::{HeaderName, HeaderValue};
-use ecs_scheduler_core::{NotifyRule, Permission, read_config};
-use serde::Deserialize;
-use serde_json::{Map, Value};
+use ecs_scheduler_core::{NotifyRule, Permission};
+use serde_json::Value;
 
 use super::address::AllowList;
 use super::command::CommandChannel;
 use super::http::ReceiverUrl;
 use super::signature::WebhookSecret;
 use super::topic::TopicArn;
+use fields::Fields;
 
+mod fields;
 mod variables;
 
 pub(crate) use variables::insert_variables;
@@ -79,44 +80,6 @@ impl fmt::Debug for HiddenText {
     }
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RawNotify {
-    #[serde(default)]
-    channels: BTreeMap<String, Map<String, Value>>,
-    #[serde(default)]
-    allow: Vec<String>,
-    #[serde(default)]
-    default: Option<Value>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RawWebhook {
-    url: String,
-    secret: String,
-    #[serde(default)]
-    headers: BTreeMap<String, String>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RawSlack {
-    url: String,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "camelCase")]
-struct RawSns {
-    topic_arn: String,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RawCommand {
-    command: Vec<String>,
-}
-
 impl NotifyConfig {
     /// Reads the value of the setting `notify`: the JSON of that part of the file.
     ///
@@ -130,30 +93,29 @@ impl NotifyConfig {
         let Value::Object(fields) = value else {
             return Err(one("notify must contain the keys channels, allow, default".to_owned()));
         };
-        let raw: RawNotify = read_part("notify", fields).map_err(one)?;
-        let mut problems = Vec::new();
-        if raw.channels.len() > MAX_CHANNELS {
-            problems.push(format!(
-                "notify.channels has {} channels; at most {MAX_CHANNELS} are allowed",
-                raw.channels.len()
-            ));
+        let mut fields = Fields::new("notify", fields);
+        let (given, allow) = (fields.object("channels"), fields.texts("allow"));
+        let defaults = fields.take("default");
+        let mut problems = fields.finish(&["channels", "allow", "default"]).err().unwrap_or_default();
+        if given.len() > MAX_CHANNELS {
+            problems
+                .push(format!("{CHANNELS} has {} channels; at most {MAX_CHANNELS} are allowed", given.len()));
         }
         // A rule may name a channel that has another problem.
-        let names: Vec<String> = raw.channels.keys().cloned().collect();
+        let names: Vec<String> = given.keys().cloned().collect();
         let mut channels = BTreeMap::new();
-        for (name, fields) in raw.channels {
-            let checked =
-                check_name(&name).and_then(|()| channel(&format!("{CHANNELS}.{name}"), fields).map_err(one));
-            match checked {
+        for (name, fields) in given {
+            problems.extend(check_name(&name).err());
+            match channel(&format!("{CHANNELS}.{name}"), fields) {
                 Ok(channel) => drop(channels.insert(name, channel)),
                 Err(mut wrong) => problems.append(&mut wrong),
             }
         }
-        let allow = AllowList::parse(&raw.allow).unwrap_or_else(|error| {
-            problems.push(format!("notify.allow: {error}"));
+        let allow = AllowList::parse(&allow).unwrap_or_else(|wrong| {
+            problems.extend(wrong.iter().map(|problem| format!("notify.allow: {problem}")));
             AllowList::default()
         });
-        let defaults = raw.default.map_or_else(
+        let defaults = defaults.map_or_else(
             || Ok(Vec::new()),
             |value| ecs_scheduler_core::job::parse_notify("notify.default", &value, &names),
         );
@@ -182,77 +144,80 @@ impl NotifyConfig {
     }
 }
 
-fn check_name(name: &str) -> Result<(), Vec<String>> {
+fn check_name(name: &str) -> Result<(), String> {
     let is_fine = |c: u8| c.is_ascii_alphanumeric() || b"-_.".contains(&c);
     if (1..=MAX_NAME).contains(&name.len()) && name.bytes().all(is_fine) {
         return Ok(());
     }
-    Err(vec![format!(
+    Err(format!(
         "{CHANNELS} has a channel \"{name}\"; a name has 1 to {MAX_NAME} letters, digits, \"-\", \"_\", \".\""
-    )])
+    ))
 }
 
-/// Reads an object of the configuration. Values are not part of messages: they may be secret.
-fn read_part<T: serde::de::DeserializeOwned>(key: &str, fields: Map<String, Value>) -> Result<T, String> {
-    read_config(fields).map_err(|error| {
-        let below = error.pointer.replace('/', ".");
-        format!("{key}{below}: {}", without_text(&error.message))
-    })
-}
-
-/// Removes the text of a value of a wrong type from a message.
-fn without_text(message: &str) -> String {
-    let around = message.split_once("string \"").and_then(|(before, rest)| {
-        let (_, after) = rest.rsplit_once("\", expected")?;
-        Some(format!("{before}string, expected{after}"))
-    });
-    around.unwrap_or_else(|| message.to_owned())
-}
-
-fn channel(key: &str, mut fields: Map<String, Value>) -> Result<ChannelConfig, String> {
-    let kind = fields.remove("type");
-    let Some(kind) = kind.as_ref().and_then(Value::as_str) else {
-        return Err(format!("{key}.type is missing; it must be one of {}", KINDS.join(", ")));
+/// Reads a channel.
+///
+/// # Errors
+///
+/// Fails with each of its problems.
+fn channel(key: &str, given: Value) -> Result<ChannelConfig, Vec<String>> {
+    let one = |problem: String| vec![problem];
+    let kinds = || format!("must be one of {}", KINDS.join(", "));
+    let Value::Object(members) = given else {
+        return Err(one(format!("{key} must contain the keys of a channel, such as type")));
     };
-    match kind {
-        "webhook" => {
-            let RawWebhook { url, secret, headers } = read_part(key, fields)?;
-            let url = ReceiverUrl::parse(&url).map_err(|error| format!("{key}.url: {error}"))?;
-            let secret = WebhookSecret::parse(&secret).map_err(|error| format!("{key}.secret: {error}"))?;
-            let headers = headers.into_iter().map(|(name, value)| header(key, name, value));
-            Ok(ChannelConfig::Webhook { url, secret, headers: headers.collect::<Result<_, _>>()? })
-        }
-        "slack" => {
-            let RawSlack { url } = read_part(key, fields)?;
-            let url = ReceiverUrl::parse(&url).map_err(|error| format!("{key}.url: {error}"))?;
-            Ok(ChannelConfig::Slack { url })
-        }
-        "command" => {
-            let RawCommand { command } = read_part(key, fields)?;
-            let command = CommandChannel::new(command);
-            let command = command.ok_or_else(|| format!("{key}.command must name a program"))?;
-            Ok(ChannelConfig::Command(command))
-        }
-        "sns" if cfg!(feature = "aws") => {
-            let RawSns { topic_arn } = read_part(key, fields)?;
-            let topic = TopicArn::parse(&topic_arn).map_err(|error| format!("{key}.topicArn: {error}"))?;
-            Ok(ChannelConfig::Sns(topic))
-        }
-        "sns" => Err(format!("{key}.type is sns, which this build does not support; use a webhook")),
-        other => Err(format!("{key}.type is \"{other}\"; it must be one of {}", KINDS.join(", "))),
-    }
+    let mut fields = Fields::new(key, members);
+    let (channel, known): (Option<ChannelConfig>, &[&str]) = match fields.take("type") {
+        None => return Err(one(format!("{key}.type is missing; it {}", kinds()))),
+        Some(Value::String(kind)) => match kind.as_str() {
+            "webhook" => (webhook(&mut fields), &["type", "url", "secret", "headers"]),
+            "slack" => {
+                let url = fields.text("url", ReceiverUrl::parse);
+                (url.map(|url| ChannelConfig::Slack { url }), &["type", "url"])
+            }
+            "command" => {
+                let command = CommandChannel::new(fields.texts("command"));
+                (command.map(ChannelConfig::Command), &["type", "command"])
+            }
+            "sns" if cfg!(feature = "aws") => {
+                (fields.text("topicArn", TopicArn::parse).map(ChannelConfig::Sns), &["type", "topicArn"])
+            }
+            "sns" => {
+                return Err(one(format!(
+                    "{key}.type is sns, which this build does not support; use a webhook"
+                )));
+            }
+            other => return Err(one(format!("{key}.type is \"{other}\"; it {}", kinds()))),
+        },
+        Some(_) => return Err(one(format!("{key}.type {}, written in the file itself", kinds()))),
+    };
+    fields.finish(known)?;
+    channel.ok_or_else(|| one(format!("{key}.command must name a program")))
 }
 
-fn header(key: &str, name: String, value: String) -> Result<(String, HiddenText), String> {
+fn webhook(fields: &mut Fields<'_>) -> Option<ChannelConfig> {
+    let url = fields.text("url", ReceiverUrl::parse);
+    let secret = fields.text("secret", WebhookSecret::parse);
+    let mut headers = Vec::new();
+    for (name, value) in fields.object("headers") {
+        match header(&name, &value) {
+            Ok(header) => headers.push(header),
+            Err(problem) => fields.refuse("headers", &problem),
+        }
+    }
+    Some(ChannelConfig::Webhook { url: url?, secret: secret?, headers })
+}
+
+fn header(name: &str, value: &Value) -> Result<(String, HiddenText), String> {
     let lower = name.to_ascii_lowercase();
     if OWN_HEADERS.contains(&lower.as_str()) {
-        return Err(format!("{key}.headers has \"{name}\", which the scheduler sets itself"));
+        return Err(format!("the scheduler sets \"{name}\" itself"));
     }
     if HeaderName::from_bytes(lower.as_bytes()).is_err() {
-        return Err(format!("{key}.headers has \"{name}\", which is no name of a header"));
+        return Err(format!("\"{name}\" is no name of a header"));
     }
-    if HeaderValue::from_str(&value).is_err() {
-        return Err(format!("{key}.headers.{name} has characters that a header cannot have"));
+    let Some(value) = value.as_str() else { return Err(format!("the value of \"{name}\" must be a text")) };
+    if HeaderValue::from_str(value).is_err() {
+        return Err(format!("the value of \"{name}\" has characters that a header cannot have"));
     }
-    Ok((lower, HiddenText(value)))
+    Ok((lower, HiddenText(value.to_owned())))
 }

@@ -72,6 +72,26 @@ const MAX_LABELS: usize = 64;
 /// The maximum length of a label's name and of its value, in characters: those of an ECS tag.
 const MAX_LABEL: (usize, usize) = (128, 256);
 
+/// Tells why no job can have all of these labels, if so: the name of the label, or nothing for all together, and the reason.
+#[must_use]
+pub fn impossible_labels(labels: &BTreeMap<String, String>) -> Option<(&str, String)> {
+    if labels.len() > MAX_LABELS {
+        return Some(("", format!("A job has at most {MAX_LABELS} labels.")));
+    }
+    labels.iter().find_map(|(name, value)| Some((name.as_str(), wrong_label(name, value)?)))
+}
+
+fn wrong_label(name: &str, value: &str) -> Option<String> {
+    let ((name_most, value_most), length) = (MAX_LABEL, name.chars().count());
+    if !(1..=name_most).contains(&length) {
+        return Some(format!("The name of a label has 1 to {name_most} characters."));
+    }
+    if value.chars().nth(value_most).is_some() {
+        return Some(format!("Longer than maximum length {value_most}."));
+    }
+    crate::text::refusal(name).or_else(|| crate::text::refusal(value))
+}
+
 /// A document that is being read.
 pub(super) struct Reader<'a> {
     pub(super) cx: &'a JobContext<'a>,

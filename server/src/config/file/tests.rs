@@ -74,6 +74,21 @@ fn value_to_which_yaml_gives_a_type_keeps_its_text() {
 }
 
 #[test]
+fn labels_of_a_selector_and_texts_of_channels_keep_their_text() {
+    let text = "budgets:\n  one: {selector: {team: 007, on: true, version: 1.10, q: '5', none: }, maxTasks: 10}\n  selector: {maxTasks: 3}\n\
+                notify:\n  channels:\n    ops: {type: webhook, headers: {x-id: 0x1F, x-on: on}}\n  default: []\n";
+    let values = entries(text);
+    let json = |at: usize| serde_json::from_str::<serde_json::Value>(&values[at].1).unwrap();
+    let labels = serde_json::json!({"team": "007", "on": "true", "version": "1.10", "q": "5", "none": null});
+    assert_eq!((values[0].0, &json(0)["one"]["selector"]), ("budgets", &labels));
+    assert!(
+        json(0)["one"]["maxTasks"].is_u64() && json(0)["selector"]["maxTasks"] == 3,
+        "a limit stays a number"
+    );
+    assert_eq!(json(1)["channels"]["ops"]["headers"], serde_json::json!({"x-id": "0x1F", "x-on": "on"}));
+}
+
+#[test]
 fn other_words_of_yaml_for_a_switch_are_on_or_off() {
     for (key, word, text) in [
         ("auth", "false", "off"),

@@ -44,7 +44,18 @@ fn mistakes_name_their_key_and_the_remedy() {
             "notify.channels.ops.type is missing; it must be one of webhook, slack, sns, command",
         ),
         (ops(json!({"type": "web-hook"})), "it must be one of webhook, slack, sns, command"),
-        (ops(json!({"type": "slack"})), "notify.channels.ops: "),
+        (ops(json!({"type": "slack"})), "notify.channels.ops.url: it is missing"),
+        (ops(json!({"type": "slack", "url": 7})), "notify.channels.ops.url: it must be a text"),
+        (
+            ops(json!({"type": {"env": "X"}})),
+            "notify.channels.ops.type must be one of webhook, slack, sns, command, written in the file itself",
+        ),
+        (ops(json!("slack")), "notify.channels.ops must contain the keys of a channel, such as type"),
+        (
+            json!({"channels": 3, "alow": []}),
+            "notify has the unknown key \"alow\"; known are channels, allow, default",
+        ),
+        (json!({"allow": "hooks.example.com"}), "notify.allow: it must be a list of texts"),
         (
             ops(json!({"type": "slack", "url": "ftp://x"})),
             "notify.channels.ops.url: it must begin with https:// or http://",
@@ -106,6 +117,49 @@ fn all_problems_are_told_at_once() {
         ["notify.channels.a.url", "notify.channels.b.secret", "notify.allow", "notify.default.1.to"],
         "a rule may name a channel that has a problem"
     );
+}
+
+#[test]
+fn each_problem_of_one_channel_is_told() {
+    let config = json!({
+        "channels": {"a b": {"type": "webhook", "url": "ftp://x", "secrets": "x", "headers": {"host": "x", "x-y": 5, "é": "x"}}},
+        "allow": ["10.0.0.0/99", "hooks.example.com", "/8"],
+    });
+    let problems = NotifyConfig::parse(&config.to_string()).unwrap_err();
+    let expected = [
+        "a channel \"a b\"; a name has 1 to 64",
+        "a b.url: it must begin with",
+        "a b.secret: it is missing",
+        "a b.headers: the scheduler sets \"host\" itself",
+        "a b.headers: the value of \"x-y\" must be a text",
+        "a b.headers: \"é\" is no name of a header",
+        "a b has the unknown key \"secrets\"; known are type, url, secret, headers",
+        "notify.allow: \"10.0.0.0/99\"",
+        "notify.allow: \"/8\"",
+    ];
+    assert_eq!(problems.len(), expected.len(), "{problems:#?}");
+    for part in expected {
+        assert!(problems.iter().any(|problem| problem.contains(part)), "{part}: {problems:#?}");
+    }
+}
+
+#[test]
+fn variable_in_the_place_of_no_text_is_refused() {
+    let environment = BTreeMap::from([("X".to_owned(), "slack".to_owned())]);
+    let refused = |channel: Value| insert_variables(&ops(channel).to_string(), &environment).unwrap_err();
+    let of_headers = refused(json!({"type": "webhook", "headers": {"env": "X"}}));
+    assert!(
+        of_headers[0].contains("give each header its own, such as authorization: {env: X}"),
+        "{of_headers:?}"
+    );
+    for (field, channel) in
+        [("type", json!({"type": {"env": "X"}})), ("command", json!({"command": {"env": "X"}}))]
+    {
+        let expected = format!(
+            "notify.channels.ops.{field}: a variable may stand for url, secret, topicArn and the values of headers, not for this"
+        );
+        assert_eq!(refused(channel), [expected]);
+    }
 }
 
 #[test]
