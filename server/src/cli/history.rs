@@ -18,12 +18,15 @@ pub(crate) struct HistoryFilter {
     /// Only entries before this moment (RFC 3339)
     #[arg(long, value_name = "TIME")]
     to: Option<String>,
+    /// Only entries of jobs that have this label now: NAME, or NAME=VALUE
+    #[arg(long)]
+    label: Option<String>,
 }
 
 impl HistoryFilter {
     /// Tells whether entries are left out.
     pub(super) fn is_set(&self) -> bool {
-        self.outcome.is_some() || self.from.is_some() || self.to.is_some()
+        self.outcome.is_some() || self.from.is_some() || self.to.is_some() || self.label.is_some()
     }
 }
 
@@ -44,7 +47,8 @@ pub(super) async fn read(
     filter: &HistoryFilter,
     more: &MoreFilters<'_>,
 ) -> Result<Value, CommandError> {
-    let own = [("outcome", &filter.outcome), ("from", &filter.from), ("to", &filter.to)];
+    let HistoryFilter { outcome, from, to, label } = filter;
+    let own = [("outcome", outcome), ("from", from), ("to", to), ("label", label)];
     let own = own.map(|(name, value)| (name, value.as_deref()));
     let parameters = own.iter().chain(more).filter_map(|(name, value)| Some((name, (*value)?)));
     let query: String = parameters.map(|(name, value)| format!("&{name}={}", escape(value))).collect();

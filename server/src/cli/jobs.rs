@@ -21,9 +21,6 @@ use crate::client::{Client, escape, job_path as path};
 use crate::error::CommandError;
 use crate::input::read_document;
 
-/// The largest page of firings.
-const MAX_FIRINGS: u32 = 1_000;
-
 /// Commands for jobs.
 #[derive(Debug, Clone, Subcommand)]
 pub(crate) enum JobsCommand {
@@ -195,8 +192,18 @@ async fn explain(
         }
     }
     // The newest decisions belong to none but the newest firings, unless some decisions are left out.
-    let firings = if filter.is_set() { MAX_FIRINGS } else { limit };
-    answer["firings"] = client.get(&path(id, &format!("/firings?limit={firings}"))).await?["firings"].take();
+    answer["firings"] = if filter.is_set() {
+        let named =
+            show::list(&answer, "decisions").iter().filter_map(|decision| decision["firing"].as_str());
+        let mut firings = Vec::new();
+        for firing in named {
+            // The history of a firing may have been pruned since.
+            firings.extend(client.get(&format!("/firings/{}", escape(firing))).await.ok());
+        }
+        firings.into()
+    } else {
+        client.get(&path(id, &format!("/firings?limit={limit}"))).await?["firings"].take()
+    };
     Ok(answer)
 }
 

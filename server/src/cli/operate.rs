@@ -53,9 +53,6 @@ pub(crate) enum ServerCommand {
         /// Number of decisions
         #[arg(long, default_value_t = 20)]
         limit: u32,
-        /// Only decisions about jobs that have this label: NAME, or NAME=VALUE
-        #[arg(long)]
-        label: Option<String>,
         #[command(flatten)]
         filter: HistoryFilter,
     },
@@ -69,9 +66,6 @@ pub(crate) enum ServerCommand {
         /// Only firings in this state: planned, launching, launched, finished, refused, unknown, expired or cancelled
         #[arg(long)]
         state: Option<String>,
-        /// Only firings of jobs that have this label: NAME, or NAME=VALUE
-        #[arg(long)]
-        label: Option<String>,
         #[command(flatten)]
         filter: HistoryFilter,
     },
@@ -129,12 +123,11 @@ pub(super) async fn run(
     let (answer, people): (Value, fn(&Value) -> String) = match command {
         ServerCommand::Jobs { command, .. } => return jobs::run(command, client, args.json, now).await,
         ServerCommand::Brake { command, .. } => (change_brake(command.as_ref(), client).await?, brake),
-        ServerCommand::Decisions { limit, label, filter, .. } => {
-            let more = [("label", label.as_deref())];
-            (history::read(client, "/decisions", "decisions", *limit, filter, &more).await?, decisions)
+        ServerCommand::Decisions { limit, filter, .. } => {
+            (history::read(client, "/decisions", "decisions", *limit, filter, &[]).await?, decisions)
         }
-        ServerCommand::Firings { limit, state, label, filter, .. } => {
-            let more = [("state", state.as_deref()), ("label", label.as_deref())];
+        ServerCommand::Firings { limit, state, filter, .. } => {
+            let more = [("state", state.as_deref())];
             (history::read(client, "/firings", "firings", *limit, filter, &more).await?, firings)
         }
         ServerCommand::Notifications { command, .. } => {

@@ -101,6 +101,20 @@ fn the_demo_fires_real_processes_and_the_commands_work_on_it() {
         let found = demo.json(&["history", "disk-report", "--outcome", outcome, "--limit", "1"]);
         assert_eq!(found["firings"].as_array().unwrap().len(), expected, "{outcome}: {found:#}");
     }
+    for command in ["history", "explain"] {
+        let found = |label: &str| {
+            let list = demo.json(&[command, "disk-report", "--label", label]);
+            list["decisions"].as_array().or(list["firings"].as_array()).unwrap().len()
+        };
+        assert_eq!(found("team"), 0, "{command}: the job has no such label yet");
+        let labels = demo.folder.path().join("labels.json");
+        std::fs::write(&labels, r#"{"labels": {"team": "data"}}"#).unwrap();
+        let edited = demo.jobs(&["edit", "disk-report", labels.to_str().unwrap()]);
+        assert!(edited.status.success(), "{}", err(&edited));
+        assert!(found("team=data") > 0 && found("team=web") == 0, "{command}");
+        std::fs::write(&labels, r#"{"labels": null}"#).unwrap();
+        assert!(demo.jobs(&["edit", "disk-report", labels.to_str().unwrap()]).status.success());
+    }
     let unknown = demo.jobs(&["history", "disk-report", "--outcome", "fine"]);
     assert!(err(&unknown).contains("one of succeeded, failed, stopped"), "{}", err(&unknown));
     assert_eq!(out(&demo.jobs(&["list", "--state", "failing"])), "no jobs in state failing\n");
