@@ -76,7 +76,11 @@ fn patterns_are_lower_case_and_every_cause_has_words_and_an_https_link() {
         let code = &cause.diagnosis.code;
         assert!(cause.patterns.iter().all(|pattern| *pattern == pattern.to_lowercase()), "{code}");
         assert!(!cause.diagnosis.text.is_empty() && !cause.diagnosis.remedy.is_empty(), "{code}");
-        assert!(cause.diagnosis.link.as_ref().is_some_and(|link| link.starts_with("https://")), "{code}");
+        let link = cause.diagnosis.link.as_deref().expect("every cause has a link");
+        let page = link.strip_prefix("https://docs.aws.amazon.com/AmazonECS/latest/developerguide/");
+        let name = page.and_then(|page| page.strip_suffix(".html")).unwrap_or_default();
+        let is_fine = |c: u8| c.is_ascii_lowercase() || b"-_".contains(&c);
+        assert!(!name.is_empty() && name.bytes().all(is_fine), "{code}: {link}");
     }
 }
 
