@@ -21,7 +21,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use crate::firing::Firing;
+use crate::firing::{Firing, Origin};
 use crate::id::{FiringId, TaskId};
 pub use crate::id::{InvalidJobId, JobId, JobUid, Revision};
 use crate::policy::Policy;
@@ -66,7 +66,7 @@ pub struct Progress {
     /// When the newest firing was decided; the cooldown starts then.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_fired: Option<Timestamp>,
-    /// The nominal tick of the newest firing that started at least one task.
+    /// The nominal tick of the newest firing that started at least one task; of one by hand, the moment of its decision.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_run: Option<Timestamp>,
     /// The tasks that it started.
@@ -76,15 +76,13 @@ pub struct Progress {
 
 impl Progress {
     /// Records the tasks of a firing, unless a firing of a later tick has started tasks already. Those of a backfill are no run of the
-    /// schedule.
+    /// schedule. A firing by hand runs at the moment at which it was decided, also if its tasks work for a past one.
     pub fn record_run(&mut self, firing: &Firing) {
-        if firing.tasks.is_empty()
-            || firing.is_of_backfill()
-            || self.last_run.is_some_and(|last| last > firing.nominal)
-        {
+        let at = if firing.origin == Origin::Manual { firing.observed } else { firing.nominal };
+        if firing.tasks.is_empty() || firing.is_of_backfill() || self.last_run.is_some_and(|last| last > at) {
             return;
         }
-        self.last_run = Some(firing.nominal);
+        self.last_run = Some(at);
         self.last_run_tasks = firing
             .tasks
             .iter()

@@ -160,6 +160,20 @@ async fn firing_by_hand_has_its_own_overrides_and_moment_and_leaves_the_job_as_i
 }
 
 #[tokio::test(start_paused = true)]
+async fn firing_by_hand_for_a_past_moment_is_a_run_of_the_present() {
+    let stage = Stage::at("2026-01-01T10:00:30Z");
+    stage.world.create("job", &json!({"taskDefinition": "job", "schedule": "0 0 0"})).await.unwrap();
+    let life = stage.world.boot(StoreFaults::default(), 0).await.unwrap();
+    let mut request = FireRequest::default();
+    request.options.scheduled_at = Some("2025-12-31T00:00:00Z".parse().unwrap());
+    life.engine.fire_now(&id("job"), request).await.unwrap();
+    stage.until("2026-01-01T10:01:00Z").await;
+    let progress = stage.world.store.get(&[id("job")]).await.unwrap().remove(0).progress;
+    assert_eq!(progress.last_run, Some("2026-01-01T10:00:30Z".parse().unwrap()), "the job never ran before");
+    assert_eq!(progress.last_run_tasks.len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
 async fn ticks_launch_nothing_until_the_cooldown_is_over() {
     let stage = Stage::at("2026-01-01T10:00:30Z");
     let mut job = every_minute();
