@@ -9,15 +9,16 @@ use std::num::NonZeroU32;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use crate::decide::TickOutcome;
-use crate::firing::{Firing, FiringState, Origin};
+use crate::firing::Firing;
 use crate::id::{FiringId, JobId, JobUid};
 use crate::job::{Job, StoredJob};
 use crate::store::{Shard, Store, StoreError};
-use crate::task::TaskEnd;
 use ticks::TickList;
 
+mod progress;
 mod ticks;
+
+pub use progress::{BackfillCounts, BackfillFailure, BackfillWait, UnfinishedFiring};
 
 #[cfg(test)]
 mod tests;
@@ -51,6 +52,8 @@ pub struct BackfillRequest {
     pub reason: Option<String>,
     /// The person or program that starts it.
     pub actor: Option<String>,
+    /// Its identity: a request that is repeated with it starts no second backfill. A random one when absent.
+    pub id: Option<String>,
 }
 
 impl BackfillRequest {
@@ -58,14 +61,14 @@ impl BackfillRequest {
     #[must_use]
     pub const fn new(from: Timestamp, to: Timestamp) -> Self {
         let (max, overlap) = (DEFAULT_MAX_TICKS, NonZeroU32::MIN);
-        Self { from, to, max, overlap, reason: None, actor: None }
+        Self { from, to, max, overlap, reason: None, actor: None, id: None }
     }
 
     /// Returns the ticks of the job's present schedule in the range, oldest first; at least one, and at most `max`.
     ///
     /// # Errors
     ///
-    /// [`BackfillError::Refused`] with the wrong field, if the range or a bound is wrong, if it has no ticks or too many, or if the job
+    /// [`BackfillError::Refused`] with each wrong field, if the range or a bound is wrong, if it has no ticks or too many, or if the job
     /// has a trigger that measures the present.
     pub fn ticks(
         &self,
@@ -73,7 +76,10 @@ impl BackfillRequest {
         job: &Job,
         now: Timestamp,
     ) -> Result<Vec<Timestamp>, BackfillError> {
-        self.check(now)?;
+        let wrong = self.wrong_fields(now);
+        if !wrong.is_empty() {
+            return Err(BackfillError::Refused(wrong));
+        }
         if job.trigger.as_ref().is_some_and(|trigger| !trigger.is_time_based()) {
             return refuse("", present_trigger(stored));
         }
@@ -102,36 +108,45 @@ impl BackfillRequest {
         Ok(ticks)
     }
 
-    fn check(&self, now: Timestamp) -> Result<(), BackfillError> {
+    /// Returns each wrong field of the request, whatever the job.
+    #[must_use]
+    pub fn wrong_fields(&self, now: Timestamp) -> Vec<RefusedField> {
         let Self { from, to, max, overlap, .. } = *self;
+        let mut wrong = Vec::new();
+        let mut refuse = |pointer, message: String| wrong.push(RefusedField { pointer, message });
         if from < Timestamp::UNIX_EPOCH {
-            return refuse("/from", "Before 1970: no schedule has ticks there.".to_owned());
+            refuse("/from", "Before 1970: no schedule has ticks there.".to_owned());
         }
         if to > now {
-            let message = format!("Later than now, which is {now:.0}: later ticks fire by themselves.");
-            return refuse("/to", message);
-        }
-        if from >= to {
-            return refuse(
-                "/to",
-                "Must be later than `from`; a tick at `to` does not belong to the range.".to_owned(),
-            );
+            refuse("/to", format!("Later than now, which is {now:.0}: later ticks fire by themselves."));
+        } else if from >= to {
+            let message = "Must be later than `from`; a tick at `to` does not belong to the range.";
+            refuse("/to", message.to_owned());
         }
         if max == 0 || max > MAX_TICKS {
-            return refuse(
-                "/max",
-                format!("Must be between 1 and {MAX_TICKS}: split the range into several backfills."),
-            );
+            let message =
+                format!("Must be between 1 and {MAX_TICKS}: split the range into several backfills.");
+            refuse("/max", message);
         }
         if overlap.get() > MAX_OVERLAP {
-            return refuse("/overlap", format!("Must be between 1 and {MAX_OVERLAP}."));
+            refuse("/overlap", format!("Must be between 1 and {MAX_OVERLAP}."));
         }
-        Ok(())
+        wrong
     }
 }
 
+/// A wrong field of a request, and why it is refused.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RefusedField {
+    /// The JSON pointer of the field; empty for the request as a whole.
+    pub pointer: &'static str,
+    /// The error, and the remedy.
+    pub message: String,
+}
+
 fn refuse<T>(pointer: &'static str, message: String) -> Result<T, BackfillError> {
-    Err(BackfillError::Refused { pointer, message })
+    Err(BackfillError::Refused(vec![RefusedField { pointer, message }]))
 }
 
 /// Returns the message about a trigger that measures the present.
@@ -160,14 +175,9 @@ fn before(moment: Timestamp) -> Timestamp {
 #[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum BackfillError {
-    /// A field of the request is wrong.
-    #[error("{message}")]
-    Refused {
-        /// The JSON pointer of the field; empty for the request as a whole.
-        pointer: &'static str,
-        /// The error, and the remedy.
-        message: String,
-    },
+    /// Fields of the request are wrong.
+    #[error("{}", .0.iter().map(|field| field.message.as_str()).collect::<Vec<_>>().join(" "))]
+    Refused(Vec<RefusedField>),
     /// The job does not exist.
     #[error("the job does not exist")]
     NoJob,
@@ -227,70 +237,6 @@ impl BackfillState {
     }
 }
 
-/// How many ticks of a backfill are done, by outcome.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-pub struct BackfillCounts {
-    /// All tasks succeeded, if necessary after retries.
-    pub succeeded: u32,
-    /// A task failed, and no retry has helped.
-    pub failed: u32,
-    /// A task was stopped.
-    pub stopped: u32,
-    /// No task was started: the launcher refused it, or the brake or a suspension came before the call.
-    pub not_launched: u32,
-    /// The trigger did not demand a task at this tick.
-    pub idle: u32,
-    /// It cannot be determined whether tasks were started, or the history of the firing was pruned.
-    pub unknown: u32,
-}
-
-impl BackfillCounts {
-    /// Returns the number of ticks that are done.
-    #[must_use]
-    pub const fn total(&self) -> u32 {
-        self.succeeded + self.failed + self.stopped + self.not_launched + self.idle + self.unknown
-    }
-
-    /// Counts the tick of a firing that has ended; nothing if the journal does not have it any more.
-    pub(crate) fn count(&mut self, firing: Option<&Firing>) {
-        let count = match firing.map(|firing| (firing.end(), firing.state, firing.origin)) {
-            Some((Some(TaskEnd::Succeeded), ..)) => &mut self.succeeded,
-            Some((Some(TaskEnd::Stopped), ..)) => &mut self.stopped,
-            Some((Some(TaskEnd::Failed), ..)) => &mut self.failed,
-            None | Some((None, FiringState::Unknown, _)) => &mut self.unknown,
-            // The tasks that it was to start again stay failed.
-            Some((None, _, Origin::Retry)) => &mut self.failed,
-            Some((None, ..)) => &mut self.not_launched,
-        };
-        *count += 1;
-    }
-}
-
-/// A firing of a backfill that is unfinished.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-#[non_exhaustive]
-pub struct UnfinishedFiring {
-    /// Its tick.
-    pub tick: Timestamp,
-    /// The firing; if its failed tasks start again, their firing.
-    pub firing: FiringId,
-}
-
-/// Why a backfill does not fire its next tick now.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-#[non_exhaustive]
-pub struct BackfillWait {
-    /// The outcome that the tick would have now.
-    pub outcome: TickOutcome,
-    /// The reason, when it began to wait.
-    pub reason: String,
-    /// Since when.
-    pub since: Timestamp,
-}
-
 /// A backfill, as its register has it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -332,6 +278,9 @@ pub struct Backfill {
     /// Why it waits, if it does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub waiting: Option<BackfillWait>,
+    /// The newest of its ticks that was done without success, if one was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_failure: Option<BackfillFailure>,
 }
 
 impl Backfill {
@@ -361,6 +310,7 @@ impl Backfill {
             unfinished: Vec::new(),
             done: BackfillCounts::default(),
             waiting: None,
+            last_failure: None,
         }
     }
 
@@ -405,6 +355,15 @@ impl Backfill {
         match firing {
             Some(firing) => self.unfinished.push(UnfinishedFiring { tick, firing }),
             None => self.done.idle += 1,
+        }
+    }
+
+    /// Counts the tick of a firing that has ended; `None` if the journal does not have it any more.
+    pub(crate) fn count(&mut self, unfinished: UnfinishedFiring, ended: Option<&Firing>) {
+        self.done.count(ended);
+        if let Some(reason) = ended.and_then(BackfillFailure::reason_of) {
+            let UnfinishedFiring { tick, firing } = unfinished;
+            self.last_failure = Some(BackfillFailure { tick, firing, reason });
         }
     }
 

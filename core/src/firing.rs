@@ -102,7 +102,7 @@ pub enum FiringState {
     Finished,
     /// No task was started, and none will be.
     Refused,
-    /// It cannot be determined whether tasks were started: reported to the operator, never launched again.
+    /// It cannot be determined whether a task was started: reported to the operator, never launched again.
     Unknown,
     /// Nothing was sent in time.
     Expired,
@@ -355,6 +355,13 @@ impl Firing {
     #[must_use]
     pub fn unanswered(&self) -> Option<&Attempt> {
         self.attempts.iter().find(|attempt| attempt.answer.is_none())
+    }
+
+    /// Tells whether the answer of one of its calls was lost for good, so that it cannot be determined whether all of its tasks were
+    /// started.
+    #[must_use]
+    pub fn has_lost_call(&self) -> bool {
+        self.attempts.iter().any(|attempt| matches!(attempt.answer, Some(Answer::Lost(_))))
     }
 
     /// Returns why it ended differently than by a plain launch or, during the launch, why its newest call started fewer

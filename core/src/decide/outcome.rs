@@ -41,7 +41,7 @@ pub enum TickOutcome {
     LaunchFailed,
     /// The launch policy forbids it. [Reserved](Self::is_reserved).
     Denied,
-    /// It cannot be determined whether tasks were started.
+    /// It cannot be determined whether a task was started: the answer of a call was lost.
     Unknown,
 }
 

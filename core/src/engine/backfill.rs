@@ -172,9 +172,14 @@ impl BackfillDriver {
             Ordered::JobRemoved => next.end(BackfillState::JobRemoved),
             Ordered::Unknown => return DriverStep::Wait,
             Ordered::Waits(outcome, reason) => {
-                if next.waiting.as_ref().is_none_or(|waiting| waiting.outcome != outcome) {
+                let before = next.waiting.take();
+                let since =
+                    before.as_ref().filter(|before| before.outcome == outcome).map(|before| before.since);
+                if since.is_none() {
                     tracing::info!(%tick, %outcome, reason, "a backfill waits");
-                    next.waiting = Some(BackfillWait { outcome, reason, since: now });
+                }
+                next.waiting = Some(BackfillWait { outcome, reason, since: since.unwrap_or(now) });
+                if next.waiting != before {
                     self.write(kept, next).await;
                 }
                 return DriverStep::Wait;

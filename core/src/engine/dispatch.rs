@@ -30,7 +30,7 @@ use crate::event::Event;
 use crate::fault;
 use crate::firing::{Firing, FiringState, Origin};
 use crate::store::{FiringQuery, StoreError};
-use launch_attempt::{AttemptFlow, Interruption};
+use launch_attempt::{AttemptFlow, Interruption, is_unattended};
 
 /// The waits before the retries of a launch, and before those of a write of the journal.
 const RETRY_BACKOFF: Backoff = Backoff::new(Duration::from_millis(250), Duration::from_secs(30));
@@ -253,7 +253,8 @@ impl FiringDriver {
         }
     }
 
-    /// Counts the tick of the firing when its outcome is final, and records whether launches of the job fail.
+    /// Counts the tick of the firing when its outcome is final, and records whether launches of the job fail. A past tick that a backfill
+    /// fires is in no count of ticks, but a failure of the job.
     async fn record_outcome(&self, outcome: Option<TickOutcome>) {
         let Some(outcome) = outcome else { return };
         let (engine, firing) = (&self.engine, &self.firing);
@@ -267,10 +268,14 @@ impl FiringDriver {
         if matches!(outcome, TickOutcome::Launched | TickOutcome::Partial) {
             engine.process.faults.record_decided(&firing.uid, true);
             engine.process.faults.record_launched(engine.number, firing);
-        } else if of_tick && matches!(outcome, TickOutcome::LaunchFailed | TickOutcome::Unknown) {
+        } else if is_unattended(firing) && matches!(outcome, TickOutcome::LaunchFailed | TickOutcome::Unknown)
+        {
             let reason = firing.note.clone().unwrap_or_default();
-            let failing = Failing { outcome, reason, since: firing.nominal, ticks: 1 };
-            let (now, is_last) = (engine.clock.now(), engine.is_last_tick(firing).await);
+            let since = if of_tick { firing.nominal } else { firing.observed };
+            let failing = Failing { outcome, reason, since, ticks: 1 };
+            // The last refused tick of a backfill is followed by none.
+            let is_last = !of_tick || engine.is_last_tick(firing).await;
+            let now = engine.clock.now();
             let failed = FailedTicks::new(firing.job.clone(), failing, now, is_last);
             engine.process.faults.record_failed_ticks(engine.number, firing.uid, failed);
         } else if let Some(failed) = &firing.retry.of {
@@ -282,10 +287,10 @@ impl FiringDriver {
         }
     }
 
-    /// Tells whether the launch of the job's tick before failed for the same reason. A firing by hand repeats nothing.
+    /// Tells whether the launch of the job's tick before failed for the same reason. A firing by hand and a retry repeat nothing.
     fn is_repeated(&self, reason: &str) -> bool {
         let Self { engine, firing, .. } = self;
-        firing.origin == Origin::Tick && engine.process.faults.is_repeated(&firing.uid, reason)
+        is_unattended(firing) && engine.process.faults.is_repeated(&firing.uid, reason)
     }
 
     /// Hands the firing off to the task monitor, or forgets it.

@@ -21,8 +21,8 @@ const MAX_OVERDUE: usize = 1_000;
 pub(super) enum Notice {
     /// Ticks were reached too late.
     Missed { job: JobId, uid: JobUid, ticks: TickSpan },
-    /// It cannot be determined whether a firing started tasks.
-    Unknown { job: JobId, uid: JobUid, firing: FiringId, note: String },
+    /// It cannot be determined whether a firing started further tasks than these.
+    Unknown { job: JobId, uid: JobUid, firing: FiringId, note: String, started: u32 },
     /// The job was written at this moment and is suspended, or was suspended before.
     Suspension { job: JobId, changed: Timestamp },
 }
@@ -37,7 +37,7 @@ impl Notice {
 
     pub(super) fn unknown(firing: &Firing) -> Self {
         let (job, uid, note) = (firing.job.clone(), firing.uid, firing.note.clone().unwrap_or_default());
-        Self::Unknown { job, uid, firing: firing.id.clone(), note }
+        Self::Unknown { job, uid, firing: firing.id.clone(), note, started: firing.started() }
     }
 
     pub(super) fn suspension(job: &StoredJob) -> Self {

@@ -3,6 +3,7 @@
 //!
 //! No journal is read for a million jobs at the start, and that of one job once for each version.
 
+use std::collections::HashSet;
 use std::num::NonZeroUsize;
 
 use jiff::Timestamp;
@@ -12,7 +13,7 @@ use super::faults::{FailedTicks, Failing};
 use super::inner::EngineInner;
 use crate::clock::is_ahead;
 use crate::decide::{DecisionRecord, TickOutcome};
-use crate::firing::Firing;
+use crate::firing::{Firing, FiringId, Origin};
 use crate::job::{Job, StoredJob};
 use crate::store::{DecisionQuery, FiringQuery, StoreError};
 
@@ -34,8 +35,10 @@ impl EngineInner {
             let faults = &self.process.faults;
             faults.begin_recall(job.uid);
             // A call that ends early, or that cannot read, leaves the job to the next one.
-            let Ok(ticks) = self.read_failing(job).await else { return };
-            let Ok(tasks) = self.read_failing_tasks(job).await else { return };
+            let Ok(firings) = self.read_newest_firings(job).await else { return };
+            let Ok(ticks) = self.read_failing(job, &firings).await else { return };
+            let is_same = |firing: &&Firing| firing.uid == job.uid && firing.revision == job.revision;
+            let tasks = FailingTasks::in_row(firings.iter().take_while(is_same));
             let has_failed = ticks.is_some() || tasks.is_some();
             let tasks = tasks.map(|tasks| (job.id.clone(), tasks));
             if !faults.end_recall(self.number, job.uid, ticks, tasks) {
@@ -58,28 +61,33 @@ impl EngineInner {
         }
     }
 
-    async fn read_failing(&self, job: &StoredJob) -> Result<Option<FailedTicks>, StoreError> {
+    async fn read_newest_firings(&self, job: &StoredJob) -> Result<Vec<Firing>, StoreError> {
+        let query = FiringQuery { job: Some(job.id.clone()), limit: MAX_ROWS, ..FiringQuery::default() };
+        self.store.firings(&query).await
+    }
+
+    async fn read_failing(
+        &self,
+        job: &StoredJob,
+        firings: &[Firing],
+    ) -> Result<Option<FailedTicks>, StoreError> {
+        let past = firings.iter().filter(|firing| firing.origin == Origin::Backfill);
+        let past: HashSet<&FiringId> = past.map(|firing| &firing.id).collect();
         let query = DecisionQuery { job: Some(job.id.clone()), limit: MAX_ROWS, ..DecisionQuery::default() };
         let rows = self.store.decisions(&query).await?;
         // A version that was written while the clock was ahead has rows from before that moment.
         let since = if is_ahead(job.changed, self.clock.now()) { Timestamp::MIN } else { job.changed };
         let of_version = rows.iter().take_while(|row| row.uid == job.uid && row.draft.observed >= since);
-        let Some((mut failing, newest)) = newest_failure(of_version) else { return Ok(None) };
+        let is_past = |row: &DecisionRecord| row.firing.as_ref().is_some_and(|id| past.contains(id));
+        let Some((mut failing, newest)) = newest_failure(of_version, is_past) else { return Ok(None) };
         if let Some(id) = &newest.firing {
             let query = FiringQuery { id: Some(id.clone()), ..FiringQuery::default() };
             let note = self.store.firings(&query).await?.pop().and_then(|firing| firing.note);
             failing.reason = note.unwrap_or(failing.reason);
         }
         let later = |job: &Job| job.ticks().and_then(|ticks| ticks.next_after(newest.draft.span.last));
-        let is_last = self.parse(job).is_ok_and(|job| later(&job).is_none());
+        let is_last = is_past(newest) || self.parse(job).is_ok_and(|job| later(&job).is_none());
         Ok(Some(FailedTicks::new(job.id.clone(), failing, newest.draft.observed, is_last)))
-    }
-
-    async fn read_failing_tasks(&self, job: &StoredJob) -> Result<Option<FailingTasks>, StoreError> {
-        let query = FiringQuery { job: Some(job.id.clone()), limit: MAX_ROWS, ..FiringQuery::default() };
-        let firings = self.store.firings(&query).await?;
-        let is_same = |firing: &&Firing| firing.uid == job.uid && firing.revision == job.revision;
-        Ok(FailingTasks::in_row(firings.iter().take_while(is_same)))
     }
 
     /// Returns whether the job of a firing has no later tick.
@@ -94,9 +102,11 @@ impl EngineInner {
 }
 
 /// Returns how the newest of these decisions failed, and the newest such row. `rows` is newest first. The result equals that
-/// of recording each decision: a decided tick shows that sources can be read, and only a launch shows that launches work.
+/// of recording each decision: a decided tick shows that sources can be read, and only a launch shows that launches work. `is_past`
+/// tells whether a decision is that of a backfill about a past tick.
 fn newest_failure<'a>(
     rows: impl Iterator<Item = &'a DecisionRecord>,
+    is_past: impl Fn(&DecisionRecord) -> bool,
 ) -> Option<(Failing, &'a DecisionRecord)> {
     let mut found: Option<(Failing, &DecisionRecord)> = None;
     let mut decided = false;
@@ -105,9 +115,10 @@ fn newest_failure<'a>(
         if matches!(outcome, TickOutcome::Launched | TickOutcome::Partial) {
             break;
         }
-        if span.count == 0 {
+        if span.count == 0 && !is_past(row) {
             continue;
         }
+        let ticks = span.count.max(1);
         let of_launch = matches!(outcome, TickOutcome::LaunchFailed | TickOutcome::Unknown);
         let is_failure = of_launch || matches!(outcome, TickOutcome::SourceError | TickOutcome::LiveUnknown);
         match &mut found {
@@ -115,10 +126,10 @@ fn newest_failure<'a>(
             // A later decided tick ended it.
             _ if decided && !of_launch => break,
             Some((failing, _)) if failing.outcome != outcome => break,
-            Some((failing, _)) => (failing.since, failing.ticks) = (span.first, failing.ticks + span.count),
+            Some((failing, _)) => (failing.since, failing.ticks) = (span.first, failing.ticks + ticks),
             None => {
                 let reason = row.draft.explanation.clone();
-                found = Some((Failing { outcome, reason, since: span.first, ticks: span.count }, row));
+                found = Some((Failing { outcome, reason, since: span.first, ticks }, row));
             }
         }
     }

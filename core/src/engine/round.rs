@@ -250,11 +250,12 @@ async fn evaluate_order(
         // It is ordered again until it can be decided, and until its budgets leave something for it.
         return EvaluatedJob { order: Some(order), ..EvaluatedJob::empty(due, cached) };
     }
-    if is_backfill && waits(&draft) {
+    if let Some(outcome) = waits(&draft).filter(|_| is_backfill) {
         if let Some(firing) = &firing {
             engine.process.budgets.release(engine.number, firing);
         }
         let (id, job, uid) = (DecisionId::default(), due.id.clone(), due.uid);
+        let draft = DecisionDraft { outcome, ..draft };
         let record = DecisionRecord { id, job, uid, draft, firing: None };
         return EvaluatedJob::answered(due, cached, order, Ok(record));
     }

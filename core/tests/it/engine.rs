@@ -2,6 +2,7 @@
 
 mod backfill;
 mod backfill_faults;
+mod backfill_told;
 mod breaker;
 pub(crate) mod budget;
 mod cap;

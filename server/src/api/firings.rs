@@ -97,7 +97,7 @@ pub(super) async fn fire(
     let job = app.job(&name).await?;
     let body = JsonBody::read_optional(&app.parsers, &headers, body).await?;
     let (state, of) = (App::clone(&app), job.clone());
-    let options = body.parse(move |body| manual_firing::read(&state, &of, body)).await?;
+    let options = body.parse(move |body| manual_firing::read(&state, &of, &body)).await?;
     match app.idempotency.claim(&headers, &format!("fire/{}", job.uid), &body).await? {
         Claim::NoKey => launch(&app, &job.id, FireRequest { options, ..FireRequest::default() }).await,
         Claim::Answered(response) => Ok(response),

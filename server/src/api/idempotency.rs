@@ -1,8 +1,8 @@
 //! `Idempotency-Key`: the same key and body get the same response for 24 hours, also after a lost response.
 //!
 //! A key is claimed in a register before the request is processed, and the response is stored there before it is sent.
-//! A claim whose process crashed can be claimed again after the time limit of a request; a job or firing that it
-//! created is found by the identity in the claim.
+//! A claim whose process crashed can be claimed again after the time limit of a request; a job, firing or backfill
+//! that it created is found by the identity in the claim.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -39,7 +39,7 @@ const MAX_STORED_RESPONSE: usize = 64 * 1024;
 struct IdempotencyRecord {
     /// A hash of the request.
     request: String,
-    /// The identity of the job or firing that the request creates.
+    /// The identity of the job, firing or backfill that the request creates.
     uid: JobUid,
     /// When the request was last started.
     begun: Timestamp,
@@ -202,7 +202,7 @@ fn fingerprint(parts: &[&str]) -> String {
 }
 
 impl ClaimedKey {
-    /// Returns the identity of the job or firing that the request creates.
+    /// Returns the identity of the job, firing or backfill that the request creates.
     pub(super) fn uid(&self) -> JobUid {
         self.record.uid
     }

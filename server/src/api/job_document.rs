@@ -1,11 +1,11 @@
 //! Documents of jobs: reading, writing, and the errors in them.
 
 use ecs_scheduler_core::StoredJob;
-use ecs_scheduler_core::job::{FieldError, messages};
+use ecs_scheduler_core::job::FieldError;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
-use super::problem::{Problem, WrongField};
+use super::problem::Problem;
 
 /// Returns a stored document; one that is not an object counts as empty, so that an update can repair it.
 pub(super) fn document(job: &StoredJob) -> Map<String, Value> {
@@ -19,5 +19,5 @@ pub(super) fn raw(document: &Map<String, Value>) -> Box<RawValue> {
 
 /// Lists the errors of a document.
 pub(super) fn refusal(errors: &[FieldError]) -> Problem {
-    Problem::invalid(messages(errors), errors.iter().map(WrongField::from).collect())
+    Problem::fields(errors)
 }

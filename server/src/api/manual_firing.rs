@@ -1,20 +1,22 @@
 //! The body of a firing by hand: the tasks, and how they differ from those of a tick.
 
-use ecs_scheduler_core::job::{DATETIME_FORMS, NOT_A_DATETIME, prepare_update};
+use ecs_scheduler_core::job::{FieldError, prepare_update};
 use ecs_scheduler_core::schedule::Strictness;
 use ecs_scheduler_core::task::Override;
 use ecs_scheduler_core::{ManualFiring, StoredJob};
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
-use super::dto::FireBody;
-use super::job_document::{document, refusal};
+use super::job_document::document;
 use super::problem::Problem;
-use super::request::{member, moment};
+use super::request::Members;
 use super::state::AppState;
 
 #[cfg(test)]
 mod tests;
+
+/// The members of the body.
+const MEMBERS: [&str; 3] = ["tasks", "overrides", "scheduledAt"];
 
 /// Reads the body of a firing by hand. Its overrides are checked as those of a job are, and the job stays as it is.
 ///
@@ -24,39 +26,54 @@ mod tests;
 pub(super) fn read(
     app: &AppState,
     job: &StoredJob,
-    body: Map<String, Value>,
+    body: &Map<String, Value>,
 ) -> Result<ManualFiring, Problem> {
-    let FireBody { tasks, overrides, scheduled_at } = member("", body.into())?;
-    let scheduled_at = scheduled_at.map(|at| past_moment(&at, app.clock.now())).transpose()?;
-    let overrides = overrides.map(|wanted| check_overrides(app, job, wanted)).transpose()?;
+    let mut members = Members::new(&body, &MEMBERS);
+    let tasks = members.number("tasks", u32::MAX);
+    let overrides = members.list("overrides");
+    let scheduled_at = past_moment(&mut members, app.clock.now());
+    let mut wrong = members.into_wrong();
+    let overrides = overrides.and_then(|wanted| match check_overrides(app, job, wanted) {
+        Ok(overrides) => Some(overrides),
+        Err(errors) => {
+            wrong.extend(errors);
+            None
+        }
+    });
+    if !wrong.is_empty() {
+        return Err(Problem::fields(&wrong));
+    }
     let mut firing = ManualFiring::default();
     (firing.tasks, firing.overrides, firing.scheduled_at) = (tasks, overrides, scheduled_at);
     Ok(firing)
 }
 
 /// Reads the moment that tasks work for. No schedule has ticks before 1970.
-fn past_moment(text: &str, now: Timestamp) -> Result<Timestamp, Problem> {
-    let refuse = |message: String| Err(Problem::field("/scheduledAt", message));
-    match moment(text) {
-        None => refuse(format!("{NOT_A_DATETIME} {DATETIME_FORMS}")),
-        Some(at) if at < Timestamp::UNIX_EPOCH => {
-            refuse("Before 1970: give the past moment that the tasks work for.".to_owned())
-        }
-        Some(at) if at > now => refuse(
-            "Later than now: give the past moment that the tasks work for, or suspend the job until then."
-                .to_owned(),
-        ),
-        Some(at) => Ok(at),
+fn past_moment(members: &mut Members<'_>, now: Timestamp) -> Option<Timestamp> {
+    const NAME: &str = "scheduledAt";
+    let at = members.moment(NAME)?;
+    if at < Timestamp::UNIX_EPOCH {
+        members.refuse(NAME, "Before 1970: give the past moment that the tasks work for.");
+    } else if at > now {
+        members.refuse(
+            NAME,
+            "Later than now: give the past moment that the tasks work for, or suspend the job until then.",
+        );
     }
+    Some(at)
 }
 
-fn check_overrides(app: &AppState, job: &StoredJob, wanted: Vec<Value>) -> Result<Vec<Override>, Problem> {
+fn check_overrides(
+    app: &AppState,
+    job: &StoredJob,
+    wanted: Vec<Value>,
+) -> Result<Vec<Override>, Vec<FieldError>> {
     let document = document(job);
     let of_job = document.get("overrides").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
     let change = json!({"overrides": merge(of_job, wanted)});
     let prepared =
         prepare_update(&job.id, &document, change, &app.context(Strictness::Strict), app.clock.now());
-    Ok(prepared.map_err(|errors| refusal(&errors))?.job.task.overrides.clone())
+    Ok(prepared?.job.task.overrides.clone())
 }
 
 /// Adds overrides of one firing to those of the job. The containers of the firing come first, so that an error names the index

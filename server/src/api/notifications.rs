@@ -10,16 +10,18 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use ecs_scheduler_core::notify::{FailedDelivery, PendingDelivery, read_deliveries};
 use ecs_scheduler_core::replica::SchedulerNode;
-use ecs_scheduler_core::{Clock, DeliveryError, Notification, Store, Timestamp};
+use ecs_scheduler_core::{Clock, DeliveryError, Notification, Notifier, Store, Timestamp};
 use parking_lot::Mutex;
 use serde::Serialize;
 use serde_json::{Map, Value};
 use tokio::time::Instant;
 use utoipa::ToSchema;
 
+use super::idempotency::Claim;
 use super::problem::{Problem, ProblemType, TEST_INTERVAL_SECONDS};
 use super::request::{JsonBody, Parsers, ensure_known};
-use super::respond;
+use super::respond::{self, MayChange};
+use super::state::App;
 
 /// How long a test may take: less than a request.
 const TEST_TIMEOUT: Duration = Duration::from_secs(8);
@@ -192,10 +194,13 @@ pub(super) async fn list(
 /// minute in the long run.
 #[utoipa::path(
     post, path = "/notifications/test", tag = "notifications", operation_id = "testNotification",
+    params(("Idempotency-Key" = Option<String>, Header, description = "Idempotency key: a test that was delivered is not sent \
+        again for the same key and body within 24 hours", min_length = 1, max_length = 255, pattern = "^[!-~]+$")),
     request_body(content = TestRequest, content_type = "application/json"),
     responses((status = 200, description = "Whether the test was delivered", body = TestResult)),
 )]
 pub(super) async fn test(
+    State(app): State<App>,
     State(engine): State<SchedulerNode>,
     State(clock): State<Arc<dyn Clock>>,
     State(limiter): State<Arc<TestLimiter>>,
@@ -203,23 +208,46 @@ pub(super) async fn test(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
-    let channel = JsonBody::read(&parsers, &headers, body).await?.parse(channel).await?;
+    let body = JsonBody::read(&parsers, &headers, body).await?;
+    let channel = body.parse(channel).await?;
     let known = engine.channels();
     let notifier = engine.notifier().filter(|_| known.contains(&channel)).ok_or_else(|| {
         let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
         Problem::field("/channel", format!("Must be one of the configured channels: {known}."))
     })?;
+    match app.idempotency.claim(&headers, "notifications/test", &body).await? {
+        Claim::NoKey => send_test(&**notifier, channel, &limiter, clock.now()).await,
+        Claim::Answered(response) => Ok(response),
+        Claim::Claimed(key) => {
+            let answer = send_test(&**notifier, channel, &limiter, clock.now()).await;
+            key.store_response(answer).await
+        }
+    }
+}
+
+/// Sends a test, unless there were too many.
+async fn send_test(
+    notifier: &dyn Notifier,
+    channel: String,
+    limiter: &TestLimiter,
+    now: Timestamp,
+) -> Result<Response, Problem> {
     if !limiter.admit() {
         let detail = format!("{TEST_BURST} tests were sent within the last minute.");
         return Err(Problem::new(ProblemType::TooMany, detail));
     }
-    let notification = Notification::test(clock.now());
+    let notification = Notification::test(now);
     let delivery = notifier.deliver(&channel, &notification);
     let result = tokio::time::timeout(TEST_TIMEOUT, delivery).await.unwrap_or_else(|_| {
         Err(DeliveryError::failed(format!("no answer within {} s", TEST_TIMEOUT.as_secs())))
     });
     let (delivered, error) = (result.is_ok(), result.err().map(|error| error.to_string()));
-    Ok(respond::json(StatusCode::OK, &TestResult { channel, id: notification.id, delivered, error }))
+    let result = TestResult { channel, id: notification.id, delivered, error };
+    let mut response = respond::json(StatusCode::OK, &result);
+    if !delivered {
+        response.extensions_mut().insert(MayChange);
+    }
+    Ok(response)
 }
 
 fn channel(given: Map<String, Value>) -> Result<String, Problem> {

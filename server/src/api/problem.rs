@@ -8,7 +8,7 @@ use std::fmt;
 use axum::http::HeaderValue;
 use axum::http::header::{CONTENT_TYPE, RETRY_AFTER};
 use axum::response::{IntoResponse, Response};
-use ecs_scheduler_core::job::FieldError;
+use ecs_scheduler_core::job::{FieldError, messages};
 use ecs_scheduler_core::{FaultKind, StoreError, fault};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -129,6 +129,11 @@ impl Problem {
         let key = pointer.trim_start_matches(['/', '?']).to_owned();
         let messages = Map::from_iter([(key, Value::from(vec![message.clone()]))]);
         Self::invalid(messages.into(), vec![WrongField { pointer: pointer.to_owned(), message }])
+    }
+
+    /// Makes the problem of invalid members anywhere in the body.
+    pub(super) fn fields(errors: &[FieldError]) -> Self {
+        Self::invalid(messages(errors), errors.iter().map(WrongField::from).collect())
     }
 
     /// Returns the document that is sent.

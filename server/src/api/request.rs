@@ -2,10 +2,12 @@
 
 mod body;
 mod json_body;
+mod members;
 mod query;
 
 pub(super) use body::{BufferedBody, MAX_BODY, read};
 pub(super) use json_body::{JsonBody, KeptBody, Parsers, ensure_json, ensure_known, member};
+pub(super) use members::Members;
 pub(super) use query::{Query, ValidQuery, moment};
 
 use std::convert::Infallible;

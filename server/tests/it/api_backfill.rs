@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use ecs_scheduler::api::Limits;
 use ecs_scheduler_backend_local::{LocalLauncher, LocalOptions};
+use ecs_scheduler_core::{MemoryStore, Registers as _, SharedStore as _, Store};
 use serde_json::{Value, json};
 
 use crate::harness::Server;
@@ -122,7 +124,7 @@ async fn each_refusal_names_the_field_and_the_remedy_and_changes_nothing() {
         ("report", with(hours(), "max", json!(10_001)), "/max", "between 1 and 10000"),
         ("report", with(hours(), "max", json!(0)), "/max", "between 1"),
         ("report", with(hours(), "overlap", json!(101)), "/overlap", "between 1 and 100"),
-        ("report", with(hours(), "overlap", json!("all")), "/overlap", "between 1"),
+        ("report", with(hours(), "overlap", json!("all")), "/overlap", "whole number between 1 and 100"),
         ("report", with(hours(), "reason", json!(long)), "/reason", "Longer than maximum length"),
         ("report", with(hours(), "actor", json!("a\u{7}")), "/actor", "control character"),
         ("report", with(hours(), "dryrun", json!(true)), "/dryrun", "dryRun"),
@@ -139,6 +141,115 @@ async fn each_refusal_names_the_field_and_the_remedy_and_changes_nothing() {
     assert_eq!(server.json("POST", "/jobs/none/backfill", hours()).await.status, 404);
     assert_eq!(server.json("DELETE", "/jobs/none/backfill", "").await.status, 404);
     assert_eq!(server.call("POST", "/jobs/report/backfill", &[], "").await.status, 415, "a body is needed");
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_wrong_field_of_a_request_is_named_with_its_own_bound() {
+    let server = serve(&json!({})).await;
+    let body = json!({
+        "from": 5, "max": 0, "overlap": 101, "dryRun": "yes", "reason": 1, "actor": "a\u{7}", "until": "now",
+    });
+    let refused = server.json("POST", "/jobs/report/backfill", body).await;
+    assert_eq!(refused.status, 400, "{}", refused.text());
+    let refused = refused.json();
+    let errors = refused["errors"].as_array().unwrap().iter();
+    let errors: Vec<(&str, &str)> = errors
+        .map(|error| (error["pointer"].as_str().unwrap(), error["message"].as_str().unwrap()))
+        .collect();
+    let pointers: Vec<&str> = errors.iter().map(|(pointer, _)| *pointer).collect();
+    assert_eq!(pointers, ["/until", "/from", "/to", "/max", "/overlap", "/reason", "/actor", "/dryRun"]);
+    assert_eq!(errors[3].1, "Must be a whole number between 1 and 10000.");
+    assert_eq!(errors[4].1, "Must be a whole number between 1 and 100.");
+    assert_eq!(refused["messages"]["to"], json!(["Missing data for required field."]));
+    let mut body = range("03", "01");
+    (body["max"], body["overlap"]) = (json!(4_294_967_296_u64), json!(1.5));
+    let refused = server.json("POST", "/jobs/report/backfill", body).await.json();
+    let pointers: Vec<_> =
+        refused["errors"].as_array().unwrap().iter().map(|error| error["pointer"].clone()).collect();
+    assert_eq!(pointers, ["/max", "/overlap", "/to"], "{refused}");
+}
+
+/// Sends a request with an idempotency key.
+async fn keyed(server: &Server, key: &str, body: &Value) -> crate::harness::Reply {
+    let headers = [("content-type", "application/json"), ("idempotency-key", key)];
+    server.call("POST", "/jobs/report/backfill", &headers, body.to_string()).await
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_repeated_request_with_the_same_key_starts_one_backfill() {
+    let server = serve(&json!({})).await;
+    let mut dry = range("00", "03");
+    dry["dryRun"] = json!(true);
+    assert_eq!(keyed(&server, "k1", &dry).await.status, 200);
+    let first = keyed(&server, "k1", &range("00", "03")).await;
+    assert_eq!((first.status.as_u16(), first.header("idempotent-replayed")), (201, ""), "{}", first.text());
+    let again = keyed(&server, "k1", &range("00", "03")).await;
+    assert_eq!((again.status.as_u16(), again.header("idempotent-replayed")), (201, "true"));
+    assert_eq!((&again.body, again.header("location")), (&first.body, "/jobs/report/backfill"));
+    assert_eq!(keyed(&server, "k1", &range("00", "02")).await.status, 422, "the key is of another request");
+    assert_eq!(keyed(&server, "k2", &range("00", "03")).await.status, 409, "another one is under way");
+    assert_eq!(server.json("DELETE", "/jobs/report/backfill", "").await.status, 200);
+    end_tasks(&server).await;
+    let second = keyed(&server, "k2", &range("00", "03")).await;
+    assert_eq!(second.status, 201, "a refusal that may pass is not stored: {}", second.text());
+    assert_ne!(second.json()["id"], first.json()["id"]);
+}
+
+/// Ends all tasks, and waits until the backfill has ended.
+async fn end_tasks(server: &Server) {
+    while server.get("/jobs/report/backfill").await.json().get("ended").is_none() {
+        server.launcher.end_all();
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_whose_answer_was_not_stored_finds_its_backfill_or_says_that_another_one_followed() {
+    let store = Arc::new(MemoryStore::default());
+    let server = Server::over(Arc::clone(&store) as Arc<dyn Store>, Limits::default()).await;
+    assert_eq!(server.json("POST", "/jobs", hourly(&json!({}))).await.status, 201);
+    let first = keyed(&server, "k1", &range("00", "01")).await;
+    assert_eq!(first.status, 201);
+    // As after a crash before the answer was stored.
+    let forget = async || {
+        let (name, register) = store.registers("idempotency/").await.unwrap().remove(0);
+        let mut record: Value = serde_json::from_str(&register.value).unwrap();
+        (record["answer"], record["begun"]) = (Value::Null, json!("2026-01-01T00:00:00Z"));
+        let until = record["until"].as_str().unwrap().parse().unwrap();
+        store.put_register(&name, &record.to_string(), Some(register.version), Some(until)).await.unwrap();
+    };
+    forget().await;
+    let found = keyed(&server, "k1", &range("00", "01")).await;
+    assert_eq!((found.status.as_u16(), &found.json()["id"]), (201, &first.json()["id"]));
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    end_tasks(&server).await;
+    forget().await;
+    let ended = keyed(&server, "k1", &range("00", "01")).await;
+    assert_eq!((ended.status.as_u16(), &ended.json()["id"]), (201, &first.json()["id"]));
+    assert_eq!(server.launcher.started(), 1, "no tick fires twice");
+    let other = server.json("POST", "/jobs/report/backfill", range("01", "02")).await;
+    assert_eq!(other.status, 201);
+    forget().await;
+    let unclear = keyed(&server, "k1", &range("00", "01")).await;
+    assert_eq!(unclear.status, 409);
+    assert!(unclear.text().contains("has had another backfill since"), "{}", unclear.text());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refused_launch_is_shown_with_its_reason_and_makes_the_job_fail() {
+    let server = serve(&json!({"taskDefinition": "no-such-task"})).await;
+    assert_eq!(server.json("POST", "/jobs/report/backfill", range("00", "02")).await.status, 201);
+    tokio::time::sleep(Duration::from_secs(10)).await;
+    let view = server.get("/jobs/report/backfill").await.json();
+    assert_eq!((&view["state"], &view["done"]["notLaunched"]), (&json!("finished"), &json!(2)), "{view}");
+    let failure = &view["lastFailure"];
+    assert_eq!(failure["tick"], "2026-05-01T01:00:00Z");
+    assert!(failure["reason"].as_str().unwrap().contains("\"no-such-task\" does not exist"), "{failure}");
+    let firing = server.get(&format!("/firings/{}", failure["firing"].as_str().unwrap())).await.json();
+    assert_eq!(firing["nominal"], failure["tick"]);
+    let job = server.get("/jobs/report").await.json();
+    assert_eq!((&job["state"], &job["failing"]["ticks"]), (&json!("failing"), &json!(2)), "{job}");
+    assert_eq!(server.get("/jobs?state=failing").await.json()["jobs"][0]["id"], "report");
 }
 
 #[tokio::test(start_paused = true)]

@@ -290,6 +290,12 @@ async fn moment_that_no_task_works_for_is_refused_before_a_task_starts() {
         assert_eq!((status, &error["pointer"]), (400, &json!("/scheduledAt")), "{at}: {error}");
         assert!(error["message"].as_str().unwrap().starts_with(why), "{at}: {error}");
     }
+    let all = json!({"tasks": 0, "overrides": [{"containerName": 1}], "scheduledAt": "2999-01-01T00:00:00Z", "task": 1});
+    let refused = server.json("POST", "/jobs/kept/firings", all).await.json();
+    let pointers: Vec<_> =
+        refused["errors"].as_array().unwrap().iter().map(|error| error["pointer"].clone()).collect();
+    assert_eq!(pointers, ["/task", "/tasks", "/scheduledAt", "/overrides/0/containerName"], "{refused}");
+    assert!(refused["messages"]["overrides"]["0"]["containerName"].is_array(), "{refused}");
     let utc = server.json("POST", "/jobs/kept/firings", json!({"scheduledAt": "1970-01-02T00:00:00"})).await;
     assert_eq!((utc.status.as_u16(), &utc.json()["nominal"]), (201, &json!("1970-01-02T00:00:00Z")));
 }

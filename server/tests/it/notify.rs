@@ -275,6 +275,44 @@ impl Notifier for Named {
     }
 }
 
+/// A receiver that confirms each delivery but the first.
+#[derive(Debug, Default)]
+struct Recovering(std::sync::atomic::AtomicUsize);
+
+#[async_trait]
+impl Notifier for Recovering {
+    fn channels(&self) -> &[String] {
+        static NAMES: std::sync::LazyLock<Vec<String>> = std::sync::LazyLock::new(|| vec!["ops".to_owned()]);
+        &NAMES
+    }
+
+    fn defaults(&self) -> &[NotifyRule] {
+        &[]
+    }
+
+    async fn deliver(&self, _: &str, _: &Notification) -> Result<(), DeliveryError> {
+        let earlier = self.0.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        if earlier == 0 { Err(DeliveryError::failed("the receiver answered 500")) } else { Ok(()) }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn test_with_an_idempotency_key_is_sent_until_it_is_delivered_and_then_not_again() {
+    let notifier = Arc::new(Recovering::default());
+    let server = Server::notifying(Arc::clone(&notifier) as _).await;
+    let headers = [("content-type", "application/json"), ("idempotency-key", "k")];
+    let body = json!({"channel": "ops"}).to_string();
+    let mut answers = Vec::new();
+    for _ in 0..3 {
+        let tested = server.call("POST", "/notifications/test", &headers, body.clone()).await;
+        assert_eq!(tested.status, StatusCode::OK, "{}", tested.text());
+        answers.push((tested.json()["delivered"].clone(), tested.header("idempotent-replayed").to_owned()));
+    }
+    let expected = [(false, ""), (true, ""), (true, "true")];
+    assert_eq!(answers, expected.map(|(delivered, replayed)| (json!(delivered), replayed.to_owned())));
+    assert_eq!(notifier.0.load(std::sync::atomic::Ordering::Relaxed), 2);
+}
+
 #[tokio::test(start_paused = true)]
 async fn api_lists_channels_tests_them_and_checks_the_names_in_jobs() {
     let server = Server::notifying(Arc::new(Named(vec!["dev".to_owned(), "ops".to_owned()]))).await;

@@ -21,7 +21,7 @@ impl BackfillDriver {
                     unfinished.firing = firing.retry.by.unwrap_or(firing.id);
                     left.push(unfinished);
                 }
-                Some(ended) => backfill.done.count(ended.as_ref()),
+                Some(ended) => backfill.count(unfinished, ended.as_ref()),
             }
         }
         backfill.unfinished = left;

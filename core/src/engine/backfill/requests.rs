@@ -52,7 +52,8 @@ impl EngineInner {
     ) -> Result<Backfill, BackfillError> {
         let (stored, _, ticks) = self.plan_backfill(id, &request).await?;
         let now = self.clock.now();
-        let backfill = Backfill::new(JobUid::random().to_string(), &stored, request, &ticks, now);
+        let id = request.id.clone().unwrap_or_else(|| JobUid::random().to_string());
+        let backfill = Backfill::new(id, &stored, request, &ticks, now);
         let _listing = self.backfills.listing.lock().await;
         let present = self.store.get_register(&register_of(&stored.uid)).await?;
         if let Some(other) = present.as_ref().and_then(|present| Backfill::parse(&present.value))

@@ -330,19 +330,20 @@ impl FiringDriver {
         self.record_report(attempt, LaunchReport::new(started, refused)).await
     }
 
-    /// Ends a firing whose lost call has an unknown result.
+    /// Ends a firing whose lost call has an unknown result. Tasks of its other calls are followed.
     async fn mark_unknown(&mut self, attempt: &Attempt, reason: &str) -> Interruption {
         let note = format!("a call had no answer, and the launcher has forgotten its token since: {reason}");
         let mut to = self.firing.clone();
         record_answer(&mut to, attempt, Answer::Lost(note.clone()));
         to.note = Some(note);
-        let (state, outcome) = if to.tasks.is_empty() {
-            (FiringState::Unknown, TickOutcome::Unknown)
-        } else {
-            (FiringState::Launched, TickOutcome::Partial)
-        };
-        to.state = state;
-        self.finish(to, outcome).await
+        to.state = if to.tasks.is_empty() { FiringState::Unknown } else { FiringState::Launched };
+        tracing::warn!(
+            reason,
+            started = to.started(),
+            requested = to.requested,
+            "it is not known whether a call started tasks"
+        );
+        self.finish(to, TickOutcome::Unknown).await
     }
 
     /// Makes no further attempt: started tasks are followed, and the others are not launched. `outcome` is that of a firing
@@ -363,14 +364,19 @@ impl FiringDriver {
         }
         self.logged_failure = Some(error.to_owned());
         let Self { engine, firing, .. } = &*self;
-        let is_known = firing.origin == Origin::Tick
-            && !engine.process.faults.record_retry(engine.number, firing.uid, error);
+        let is_known =
+            is_unattended(firing) && !engine.process.faults.record_retry(engine.number, firing.uid, error);
         if is_known || self.is_repeated(error) {
             tracing::debug!(error, "a launch failed; retrying");
         } else {
             tracing::warn!(error, "a launch failed; retrying");
         }
     }
+}
+
+/// Tells whether no person has ordered the firing, so that another one like it follows soon.
+pub(super) const fn is_unattended(firing: &Firing) -> bool {
+    matches!(firing.origin, Origin::Tick | Origin::Backfill)
 }
 
 /// Sets the answer of an attempt.

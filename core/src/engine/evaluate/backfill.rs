@@ -28,11 +28,13 @@ impl EngineInner {
     }
 }
 
-/// Tells whether a backfill waits with a tick: something keeps its tasks, or some of them, from starting now.
-pub(in crate::engine) fn waits(draft: &DecisionDraft) -> bool {
-    let is_cut = draft
-        .steps
-        .iter()
-        .any(|step| matches!(step.rule, Rule::Overlap | Rule::Budget) && step.after < step.before);
-    is_cut || !matches!(draft.outcome, TickOutcome::Pending | TickOutcome::Idle)
+/// Returns the outcome with which a backfill waits with a tick, if something keeps its tasks, or some of them, from starting now.
+pub(in crate::engine) fn waits(draft: &DecisionDraft) -> Option<TickOutcome> {
+    let is_cut = |rule| draft.steps.iter().any(|step| step.rule == rule && step.after < step.before);
+    match draft.outcome {
+        TickOutcome::Pending if is_cut(Rule::Overlap) => Some(TickOutcome::Capped),
+        TickOutcome::Pending if is_cut(Rule::Budget) => Some(TickOutcome::Budget),
+        TickOutcome::Pending | TickOutcome::Idle => None,
+        outcome => Some(outcome),
+    }
 }

@@ -134,8 +134,10 @@ impl Notifications {
                 let channels = self.channels_for(&cached, NotifyCondition::Missed);
                 self.tell(pass, NotificationKind::Missed, &entry, &parts, &channels);
             }
-            Notice::Unknown { job, uid, firing, note } if uid == cached.uid => {
-                let text = format!("it is not known whether firing {firing} started tasks: {note}");
+            Notice::Unknown { job, uid, firing, note, started } if uid == cached.uid => {
+                let tasks =
+                    if started == 0 { "tasks".to_owned() } else { format!("more than {started} tasks") };
+                let text = format!("it is not known whether firing {firing} started {tasks}: {note}");
                 let remedy = "look for its tasks before you fire the job again";
                 let entry = NotifiedJob::new(job, &text).with_firing(&firing).with_remedy(remedy);
                 let channels = self.channels_for(&cached, NotifyCondition::Unknown);

@@ -86,11 +86,17 @@ impl Notifications {
     /// Reads the newest decisions and firings, and gives notice of what is worth it. Adds the jobs that failed.
     pub(super) async fn read_journal(&self, failing: &mut BTreeSet<JobId>) -> Result<(), StoreError> {
         let (store, since) = (&self.engine.store, self.told_until);
+        let oldest = since.saturating_sub(UNKNOWN_AFTER).unwrap_or(Timestamp::MIN);
+        // A firing that has started tasks and has lost the answer of a call is not in the state `unknown`.
+        let mut lost = Vec::new();
         for row in store.decisions(&DecisionQuery::default()).await? {
+            let outcome = row.draft.outcome;
+            if outcome == TickOutcome::Unknown && row.draft.observed >= oldest && self.owns(&row.job) {
+                lost.extend(row.firing.clone());
+            }
             if row.draft.observed < since || !self.owns(&row.job) {
                 continue;
             }
-            let outcome = row.draft.outcome;
             if outcome == TickOutcome::Missed {
                 self.engine.notices.push(|| Notice::missed(&row.job, row.uid, row.draft.span));
             } else if matches!(
@@ -108,8 +114,12 @@ impl Notifications {
         }
         let unknown =
             FiringQuery { state: Some(FiringState::Unknown), limit: MAX_UNKNOWN, ..FiringQuery::default() };
-        let oldest = since.saturating_sub(UNKNOWN_AFTER).unwrap_or(Timestamp::MIN);
-        for firing in store.firings(&unknown).await? {
+        let mut unknown = store.firings(&unknown).await?;
+        lost.retain(|id| !unknown.iter().any(|firing| firing.id == *id));
+        for id in lost {
+            unknown.extend(store.firings(&FiringQuery { id: Some(id), ..FiringQuery::default() }).await?);
+        }
+        for firing in unknown {
             if self.owns(&firing.job) && firing.observed >= oldest {
                 self.engine.notices.push(|| Notice::unknown(&firing));
                 failing.insert(firing.job);

@@ -441,9 +441,15 @@ async fn ticks_of_a_day_with_a_change_of_the_clock_are_those_of_the_schedule() {
 #[tokio::test(start_paused = true)]
 async fn wrong_requests_are_refused_with_the_field_and_the_remedy() {
     let (stage, life) = stage_with(&json!({})).await;
-    let refusal = async |request: BackfillRequest| match life.engine.start_backfill(&id(), request).await {
-        Err(BackfillError::Refused { pointer, message }) => (pointer, message),
+    let refusals = async |request: BackfillRequest| match life.engine.start_backfill(&id(), request).await {
+        Err(BackfillError::Refused(fields)) => fields,
         other => panic!("{other:?}"),
+    };
+    let refusal = async |request: BackfillRequest| {
+        let mut fields = refusals(request).await;
+        assert_eq!(fields.len(), 1, "{fields:?}");
+        let field = fields.remove(0);
+        (field.pointer, field.message)
     };
     let range = |from: &str, to: &str| BackfillRequest::new(at(from), at(to));
     let (january, february) = ("2026-01-01T00:00:00Z", "2026-01-08T00:00:00Z");
@@ -464,6 +470,10 @@ async fn wrong_requests_are_refused_with_the_field_and_the_remedy() {
         assert!(message.contains(part), "{message}");
     }
     assert!(refusal(range(january, february)).await.1.contains("right after 2026-01-05T03:00:00Z"));
+    let mut all_wrong = range("1969-12-31T23:00:00Z", "2026-01-10T00:30:01Z");
+    (all_wrong.max, all_wrong.overlap) = (0, NonZeroU32::new(101).unwrap());
+    let pointers: Vec<_> = refusals(all_wrong).await.iter().map(|field| field.pointer).collect();
+    assert_eq!(pointers, ["/from", "/to", "/max", "/overlap"], "each wrong field is named");
     stage.world.edit("job", &hourly(&json!({"trigger": {"type": "measure"}}))).await.unwrap();
     let (_, message) = refusal(hours(2)).await;
     assert!(message.contains("trigger \"measure\" measures the present"), "{message}");

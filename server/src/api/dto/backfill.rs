@@ -1,18 +1,21 @@
 //! Backfills as clients see them.
 
-use std::num::NonZeroU32;
-
-use ecs_scheduler_core::backfill::{Backfill, BackfillCounts, BackfillState, BackfillWait, UnfinishedFiring};
+use ecs_scheduler_core::backfill::{
+    Backfill, BackfillCounts, BackfillFailure, BackfillState, BackfillWait, UnfinishedFiring,
+};
 use ecs_scheduler_core::{TickOutcome, Timestamp};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::enums::{BackfillStateName, OutcomeName};
-use super::numbers::positive;
 
 /// A backfill to start, or to preview.
-#[derive(Debug, Default, Deserialize, ToSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+#[derive(ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[expect(
+    dead_code,
+    reason = "only its schema is used: the body is read member by member, to name every wrong one"
+)]
 pub(in crate::api) struct BackfillBody {
     /// The start of the range, from 1970 on; a tick at this moment belongs to it.
     #[schema(value_type = String, format = DateTime, example = "2026-01-01T00:00:00Z")]
@@ -21,13 +24,11 @@ pub(in crate::api) struct BackfillBody {
     #[schema(value_type = String, format = DateTime, example = "2026-01-08T00:00:00Z")]
     pub(in crate::api) to: Option<String>,
     /// The maximum number of ticks (default 100). A range with more is refused.
-    #[serde(deserialize_with = "positive")]
-    #[schema(minimum = 1, maximum = 10_000, value_type = Option<u32>)]
-    pub(in crate::api) max: Option<NonZeroU32>,
+    #[schema(minimum = 1, maximum = 10_000)]
+    pub(in crate::api) max: Option<u32>,
     /// The number of its firings that may be unfinished at once (default 1).
-    #[serde(deserialize_with = "positive")]
-    #[schema(minimum = 1, maximum = 100, value_type = Option<u32>)]
-    pub(in crate::api) overlap: Option<NonZeroU32>,
+    #[schema(minimum = 1, maximum = 100)]
+    pub(in crate::api) overlap: Option<u32>,
     /// Only show the ticks, and what each would do.
     pub(in crate::api) dry_run: Option<bool>,
     /// The reason.
@@ -46,7 +47,7 @@ pub(in crate::api) struct BackfillView {
     id: String,
     /// The job's name.
     job: String,
-    /// `running` until every tick is done; `stopped` and `jobRemoved` ones start no further firing.
+    /// `running` until every tick is done; a `stopped` one starts no further firing.
     #[schema(value_type = BackfillStateName)]
     state: BackfillState,
     /// The start of its range.
@@ -85,6 +86,9 @@ pub(in crate::api) struct BackfillView {
     /// Why it does not fire the next tick now.
     #[serde(skip_serializing_if = "Option::is_none")]
     waiting: Option<WaitView>,
+    /// The newest tick that was done without success, and why; absent if there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_failure: Option<FailureView>,
 }
 
 /// How many ticks of a backfill are done, by outcome.
@@ -98,11 +102,11 @@ struct DoneView {
     failed: u32,
     /// A task was stopped.
     stopped: u32,
-    /// No task was started.
+    /// Not all tasks were started, and those that were have succeeded.
     not_launched: u32,
     /// The trigger demanded no task.
     idle: u32,
-    /// It cannot be determined whether tasks were started.
+    /// It cannot be determined whether all tasks were started.
     unknown: u32,
 }
 
@@ -126,11 +130,25 @@ struct WaitView {
     /// The outcome that the tick would have now.
     #[schema(value_type = OutcomeName)]
     outcome: TickOutcome,
-    /// The reason, when it began to wait.
+    /// The reason.
     reason: String,
-    /// Since when.
+    /// Since when it waits with this outcome.
     #[schema(value_type = String, format = DateTime)]
     since: Timestamp,
+}
+
+/// A tick of a backfill that was done without success.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = BackfillFailure)]
+struct FailureView {
+    /// The tick.
+    #[schema(value_type = String, format = DateTime)]
+    tick: Timestamp,
+    /// Its firing; if failed tasks started again, their firing.
+    firing: String,
+    /// Why its tasks were not started, or why the first of them failed.
+    reason: String,
 }
 
 impl From<Backfill> for BackfillView {
@@ -152,6 +170,7 @@ impl From<Backfill> for BackfillView {
             next_tick,
             unfinished: backfill.unfinished.into_iter().map(UnfinishedView::from).collect(),
             waiting: backfill.waiting.map(WaitView::from),
+            last_failure: backfill.last_failure.map(FailureView::from),
             id: backfill.id,
         }
     }
@@ -173,6 +192,13 @@ impl From<UnfinishedFiring> for UnfinishedView {
 impl From<BackfillWait> for WaitView {
     fn from(wait: BackfillWait) -> Self {
         Self { outcome: wait.outcome, reason: wait.reason, since: wait.since }
+    }
+}
+
+impl From<BackfillFailure> for FailureView {
+    fn from(failure: BackfillFailure) -> Self {
+        let BackfillFailure { tick, firing, reason, .. } = failure;
+        Self { tick, firing: firing.to_string(), reason }
     }
 }
 

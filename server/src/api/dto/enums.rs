@@ -44,8 +44,9 @@ words!(
     OriginName as "Origin": Origin::ALL.map(Origin::as_str)
 );
 words!(
-    /// The state of a backfill.
-    BackfillStateName as "BackfillState": BackfillState::ALL.map(BackfillState::as_str)
+    /// The state of a backfill. That of a removed job cannot be read.
+    BackfillStateName as "BackfillState": BackfillState::ALL.into_iter()
+        .filter(|state| *state != BackfillState::JobRemoved).map(BackfillState::as_str)
 );
 words!(
     /// The state of a job.

@@ -1,7 +1,6 @@
 //! Whole numbers in bodies, whose errors say the bounds.
 
 use std::fmt;
-use std::num::NonZeroU32;
 
 use serde::Deserializer;
 use serde::de::{Error, Unexpected, Visitor};
@@ -11,11 +10,6 @@ pub(super) fn whole<'de, const LEAST: u32, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Option<u32>, D::Error> {
     deserializer.deserialize_any(Whole::<LEAST>)
-}
-
-/// Reads a whole number of at least 1, or null.
-pub(super) fn positive<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<NonZeroU32>, D::Error> {
-    whole::<1, D>(deserializer).map(|number| number.and_then(NonZeroU32::new))
 }
 
 /// Reads a whole number.

@@ -7,7 +7,7 @@ use serde_json::Value;
 use utoipa::ToSchema;
 
 use super::job::{ContainerOverride, JobDocument, Schedule};
-use super::numbers::{count, positive, whole};
+use super::numbers::{count, whole};
 
 /// A schedule to preview.
 #[derive(ToSchema)]
@@ -135,13 +135,16 @@ pub(in crate::api) struct EvaluateRequest {
 }
 
 /// A firing by hand.
-#[derive(Debug, Default, Deserialize, ToSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+#[derive(ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[expect(
+    dead_code,
+    reason = "only its schema is used: the body is read member by member, to name every wrong one"
+)]
 pub(in crate::api) struct FireBody {
     /// Number of tasks to start (default `taskCount`). Bounds and overlap apply as for a tick.
-    #[serde(deserialize_with = "positive")]
-    #[schema(minimum = 1, maximum = 4_294_967_295_u32, value_type = Option<u32>)]
-    pub(in crate::api) tasks: Option<std::num::NonZeroU32>,
+    #[schema(minimum = 1, maximum = 4_294_967_295_u32)]
+    pub(in crate::api) tasks: Option<u32>,
     /// Overrides of this firing only. Environment variables are added to those of the job's overrides, other fields replace
     /// the job's.
     #[schema(value_type = Option<Vec<ContainerOverride>>)]

@@ -175,7 +175,9 @@ function conclude(firing) {
   let outcome = CONCLUDED[firing.state];
   if (!decision || !outcome || decision.outcome !== "pending") return;
   if (firing.started > 0 && firing.started < firing.requested) outcome = "partial";
+  if (firing.attempts?.some((attempt) => attempt.answer?.lost)) outcome = "unknown";
   decision.outcome = outcome;
+  if (firing.note) decision.note = firing.note;
   if (state.decisions.find((known) => known.job === firing.job) === decision) state.outcomes.set(firing.job, outcome);
   showDecisions();
   showJobs();

@@ -59,6 +59,7 @@ async fn only_a_final_response_is_stored() {
     for kind in ProblemType::ALL {
         let is_final = ![
             ProblemType::Contended,
+            ProblemType::UnderWay,
             ProblemType::KeyPending,
             ProblemType::TooMany,
             ProblemType::Unavailable,

@@ -174,7 +174,12 @@ impl ProblemType {
     pub(in crate::api) const fn may_pass(self) -> bool {
         matches!(
             self,
-            Self::Contended | Self::KeyPending | Self::TooMany | Self::Unavailable | Self::Internal
+            Self::Contended
+                | Self::UnderWay
+                | Self::KeyPending
+                | Self::TooMany
+                | Self::Unavailable
+                | Self::Internal
         )
     }
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use axum::body::{Body, Bytes};
 use axum::http::{HeaderMap, header};
+use ecs_scheduler_core::job::FieldError;
 use ecs_scheduler_core::read_config;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
@@ -166,22 +167,25 @@ fn ensure_utf8(content_type: &str) -> Result<(), Problem> {
 ///
 /// 400 with each of them.
 pub(in crate::api) fn ensure_known(object: &Map<String, Value>, known: &[&str]) -> Result<(), Problem> {
-    let unknown: Vec<&String> = object.keys().filter(|name| !known.contains(&name.as_str())).collect();
-    if unknown.is_empty() {
-        return Ok(());
-    }
+    let unknown = unknown_members(object, known);
+    if unknown.is_empty() { Ok(()) } else { Err(Problem::fields(&unknown)) }
+}
+
+/// Returns an error for each member that the operation does not know.
+pub(super) fn unknown_members(object: &Map<String, Value>, known: &[&str]) -> Vec<FieldError> {
+    let unknown = object.keys().filter(|name| !known.contains(&name.as_str()));
     let known = if known.is_empty() {
         "No fields are allowed here".to_owned()
     } else {
         format!("Known are {}", known.join(", "))
     };
-    let message = format!("Unknown field. {known}.");
-    let messages = unknown.iter().map(|name| ((*name).clone(), Value::from(vec![message.clone()])));
-    let errors = unknown.iter().map(|name| WrongField {
-        pointer: format!("/{}", name.replace('~', "~0").replace('/', "~1")),
-        message: message.clone(),
-    });
-    Err(Problem::invalid(messages.collect::<Map<_, _>>().into(), errors.collect()))
+    unknown.map(|name| top_level(name, format!("Unknown field. {known}."))).collect()
+}
+
+/// Makes the error of a member at the top of the body.
+pub(super) fn top_level(name: &str, message: String) -> FieldError {
+    let pointer = format!("/{}", name.replace('~', "~0").replace('/', "~1"));
+    FieldError { pointer, key: vec![name.to_owned()], message, hint: None }
 }
 
 /// Reads an object in a body into its type; `pointer` is where it is.

@@ -1,9 +1,10 @@
 //! `ecs-scheduler jobs backfill`: fires past ticks of a job, shows how far that is, and stops it.
 
 use clap::Args;
-use reqwest::Method;
+use reqwest::{Method, header};
 use serde_json::{Map, Value, json};
 
+use super::fire::key as idempotency_key;
 use super::show::{self, list};
 use crate::client::{Client, job_path as path};
 use crate::error::CommandError;
@@ -35,14 +36,17 @@ pub(crate) struct BackfillArgs {
     /// The person or program that starts it
     #[arg(long)]
     actor: Option<String>,
+    /// Idempotency key: repeated requests start only one backfill
+    #[arg(long, value_name = "KEY", value_parser = idempotency_key)]
+    idempotency_key: Option<String>,
     /// Only show the ticks, and what each would do
     #[arg(long)]
     dry_run: bool,
     /// Show the job's backfill
-    #[arg(long, conflicts_with_all = ["from", "to", "max", "overlap", "reason", "actor", "dry_run", "stop"])]
+    #[arg(long, conflicts_with_all = ["from", "to", "max", "overlap", "reason", "actor", "idempotency_key", "dry_run", "stop"])]
     status: bool,
     /// Stop the job's backfill: no further firing begins, running tasks continue
-    #[arg(long, conflicts_with_all = ["from", "to", "max", "overlap", "reason", "actor", "dry_run"])]
+    #[arg(long, conflicts_with_all = ["from", "to", "max", "overlap", "reason", "actor", "idempotency_key", "dry_run"])]
     stop: bool,
 }
 
@@ -77,7 +81,9 @@ pub(super) async fn run(args: &BackfillArgs, client: &Client, as_json: bool) -> 
     } else if args.stop {
         client.send(Method::DELETE, &place, None, &[]).await?.body
     } else {
-        client.send(Method::POST, &place, Some(&body(args)), &[]).await?.body
+        let name = header::HeaderName::from_static("idempotency-key");
+        let key: Vec<_> = args.idempotency_key.iter().map(|key| (name.clone(), key.as_str())).collect();
+        client.send(Method::POST, &place, Some(&body(args)), &key).await?.body
     };
     Ok(match (as_json, args.dry_run) {
         (true, _) => show::json(&answer),
@@ -146,6 +152,11 @@ fn describe(answer: &Value) -> String {
     if answer["waiting"].is_object() {
         let (since, reason) = (cell(&answer["waiting"]["since"]), cell(&answer["waiting"]["reason"]));
         text.push_str(&format!("waiting since {since}: {reason}\n"));
+    }
+    if answer["lastFailure"].is_object() {
+        let [tick, firing, reason] =
+            ["tick", "firing", "reason"].map(|name| cell(&answer["lastFailure"][name]));
+        text.push_str(&format!("last failure: tick {tick}, firing {firing}: {reason}\n"));
     }
     if answer["ended"].is_string() {
         text.push_str(&format!("ended {}\n", cell(&answer["ended"])));

@@ -44,7 +44,7 @@ pub(crate) struct FireArgs {
     wait: bool,
 }
 
-fn key(text: &str) -> Result<String, String> {
+pub(super) fn key(text: &str) -> Result<String, String> {
     if is_key(text) { Ok(text.to_owned()) } else { Err(KEY_RULE.to_owned()) }
 }
 
