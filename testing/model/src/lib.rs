@@ -11,5 +11,5 @@ mod store;
 pub use check::{Search, search, shortest};
 pub use config::{CatchUp, Config, Faults, Safeguards, Token};
 pub use job::{Earlier, Job, Moment, Moments, Plan, Schedule};
-pub use protocol::{Action, Answer, Protocol, property};
+pub use protocol::{Action, Answer, CallAnswer, Protocol, SourceRead, property};
 pub use state::{Broken, Editor, Engine, Firing, FiringDriver, Late, MOMENTS, Owner, Settlement, State};

@@ -95,7 +95,7 @@ impl State {
     }
 
     /// Resumes every open firing of the journal that has no driver.
-    pub(crate) fn resume_firings(&mut self, owner: u8) {
+    pub(crate) fn resume_open_firings(&mut self, owner: u8) {
         let firings = self.firings;
         let engine = self.engine_mut(owner);
         for (driver, firing) in engine.drivers.iter_mut().zip(firings) {
@@ -107,7 +107,7 @@ impl State {
     }
 
     /// Reads the job.
-    pub(crate) fn reread(&mut self, config: &Config, owner: u8) {
+    pub(crate) fn reload(&mut self, config: &Config, owner: u8) {
         self.settle_replaced(config, owner);
         let job = self.job;
         let engine = self.engine_mut(owner);
@@ -146,7 +146,7 @@ impl State {
                     self.set_driver(owner, tick, FiringDriver::Waiting(Firing::Planned));
                 }
             }
-            Settled::Stale => self.reread(config, owner),
+            Settled::Stale => self.reload(config, owner),
             Settled::Fenced => self.engine_mut(owner).in_term = false,
         }
     }
@@ -227,7 +227,7 @@ impl State {
     }
 
     /// Makes an answer durable.
-    pub(crate) fn record_answer(&mut self, config: &Config, owner: u8, tick: Moment) {
+    pub(crate) fn record_report(&mut self, config: &Config, owner: u8, tick: Moment) {
         let engine = self.engine_mut(owner);
         let fresh = engine.fresh;
         let FiringDriver::Answered { attempt, token, started } = engine.driver(tick) else { return };

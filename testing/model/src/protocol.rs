@@ -33,11 +33,31 @@ pub enum Answer {
     Late,
 }
 
-/// A step of the protocol. The table in the README names the function that it models.
+/// Whether the source of the evaluated tick can be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SourceRead {
+    /// It can.
+    Succeeds,
+    /// It cannot, for a passing reason.
+    Fails,
+}
+
+/// The launcher's answer to a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CallAnswer {
+    /// It arrives.
+    Arrives,
+    /// It is lost; the call had its effect.
+    Lost,
+    /// It arrives, and is a temporary refusal.
+    Refuses,
+}
+
+/// A step of the protocol, with the name of the function that it models. The table in the README has these functions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Action {
     /// The next moment comes.
-    Pass,
+    Now,
     /// A request to edit the job (0: its schedule, 1: its description) reads the job and the clock.
     Edit(u8),
     /// It replaces the document.
@@ -45,33 +65,29 @@ pub enum Action {
     /// A replica takes over the shard.
     Claim(u8),
     /// A replica starts on a shard that it still owns, or the only process starts its engine.
-    Own(u8),
+    Acquire(u8),
     /// An engine resumes the open firings of the journal.
-    Adopt(u8),
+    ResumeOpenFirings(u8),
     /// An engine reads the job.
-    Reread(u8),
+    Reload(u8),
     /// An engine plans the due ticks, and decides one.
-    Consider(u8),
-    /// The same, but the source cannot be read.
-    Fail(u8),
+    EvaluateJob(u8, SourceRead),
     /// The store settles the decision.
     Settle(u8, Answer),
     /// An attempt is recorded.
-    Begin(u8, Moment),
+    StartAttempt(u8, Moment),
     /// The lease is checked.
     MayLaunch(u8, Moment),
     /// The launcher is called.
-    Call(u8, Moment, Answer),
-    /// The launcher is called, and refuses temporarily.
-    Refuse(u8, Moment),
+    Call(u8, Moment, CallAnswer),
     /// The launcher's answer is recorded.
-    Reported(u8, Moment),
+    RecordReport(u8, Moment),
     /// A replica's lease expires.
     Expiry(u8),
     /// Its heartbeat resumes, or it is restarted.
     Renew(u8),
     /// It leaves the shard; this one of its messages in progress may still arrive.
-    Leave(u8, Option<u8>),
+    WatchLease(u8, Option<u8>),
     /// A process ends; this one of its messages in progress may still arrive.
     Crash(u8, Option<u8>),
     /// A late message arrives.
@@ -95,7 +111,7 @@ impl Protocol {
     /// Collects the steps that happen eventually, unless another one makes them impossible.
     fn steps(&self, state: &State, actions: &mut Vec<Action>) {
         if state.now < self.config.horizon {
-            actions.push(Action::Pass);
+            actions.push(Action::Now);
         }
         for editor in 0..2 {
             if matches!(state.editors[usize::from(editor)], Editor::Writes(_) | Editor::Conflicts) {
@@ -130,7 +146,7 @@ impl Protocol {
         if process.lease {
             let free = state.holder.is_none_or(|holder| !state.owners[usize::from(holder)].lease);
             if !self.config.shared || state.holder == Some(owner) {
-                actions.push(Action::Own(owner));
+                actions.push(Action::Acquire(owner));
             } else if free {
                 actions.push(Action::Claim(owner));
             }
@@ -139,17 +155,17 @@ impl Protocol {
 
     fn engine_steps(&self, state: &State, owner: u8, engine: &Engine, actions: &mut Vec<Action>) {
         if !engine.in_term {
-            actions.push(Action::Leave(owner, None));
+            actions.push(Action::WatchLease(owner, None));
         }
         if (!engine.resumed || engine.uncertain) && !engine.is_fenced(&self.config) {
-            actions.push(Action::Adopt(owner));
+            actions.push(Action::ResumeOpenFirings(owner));
         }
         let outdated = engine.known != Some(state.job);
         if engine.resumed && outdated && engine.decided.is_none() && !engine.is_fenced(&self.config) {
-            actions.push(Action::Reread(owner));
+            actions.push(Action::Reload(owner));
         }
         if engine.plan(&self.config, state).is_some() {
-            actions.push(Action::Consider(owner));
+            actions.push(Action::EvaluateJob(owner, SourceRead::Succeeds));
         }
         if engine.decided.is_some() {
             actions.push(Action::Settle(owner, Answer::Arrives));
@@ -157,15 +173,15 @@ impl Protocol {
         let Some((tick, driver)) = first_driven(engine) else { return };
         match driver {
             FiringDriver::Waiting(Firing::Planned | Firing::Refused { .. }) => {
-                actions.push(Action::Begin(owner, tick));
+                actions.push(Action::StartAttempt(owner, tick));
             }
             FiringDriver::Waiting(Firing::Recorded { .. })
                 if engine.in_term || !self.config.safeguards.check_lease =>
             {
                 actions.push(Action::MayLaunch(owner, tick));
             }
-            FiringDriver::Checked { .. } => actions.push(Action::Call(owner, tick, Answer::Arrives)),
-            FiringDriver::Answered { .. } => actions.push(Action::Reported(owner, tick)),
+            FiringDriver::Checked { .. } => actions.push(Action::Call(owner, tick, CallAnswer::Arrives)),
+            FiringDriver::Answered { .. } => actions.push(Action::RecordReport(owner, tick)),
             FiringDriver::None | FiringDriver::Waiting(_) => {}
         }
     }
@@ -189,7 +205,7 @@ impl Protocol {
             }
             let Some(engine) = &process.engine else { continue };
             if !engine.in_term {
-                self.endings(state, process, |late| Action::Leave(owner, late), actions);
+                self.endings(state, process, |late| Action::WatchLease(owner, late), actions);
             }
             self.engine_disturbances(state, owner, engine, actions);
         }
@@ -214,7 +230,7 @@ impl Protocol {
     fn engine_disturbances(&self, state: &State, owner: u8, engine: &Engine, actions: &mut Vec<Action>) {
         let faults = &self.config.faults;
         if faults.read_faults && engine.plan(&self.config, state).is_some() {
-            actions.push(Action::Fail(owner));
+            actions.push(Action::EvaluateJob(owner, SourceRead::Fails));
         }
         if engine.decided.is_some() {
             if faults.lost_answers {
@@ -226,10 +242,10 @@ impl Protocol {
         }
         let Some((tick, FiringDriver::Checked { attempt, token })) = first_driven(engine) else { return };
         if faults.lost_answers {
-            actions.push(Action::Call(owner, tick, Answer::Lost));
+            actions.push(Action::Call(owner, tick, CallAnswer::Lost));
         }
         if faults.refusals && attempt == 1 && !state.is_answered(tick, token) {
-            actions.push(Action::Refuse(owner, tick));
+            actions.push(Action::Call(owner, tick, CallAnswer::Refuses));
         }
     }
 
@@ -244,25 +260,23 @@ impl Protocol {
     fn apply(&self, state: &mut State, action: Action) {
         let config = &self.config;
         match action {
-            Action::Pass => state.now += 1,
+            Action::Now => state.now += 1,
             Action::Edit(editor) => state.edit(config, editor),
             Action::Replace(editor) => state.replace(config, editor),
             Action::Claim(owner) => state.start(owner, true),
-            Action::Own(owner) => state.start(owner, config.shared && config.safeguards.new_fence),
-            Action::Adopt(owner) => state.resume_firings(owner),
-            Action::Reread(owner) => state.reread(config, owner),
-            Action::Consider(owner) => self.decide(state, owner, false),
-            Action::Fail(owner) => self.decide(state, owner, true),
+            Action::Acquire(owner) => state.start(owner, config.shared && config.safeguards.new_fence),
+            Action::ResumeOpenFirings(owner) => state.resume_open_firings(owner),
+            Action::Reload(owner) => state.reload(config, owner),
+            Action::EvaluateJob(owner, source) => self.decide(state, owner, source == SourceRead::Fails),
             Action::Settle(owner, Answer::Arrives) => state.settle_decided(config, owner),
             Action::Settle(owner, Answer::Lost) => state.settle_unanswered(config, owner, true),
             Action::Settle(owner, Answer::Late) => state.settle_unanswered(config, owner, false),
-            Action::Begin(owner, tick) => state.start_attempt(config, owner, tick),
+            Action::StartAttempt(owner, tick) => state.start_attempt(config, owner, tick),
             Action::MayLaunch(owner, tick) => state.may_launch(owner, tick),
-            Action::Call(owner, tick, answer) => {
-                state.call(config, owner, tick, false, answer == Answer::Arrives);
+            Action::Call(owner, tick, report) => {
+                state.call(config, owner, tick, report == CallAnswer::Refuses, report != CallAnswer::Lost);
             }
-            Action::Refuse(owner, tick) => state.call(config, owner, tick, true, true),
-            Action::Reported(owner, tick) => state.record_answer(config, owner, tick),
+            Action::RecordReport(owner, tick) => state.record_report(config, owner, tick),
             Action::Arrive => state.arrive(config),
             Action::Vanish => state.late = None,
             Action::Expiry(owner) => {
@@ -273,7 +287,7 @@ impl Protocol {
                 }
             }
             Action::Renew(owner) => state.owner_mut(owner).lease = true,
-            Action::Leave(owner, late) => self.end(state, owner, late),
+            Action::WatchLease(owner, late) => self.end(state, owner, late),
             Action::Crash(owner, late) => self.crash(state, owner, late),
         }
     }
