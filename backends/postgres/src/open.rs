@@ -1,6 +1,7 @@
 //! Opening a store: connects, checks the server and prepares the tables.
 
 use std::num::NonZeroUsize;
+use std::time::Duration;
 
 use ecs_scheduler_core::StoreError;
 
@@ -15,11 +16,13 @@ use crate::store::PostgresStore;
 pub struct PostgresOptions {
     /// The maximum number of connections, 8 by default. All settlements share one of them.
     pub connections: NonZeroUsize,
+    /// A connection is checked before a call uses it if it was used longer ago, 5 s by default.
+    pub unchecked: Duration,
 }
 
 impl Default for PostgresOptions {
     fn default() -> Self {
-        Self { connections: NonZeroUsize::new(8).expect("8 is not zero") }
+        Self { connections: NonZeroUsize::new(8).expect("8 is not zero"), unchecked: Duration::from_secs(5) }
     }
 }
 
@@ -50,7 +53,7 @@ async fn connect(
     options: &PostgresOptions,
     missing: MissingTables,
 ) -> Result<PostgresStore, StoreError> {
-    let pool = Pool::new(&ConnectionConfig::parse(url)?, options.connections.get())?;
+    let pool = Pool::new(&ConnectionConfig::parse(url)?, options.connections.get(), options.unchecked)?;
     session::check_sessions(&pool).await?;
     schema::prepare(&pool, missing).await?;
     pool.health_check().await?;

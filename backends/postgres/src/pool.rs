@@ -4,9 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use deadpool_postgres::{
-    Hook, HookError, Manager, ManagerConfig, Object, RecyclingMethod, Runtime, Timeouts,
+    ClientWrapper, Hook, HookError, Manager, ManagerConfig, Object, RecyclingMethod, Runtime, Timeouts,
 };
 use ecs_scheduler_core::{FaultKind, StoreError};
+use parking_lot::Mutex;
+use tokio::time::Instant;
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Error, Row};
 
@@ -20,6 +22,8 @@ const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long an answer may take; longer than the server's `statement_timeout`, so that the server's error comes first.
 pub(crate) const RESPONSE_TIMEOUT: Duration = Duration::from_secs(15);
+/// How long a connection that was idle may take to prove that it works: a firewall may have dropped it silently.
+const CHECK_TIMEOUT: Duration = Duration::from_secs(1);
 /// How many times a transaction is attempted when other transactions abort it.
 pub(crate) const MAX_ATTEMPTS: usize = 8;
 /// How often a read is repeated on another connection.
@@ -38,8 +42,13 @@ pub(crate) struct Pool {
 }
 
 impl Pool {
-    /// Prepares a pool of at most `max_size` connections; none is made yet.
-    pub(crate) fn new(database: &ConnectionConfig, max_size: usize) -> Result<Self, StoreError> {
+    /// Prepares a pool of at most `max_size` connections; none is made yet. A connection is checked before it is used again if that was
+    /// longer ago than `unchecked`.
+    pub(crate) fn new(
+        database: &ConnectionConfig,
+        max_size: usize,
+        unchecked: Duration,
+    ) -> Result<Self, StoreError> {
         let config = ManagerConfig { recycling_method: RecyclingMethod::Fast };
         let manager = Manager::from_config(database.config.clone(), tls::connector(database)?, config);
         let timeouts = Timeouts {
@@ -56,7 +65,9 @@ impl Pool {
             .max_size(max_size)
             .timeouts(timeouts)
             .runtime(Runtime::Tokio1);
-        let connections = builder.post_create(configure_session).build().map_err(|error| {
+        let check = IdleCheck { unchecked, broken_since: Mutex::new(None) };
+        let builder = builder.post_create(configure_session).pre_recycle(check.into_hook());
+        let connections = builder.build().map_err(|error| {
             StoreError::with_source(FaultKind::Bug, "could not make the connection pool", error)
         })?;
         Ok(Self { connections, name: database.name.clone() })
@@ -170,6 +181,38 @@ impl Pool {
         answer: impl Future<Output = T>,
     ) -> Result<T, StoreError> {
         tokio::time::timeout(RESPONSE_TIMEOUT, answer).await.map_err(|_| timed_out(action, &self.name))
+    }
+}
+
+/// Finds connections that broke unnoticed while they were idle. A call would learn of it after [`RESPONSE_TIMEOUT`] only.
+struct IdleCheck {
+    unchecked: Duration,
+    /// When a connection was last found broken: the others that were idle then probably broke with it.
+    broken_since: Mutex<Option<Instant>>,
+}
+
+impl IdleCheck {
+    fn into_hook(self) -> Hook {
+        let check = Arc::new(self);
+        Hook::async_fn(move |client, metrics| {
+            let (check, idle) = (Arc::clone(&check), metrics.last_used());
+            Box::pin(async move { check.run(client, idle).await })
+        })
+    }
+
+    async fn run(&self, client: &ClientWrapper, idle: Duration) -> Result<(), HookError> {
+        if idle < self.unchecked {
+            return Ok(());
+        }
+        if self.broken_since.lock().is_some_and(|broken| broken.elapsed() < idle) {
+            return Err(HookError::message("another connection broke meanwhile"));
+        }
+        let answer = tokio::time::timeout(CHECK_TIMEOUT, client.simple_query("")).await;
+        if matches!(answer, Ok(Ok(_))) {
+            return Ok(());
+        }
+        *self.broken_since.lock() = Some(Instant::now());
+        Err(HookError::message("the connection broke while it was idle"))
     }
 }
 

@@ -40,6 +40,8 @@ pub enum ProxyMode {
 struct ProxyState {
     mode: ProxyMode,
     cuts: u64,
+    /// Nothing is passed on for the first connections, up to this number.
+    forgotten: usize,
 }
 
 /// A port of 127.0.0.1 that accepts connections until the runtime of its test ends.
@@ -62,14 +64,14 @@ impl ProxyPort {
     {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a port is free");
         let number = listener.local_addr().expect("the listener is bound").port();
-        let state = watch::Sender::new(ProxyState { mode: ProxyMode::Open, cuts: 0 });
+        let state = watch::Sender::new(ProxyState { mode: ProxyMode::Open, cuts: 0, forgotten: 0 });
         let port = Arc::new(Self { number, state, connections: AtomicUsize::new(0) });
         let accepting = Arc::clone(&port);
         tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
                 accepting.connections.fetch_add(1, Ordering::Relaxed);
                 let mut states = accepting.state.subscribe();
-                let ProxyState { mode, cuts } = *states.borrow_and_update();
+                let ProxyState { mode, cuts, .. } = *states.borrow_and_update();
                 if mode == ProxyMode::Cut {
                     continue;
                 }
@@ -109,8 +111,11 @@ impl TcpProxy {
     pub async fn start(server: u16) -> Self {
         let round_trips = Arc::new(AtomicUsize::new(0));
         let counter = Arc::clone(&round_trips);
-        let port =
-            ProxyPort::open(move |client, port| pass_both(client, server, port, Arc::clone(&counter))).await;
+        let port = ProxyPort::open(move |client, port| {
+            let number = port.connections.load(Ordering::Relaxed);
+            pass_both(client, server, (port, number), Arc::clone(&counter))
+        });
+        let port = port.await;
         Self { port, round_trips }
     }
 
@@ -123,6 +128,12 @@ impl TcpProxy {
     /// Changes the mode, of open connections as well.
     pub fn set(&self, mode: ProxyMode) {
         self.port.set(mode);
+    }
+
+    /// Forgets the connections so far, as a firewall does with idle ones: nothing arrives on them any more, and neither side learns of it.
+    pub fn forget_connections(&self) {
+        let connections = self.connections();
+        self.port.state.send_modify(|state| state.forgotten = connections);
     }
 
     /// Returns how many connections were accepted.
@@ -139,7 +150,12 @@ impl TcpProxy {
 }
 
 /// Passes on both directions of a connection, until both have ended.
-async fn pass_both(client: TcpStream, server: u16, port: Arc<ProxyPort>, round_trips: Arc<AtomicUsize>) {
+async fn pass_both(
+    client: TcpStream,
+    server: u16,
+    (port, number): (Arc<ProxyPort>, usize),
+    round_trips: Arc<AtomicUsize>,
+) {
     let Ok(server) = TcpStream::connect((Ipv4Addr::LOCALHOST, server)).await else { return };
     for stream in [&client, &server] {
         let _ = stream.set_nodelay(true);
@@ -147,10 +163,10 @@ async fn pass_both(client: TcpStream, server: u16, port: Arc<ProxyPort>, round_t
     let (client_read, client_write) = client.into_split();
     let (server_read, server_write) = server.into_split();
     let is_asked = AtomicBool::new(false);
-    let requests = pass(client_read, server_write, port.state.subscribe(), true, || {
+    let requests = pass(client_read, server_write, (port.state.subscribe(), number), true, || {
         is_asked.store(true, Ordering::Relaxed);
     });
-    let answers = pass(server_read, client_write, port.state.subscribe(), false, || {
+    let answers = pass(server_read, client_write, (port.state.subscribe(), number), false, || {
         round_trips.fetch_add(usize::from(is_asked.swap(false, Ordering::Relaxed)), Ordering::Relaxed);
     });
     tokio::join!(requests, answers);
@@ -160,7 +176,7 @@ async fn pass_both(client: TcpStream, server: u16, port: Arc<ProxyPort>, round_t
 async fn pass(
     mut from: OwnedReadHalf,
     mut to: OwnedWriteHalf,
-    mut states: watch::Receiver<ProxyState>,
+    (mut states, number): (watch::Receiver<ProxyState>, usize),
     is_request: bool,
     on_chunk: impl Fn(),
 ) {
@@ -184,6 +200,7 @@ async fn pass(
         }
     };
     let passes = move |state: &ProxyState| match state.mode {
+        _ if number <= state.forgotten => false,
         ProxyMode::Held => false,
         ProxyMode::AnswersHeld => is_request,
         ProxyMode::Open | ProxyMode::Delayed(_) | ProxyMode::Cut => true,

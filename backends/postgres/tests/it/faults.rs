@@ -116,6 +116,32 @@ async fn connections_that_the_server_closes_are_replaced() {
 }
 
 #[tokio::test]
+async fn idle_connections_that_a_firewall_dropped_delay_calls_by_a_second_once() {
+    let schema = ProxiedSchema::new();
+    let options = PostgresOptions { unchecked: Duration::ZERO, ..PostgresOptions::default() };
+    let store = schema.store(options).await;
+    let jobs: Vec<_> = (0..20).map(|number| name(&format!("job-{number}"))).collect();
+    let reads = jobs.iter().map(|job| store.get(std::slice::from_ref(job)));
+    futures::future::try_join_all(reads).await.expect("jobs are read");
+    let proxy = schema.proxy().await;
+    let before = proxy.connections();
+    assert!(before >= 4, "several connections are idle: {before}");
+    proxy.forget_connections();
+    let began = Instant::now();
+    store.create(new_job("after")).await.expect("a job is stored");
+    assert_eq!(store.get(&[name("after")]).await.expect("jobs are read").len(), 1);
+    store.put_register("brake", "on", None, None).await.expect("a register is stored");
+    let took = began.elapsed();
+    assert!(took < Duration::from_secs(5), "{took:?}: each connection is found broken by itself");
+    assert!(proxy.connections() > before, "new connections take their place");
+}
+
+#[test]
+fn idle_connections_are_checked_before_a_firewall_drops_them() {
+    assert!(PostgresOptions::default().unchecked < Duration::from_secs(60));
+}
+
+#[tokio::test]
 async fn transaction_aborted_by_contention_is_retried() {
     let schema = TestSchema::new();
     let store = schema.store().await;
@@ -167,7 +193,7 @@ async fn timestamp_out_of_range_is_refused_and_harms_no_other_call() {
 #[tokio::test]
 async fn cancelled_callers_leave_no_transaction_open() {
     let schema = TestSchema::new();
-    let options = PostgresOptions { connections: std::num::NonZeroUsize::MIN };
+    let options = PostgresOptions { connections: std::num::NonZeroUsize::MIN, ..PostgresOptions::default() };
     let store = Arc::new(PostgresStore::open(&schema.url(), options).await.expect("the store opens"));
     for number in 0..30 {
         let store = Arc::clone(&store);
@@ -186,7 +212,11 @@ async fn cancelled_callers_leave_no_transaction_open() {
 #[tokio::test]
 async fn process_frozen_during_a_settlement_blocks_others_for_five_seconds() {
     let schema = ProxiedSchema::new();
-    let frozen = Arc::new(schema.store(PostgresOptions { connections: std::num::NonZeroUsize::MIN }).await);
+    let frozen = Arc::new(
+        schema
+            .store(PostgresOptions { connections: std::num::NonZeroUsize::MIN, ..PostgresOptions::default() })
+            .await,
+    );
     let url = server().url_of(&schema.name);
     let other = PostgresStore::open(&url, PostgresOptions::default()).await.expect("the store opens");
     let (a, b) = (frozen.create(new_job("a")).await, other.create(new_job("b")).await);

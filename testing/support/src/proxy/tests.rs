@@ -57,6 +57,22 @@ async fn until(condition: impl Fn() -> bool) {
 }
 
 #[tokio::test]
+async fn forgotten_connection_stays_open_and_passes_nothing_while_new_ones_work() {
+    let echo = Echo::start().await;
+    let proxy = TcpProxy::start(echo.port).await;
+    let mut old = client_of(&proxy).await;
+    assert_eq!(call(&mut old, b'a').await, Some(b'a'));
+    proxy.forget_connections();
+    old.write_u8(b'b').await.unwrap();
+    let mut new = client_of(&proxy).await;
+    assert_eq!(call(&mut new, b'c').await, Some(b'c'));
+    assert_eq!(echo.received(), "ac", "the server does not get it");
+    let mut byte = [0];
+    let nothing = old.try_read(&mut byte).unwrap_err();
+    assert_eq!(nothing.kind(), std::io::ErrorKind::WouldBlock, "it is not closed");
+}
+
+#[tokio::test]
 async fn open_proxy_passes_both_directions_and_counts() {
     let echo = Echo::start().await;
     let proxy = TcpProxy::start(echo.port).await;
