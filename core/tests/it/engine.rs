@@ -21,7 +21,6 @@ mod refused;
 mod replace;
 mod restart;
 mod retry;
-mod schedulers;
 mod spans;
 mod support;
 mod task_retry;

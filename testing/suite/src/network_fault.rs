@@ -40,22 +40,31 @@ pub enum NetworkFault {
 
 /// A network link that can be faulty. Clones are the same link.
 #[derive(Debug, Clone)]
-pub struct NetworkLink(watch::Sender<NetworkFault>);
+pub struct NetworkLink {
+    fault: watch::Sender<NetworkFault>,
+    holds_time: bool,
+}
 
 impl Default for NetworkLink {
     fn default() -> Self {
-        Self(watch::Sender::new(NetworkFault::None))
+        Self { fault: watch::Sender::new(NetworkFault::None), holds_time: false }
     }
 }
 
 impl NetworkLink {
+    /// Makes a link to something that works in real time, such as a thread or another process: virtual time stands still during a call.
+    #[must_use]
+    pub fn holding_time() -> Self {
+        Self { holds_time: true, ..Self::default() }
+    }
+
     /// Sets the fault, also for waiting calls.
     pub fn set(&self, fault: NetworkFault) {
-        self.0.send_replace(fault);
+        self.fault.send_replace(fault);
     }
 
     async fn traverse(&self) -> Option<()> {
-        let mut fault = self.0.subscribe();
+        let mut fault = self.fault.subscribe();
         loop {
             let now = *fault.borrow_and_update();
             let wait = match now {
@@ -82,10 +91,21 @@ impl NetworkLink {
         timed_out: fn() -> E,
     ) -> Result<T, E> {
         self.traverse().await.ok_or_else(timed_out)?;
-        let answer = operation.await;
+        let answer = if self.holds_time { hold_time(operation).await } else { operation.await };
         self.traverse().await.ok_or_else(timed_out)?;
         answer
     }
+}
+
+/// Stops virtual time until an operation has ended, which may work in real time: time does not pass while a blocking task runs.
+pub async fn hold_time<T>(operation: impl Future<Output = T> + Send) -> T {
+    let (release, held) = std::sync::mpsc::sync_channel::<()>(0);
+    let holding = tokio::task::spawn_blocking(move || held.recv());
+    let answer = operation.await;
+    drop(release);
+    // It ends with an error when it is released.
+    let _ = holding.await;
+    answer
 }
 
 fn store_unreachable() -> StoreError {
@@ -96,18 +116,29 @@ fn launcher_unreachable() -> LaunchError {
     LaunchError::unanswered("could not reach the launcher")
 }
 
-/// A shared store behind a network link.
+/// A store behind a network link.
 #[derive(Debug)]
 pub struct RemoteStore {
-    inner: Arc<dyn SharedStore>,
+    inner: Arc<dyn Store>,
+    shared: Option<Arc<dyn SharedStore>>,
     link: NetworkLink,
 }
 
 impl RemoteStore {
-    /// Puts a link in front of a store.
+    /// Puts a link in front of a store that can be shared.
     #[must_use]
-    pub fn new(inner: Arc<dyn SharedStore>, link: NetworkLink) -> Self {
-        Self { inner, link }
+    pub fn new(shared: Arc<dyn SharedStore>, link: NetworkLink) -> Self {
+        Self { inner: Arc::clone(&shared) as _, shared: Some(shared), link }
+    }
+
+    /// Puts a link in front of a store for one process.
+    #[must_use]
+    pub fn of_one_process(inner: Arc<dyn Store>, link: NetworkLink) -> Self {
+        Self { inner, shared: None, link }
+    }
+
+    fn shared_store(&self) -> &dyn SharedStore {
+        &**self.shared.as_ref().expect("only replicas call this, and they have a shared store")
     }
 
     async fn call<T>(
@@ -195,30 +226,30 @@ impl Shards for RemoteStore {
         from: ListFrom,
         limit: NonZeroUsize,
     ) -> Result<JobList, StoreError> {
-        self.call(self.inner.list_shard(shard, from, limit)).await
+        self.call(self.shared_store().list_shard(shard, from, limit)).await
     }
 
     async fn open_firings_in_shard(&self, shard: Shard) -> Result<Vec<Firing>, StoreError> {
-        self.call(self.inner.open_firings_in_shard(shard)).await
+        self.call(self.shared_store().open_firings_in_shard(shard)).await
     }
 
     async fn settle_fenced(&self, fence: &Fence, batch: Vec<Settlement>) -> Result<Vec<Settled>, StoreError> {
-        self.call(self.inner.settle_fenced(fence, batch)).await
+        self.call(self.shared_store().settle_fenced(fence, batch)).await
     }
 
     async fn advance_fenced(&self, fence: &Fence, advance: Advance) -> Result<(), StoreError> {
-        self.call(self.inner.advance_fenced(fence, advance)).await
+        self.call(self.shared_store().advance_fenced(fence, advance)).await
     }
 }
 
 #[async_trait]
 impl SharedStore for RemoteStore {
     async fn registers(&self, prefix: &str) -> Result<Vec<(String, Register)>, StoreError> {
-        self.call(self.inner.registers(prefix)).await
+        self.call(self.shared_store().registers(prefix)).await
     }
 
     async fn changes(&self, since: &[(Shard, ChangeCursor)]) -> Result<Vec<ShardChanges>, StoreError> {
-        self.call(self.inner.changes(since)).await
+        self.call(self.shared_store().changes(since)).await
     }
 }
 
@@ -244,7 +275,7 @@ impl Store for RemoteStore {
     }
 
     fn shared(self: Arc<Self>) -> Option<Arc<dyn SharedStore>> {
-        Some(self)
+        if self.shared.is_some() { Some(self) } else { None }
     }
 }
 

@@ -6,6 +6,7 @@ mod backup;
 mod conformance;
 #[cfg(target_os = "linux")]
 mod disk;
+mod edits;
 mod files;
 mod formats;
 mod full_store;

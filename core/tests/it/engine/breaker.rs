@@ -8,6 +8,7 @@ use ecs_scheduler_core::{
     JobId, Notifier, Origin, Rule, SharedStore, StoredJob, TickOutcome, Trigger, TriggerError,
     TriggerRegistry, TriggerType, async_trait,
 };
+use ecs_scheduler_testing::member::join;
 use ecs_scheduler_testing::{EngineRun, StoreFaults};
 use serde_json::{Value, json};
 
@@ -15,7 +16,6 @@ use super::notify::Recorder;
 use super::retry::NoConfig;
 use super::support::{Script, Stage};
 use crate::log::Log;
-use crate::replicas::cluster::join;
 
 /// Tasks of this job start at each minute. Its breaker opens after the failures of two ticks.
 fn job(more: &Value) -> Value {

@@ -14,13 +14,12 @@ use ecs_scheduler_core::{
     Answer, Attempt, Clock, EngineOptions, Firing, FiringState, JobId, Launcher, MemoryStore, Notifier,
     Origin, SharedStore, Store, StoredJob, TickOutcome, Timestamp, TriggerRegistry,
 };
-use ecs_scheduler_testing::{ChaosLauncher, ChaosPlan, Fate, SimClock, Simulation, StoreFaults};
+use ecs_scheduler_testing::{ChaosLauncher, ChaosPlan, Fate, Schedulers, SimClock, Simulation, StoreFaults};
 use jiff::SignedDuration;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::notify::{DeliveryFault, Recorder};
-use super::schedulers::Schedulers;
 use super::support::asking_for;
 
 /// How long the engines run.

@@ -1,21 +1,19 @@
 //! Edits around a tick: every tick has its outcome and none is lost, also while the scheduler is down.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use ecs_scheduler_core::job::EARLIER_SCHEDULES;
 use ecs_scheduler_core::schedule::{Schedule, ScheduleSpec};
 use ecs_scheduler_core::{
-    BuildContext, Clock as _, ConfigError, EvalContext, Evaluation, FireRequest, JobId, MemoryStore,
-    Revision, Store, TickOutcome, Timestamp, Trigger, TriggerError, TriggerRegistry, TriggerType,
-    async_trait,
+    BuildContext, ConfigError, EvalContext, Evaluation, JobId, MemoryStore, Revision, TickOutcome, Timestamp,
+    Trigger, TriggerError, TriggerRegistry, TriggerType, async_trait,
 };
-use ecs_scheduler_testing::{EngineRun, SimRng, StoreFaults};
+use ecs_scheduler_testing::edit_property::check_life_of_edits;
+use ecs_scheduler_testing::{EngineRun, StoreFaults};
 use jiff::SignedDuration;
 use serde_json::{Value, json};
 
-use super::schedulers::Schedulers;
 use super::support::Stage;
 
 fn hourly() -> Value {
@@ -211,186 +209,16 @@ async fn earlier_schedules_are_left_out_when_their_ticks_are_settled() {
     assert!(!stored.document.get().contains(EARLIER_SCHEDULES), "{}", stored.document.get());
 }
 
-/// Returns how long after a start or a crash the job may have no owner.
-const fn hand_over(shared: bool) -> SignedDuration {
-    SignedDuration::from_secs(if shared { 30 } else { 0 })
-}
-
-/// Times in which nothing kept ticks from being decided.
-#[derive(Default)]
-struct QuietTimes {
-    since: Option<Timestamp>,
-    past: Vec<(Timestamp, Timestamp)>,
-}
-
-impl QuietTimes {
-    /// How late a tick may be decided in such a time: its jitter, and a moment.
-    const LATE: SignedDuration = SignedDuration::from_secs(22);
-
-    fn end(&mut self, now: Timestamp) {
-        self.past.extend(self.since.take().filter(|since| *since < now).map(|since| (since, now)));
-    }
-
-    fn begin(&mut self, at: Timestamp) {
-        self.since.get_or_insert(at);
-    }
-
-    /// Tells whether a tick and the time in which it should be decided were quiet.
-    fn holds(&self, tick: Timestamp) -> bool {
-        self.past.iter().any(|(from, until)| *from < tick && tick + Self::LATE <= *until)
-    }
-}
-
-/// Kills, stops, edits of several kinds, restarts, firings by hand at a tick and passing faults at random moments. Checks that ticks were decided in
-/// time, and returns what the ticks should be and what is recorded.
-async fn a_life_of_edits(
-    seed: u64,
-    shared: bool,
-) -> (BTreeMap<Timestamp, u32>, BTreeMap<Timestamp, u32>, String) {
-    let mut stage = Stage::at("2026-01-01T00:00:30.5Z");
-    let mut schedulers = Schedulers::Alone(None);
-    if shared {
-        let store = Arc::new(MemoryStore::default());
-        stage.world.store = Arc::clone(&store) as Arc<dyn Store>;
-        schedulers = Schedulers::replicas(store);
-    }
-    let mut rng = SimRng::new(seed);
-    let schedules = ["0", "30", "0 */2", "15 */3", "cron(*/2 * * * ? *)"];
-    let mut document = json!({"taskDefinition": "job", "schedule": "0", "overlap": "allow", "maxCount": 50});
-    stage.world.create("job", &document).await.unwrap();
-    let began = stage.world.clock.now();
-    let mut versions = vec![(began, "0".to_owned())];
-    let (mut quiet, mut edit_is_known) = (QuietTimes::default(), true);
-    let mut story = String::new();
-    for step in 0..60 {
-        let wait = SignedDuration::from_millis(i64::try_from(rng.below(40_000)).unwrap());
-        let mut until = stage.world.clock.now().saturating_add(wait).unwrap();
-        let action = rng.below(8);
-        if action == 7 {
-            until = parse(&versions.last().unwrap().1).next_after(until).unwrap();
-        }
-        stage.world.clock.sleep_until(until).await;
-        story.push_str(&format!("{until} "));
-        let running = schedulers.running();
-        match action {
-            0 | 1 => {
-                let victim = usize::try_from(rng.below(running as u64)).unwrap();
-                quiet.end(until);
-                if rng.chance(0.7) {
-                    schedulers.crash(victim).await;
-                    story.push_str("crash\n");
-                } else {
-                    schedulers.stop_one(victim, Duration::from_secs(10)).await;
-                    story.push_str("stop\n");
-                }
-            }
-            2 | 3 => {
-                schedulers.start(&stage.world, StoreFaults::default(), 0).await;
-                edit_is_known = true;
-                story.push_str("start\n");
-            }
-            4 => {
-                // None of these moves a tick: the zones differ by whole hours, and a suspended job has ticks as well.
-                let (field, value) = match rng.below(4) {
-                    0 => ("suspended", json!(document["suspended"] != true)),
-                    1 => ("timezone", json!(rng.pick(&["UTC", "Asia/Tokyo", "America/New_York"]))),
-                    2 => ("taskDefinition", json!(rng.pick(&["job", "other"]))),
-                    _ => ("description", json!(format!("step {step}"))),
-                };
-                document[field] = value;
-                stage.world.edit("job", &document).await.unwrap();
-                edit_is_known = false;
-                story.push_str(field);
-                story.push('\n');
-            }
-            5 => {
-                let schedule = *rng.pick(&schedules);
-                document["schedule"] = json!(schedule);
-                if rng.chance(0.3) {
-                    document["jitter"] = json!("20s");
-                } else {
-                    document.as_object_mut().unwrap().remove("jitter");
-                }
-                stage.world.edit("job", &document).await.unwrap();
-                edit_is_known = false;
-                versions.push((stage.world.clock.now(), schedule.to_owned()));
-                story.push_str(schedule);
-                story.push('\n');
-            }
-            6 => {
-                let mut fails = stage.launcher.population_fails.lock();
-                *fails = !*fails;
-                story.push_str("fault\n");
-            }
-            _ => {
-                schedulers.fire(&id(), FireRequest::default()).await;
-                story.push_str("fire\n");
-            }
-        }
-        let is_announced = rng.chance(0.8) || shared;
-        edit_is_known |= is_announced && schedulers.nudge(&id());
-        let (now, fails) = (stage.world.clock.now(), *stage.launcher.population_fails.lock());
-        let changed = schedulers.running() != running;
-        if changed || fails || !edit_is_known {
-            quiet.end(now);
-        }
-        if schedulers.running() > 0 && !fails && edit_is_known {
-            quiet.begin(now + hand_over(shared));
-        }
-    }
-    *stage.launcher.population_fails.lock() = false;
-    schedulers.start(&stage.world, StoreFaults::default(), 0).await;
-    schedulers.nudge(&id());
-    let now = stage.world.clock.now();
-    quiet.end(now);
-    quiet.begin(now + hand_over(shared));
-    let end = now.saturating_add(SignedDuration::from_mins(20)).unwrap();
-    stage.world.clock.sleep_until(end).await;
-    quiet.end(end);
-    assert!(schedulers.stop(Duration::from_secs(60)).await);
-    let settled = stage.world.store.get(&[id()]).await.unwrap().remove(0).progress.settled.unwrap();
-    let mut expected = BTreeMap::new();
-    for (index, (from, schedule)) in versions.iter().enumerate() {
-        let until = versions.get(index + 1).map_or(settled, |next| next.0).min(settled);
-        for tick in parse(schedule).upcoming(*from).take_while(|tick| *tick <= until) {
-            expected.insert(tick, 1);
-        }
-    }
-    let mut recorded = BTreeMap::new();
-    for decision in stage.decisions("job").await.iter().filter(|decision| decision.draft.span.count > 0) {
-        let span = decision.draft.span;
-        // Equal outcomes share a row, which was observed at the newest tick.
-        let folds = decision.draft.outcome == TickOutcome::Suspended;
-        let tick = if folds { span.last } else { span.first };
-        let late = decision.draft.observed.duration_since(tick);
-        let in_time = late <= QuietTimes::LATE || !quiet.holds(tick);
-        assert!(in_time, "seed {seed}: {late:#} late: {decision:#?}\n{story}");
-        let inside = expected.keys().filter(|tick| (span.first..=span.last).contains(tick)).copied();
-        let inside: Vec<Timestamp> = inside.collect();
-        assert_eq!(inside.len() as u64, span.count, "seed {seed}: {span:?} {inside:?}\n{story}");
-        for tick in inside {
-            *recorded.entry(tick).or_insert(0) += 1;
-        }
-    }
-    (expected, recorded, story)
-}
-
-fn parse(schedule: &str) -> Schedule {
-    Schedule::parse(&ScheduleSpec::written(&[schedule.to_owned()])).unwrap()
-}
-
 #[tokio::test(start_paused = true)]
 async fn kills_and_edits_and_faults_at_any_moment_leave_every_tick_one_outcome() {
     for seed in 0..150 {
-        let (expected, recorded, story) = a_life_of_edits(seed, false).await;
-        assert_eq!(expected, recorded, "seed {seed}\n{story}");
+        check_life_of_edits(Arc::new(MemoryStore::default()), false, seed).await;
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn kills_of_replicas_and_edits_and_faults_at_any_moment_leave_every_tick_one_outcome() {
     for seed in 0..4 {
-        let (expected, recorded, story) = a_life_of_edits(seed, true).await;
-        assert_eq!(expected, recorded, "seed {seed}\n{story}");
+        check_life_of_edits(Arc::new(MemoryStore::default()), true, seed).await;
     }
 }

@@ -6,94 +6,22 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ecs_scheduler_core::job::JobContext;
-use ecs_scheduler_core::replica::{JobOwner, Replica, ReplicaHandle, ReplicaId, ReplicaOptions, Timing};
 use ecs_scheduler_core::schedule::{Schedule, Strictness};
-use ecs_scheduler_core::store::Shard;
 use ecs_scheduler_core::{
-    Clock, Engine, EngineOptions, Firing, FiringState, JobId, Launcher, MemoryStore, Origin, SharedStore,
-    Store, StoredJob, TickOutcome, Timestamp, TriggerRegistry,
+    Clock, EngineOptions, Firing, FiringState, Launcher, MemoryStore, Origin, SharedStore, Store, StoredJob,
+    TickOutcome, Timestamp, TriggerRegistry,
 };
-use ecs_scheduler_testing::{
-    ChaosLauncher, ChaosPlan, NetworkFault, NetworkLink, RemoteLauncher, RemoteStore, SimClock, Simulation,
-};
+use ecs_scheduler_testing::member::join;
+pub(crate) use ecs_scheduler_testing::member::{Member, job_of, owned};
+use ecs_scheduler_testing::{ChaosLauncher, ChaosPlan, SimClock, Simulation};
 use jiff::SignedDuration;
 use serde_json::json;
-
-/// One replica and its network links.
-pub(crate) struct Member {
-    pub(crate) replica: ReplicaHandle,
-    pub(crate) store: NetworkLink,
-    pub(crate) launcher: NetworkLink,
-}
-
-impl Member {
-    /// Returns how many shards it owns now.
-    pub(crate) fn owned(&self) -> usize {
-        owned(&self.replica).len()
-    }
-
-    /// Ends it as `kill -9` does: no further call reaches store or launcher.
-    pub(crate) fn kill(self) {
-        self.store.set(NetworkFault::Frozen);
-        self.launcher.set(NetworkFault::Frozen);
-        // Ends its timers, too; hanging calls are not awaited.
-        tokio::spawn(async move { self.replica.stop(Duration::ZERO).await });
-    }
-
-    pub(crate) fn freeze(&self) {
-        self.store.set(NetworkFault::Frozen);
-        self.launcher.set(NetworkFault::Frozen);
-    }
-
-    pub(crate) fn wake(&self) {
-        self.store.set(NetworkFault::None);
-        self.launcher.set(NetworkFault::None);
-    }
-}
-
-/// Returns the shards that a replica owns.
-pub(crate) fn owned(replica: &ReplicaHandle) -> Vec<Shard> {
-    // The owner of a shard is the owner of any of its jobs.
-    Shard::all().filter(|shard| replica.owner(&job_of(*shard)) == JobOwner::ThisReplica).collect()
-}
-
-/// Returns the name of a job of this shard.
-pub(crate) fn job_of(shard: Shard) -> JobId {
-    let mut names = (0..).map(|number| JobId::new(&format!("job-{number}")).unwrap());
-    names.find(|job| Shard::from_job(job) == shard).unwrap()
-}
 
 pub(crate) struct Cluster {
     pub(crate) world: Simulation,
     pub(crate) shared: Arc<dyn SharedStore>,
     pub(crate) launcher: Arc<ChaosLauncher>,
     began: Timestamp,
-}
-
-/// Joins a replica with this address to the others on a store.
-pub(crate) async fn join(
-    world: &Simulation,
-    shared: &Arc<dyn SharedStore>,
-    name: &str,
-    address: &str,
-) -> Member {
-    let (store_gate, launcher_gate) = (NetworkLink::default(), NetworkLink::default());
-    let store = Arc::new(RemoteStore::new(Arc::clone(shared), store_gate.clone()));
-    let launcher = Arc::new(RemoteLauncher::new(Arc::clone(&world.launcher), launcher_gate.clone()));
-    let engine = Engine {
-        options: world.options.clone(),
-        store: Arc::clone(&store) as Arc<dyn Store>,
-        launcher,
-        registry: Arc::clone(&world.registry),
-        clock: Arc::clone(&world.clock) as Arc<dyn Clock>,
-    };
-    let options = ReplicaOptions {
-        id: ReplicaId::new(name).unwrap(),
-        address: format!("http://{address}"),
-        timing: Timing::default(),
-    };
-    let replica = Replica { options, engine, store }.join().await.unwrap();
-    Member { replica, store: store_gate, launcher: launcher_gate }
 }
 
 impl Cluster {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use ecs_scheduler_core::notify::read_deliveries;
 use ecs_scheduler_core::{Clock as _, FiringState, Notification, NotificationKind, TickOutcome};
-use ecs_scheduler_testing::{ChaosPlan, Fate, StoreFaults};
+use ecs_scheduler_testing::{ChaosPlan, Fate, Schedulers, StoreFaults};
 use jiff::SignedDuration;
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
@@ -14,7 +14,6 @@ use serde_json::{Value, json};
 
 use super::{Event, LENGTH, Scene, Story, document, seconds, stories};
 use crate::engine::notify::DeliveryFault;
-use crate::engine::schedulers::Schedulers;
 
 /// How long something may take when there are no faults any more: the longest waits are those of an open breaker and of deliveries.
 const LIMIT: i64 = 3_600;

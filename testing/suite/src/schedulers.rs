@@ -3,25 +3,39 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use ecs_scheduler_core::{FireRequest, JobId, SharedStore};
-use ecs_scheduler_testing::{EngineRun, Simulation, StoreFaults};
+use ecs_scheduler_core::engine::FireRequest;
+use ecs_scheduler_core::job::JobId;
+use ecs_scheduler_core::store::SharedStore;
 
-use crate::replicas::cluster::{Member, join};
+use super::member::{Member, join};
+use super::{EngineRun, Simulation, StoreFaults};
 
 /// The schedulers of a job.
-pub(crate) enum Schedulers {
+#[derive(Debug)]
+pub enum Schedulers {
     /// One, whose store has faults.
     Alone(Option<EngineRun>),
     /// At most two.
-    Replicas { shared: Arc<dyn SharedStore>, members: Vec<Member>, joined: usize },
+    Replicas {
+        /// Their store.
+        shared: Arc<dyn SharedStore>,
+        /// Those that run.
+        members: Vec<Member>,
+        /// How many have been started.
+        joined: usize,
+    },
 }
 
 impl Schedulers {
-    pub(crate) fn replicas(shared: Arc<dyn SharedStore>) -> Self {
+    /// Makes replicas of which none runs.
+    #[must_use]
+    pub fn replicas(shared: Arc<dyn SharedStore>) -> Self {
         Self::Replicas { shared, members: Vec::new(), joined: 0 }
     }
 
-    pub(crate) fn running(&self) -> usize {
+    /// Returns how many run.
+    #[must_use]
+    pub fn running(&self) -> usize {
         match self {
             Self::Alone(run) => usize::from(run.is_some()),
             Self::Replicas { members, .. } => members.len(),
@@ -29,10 +43,14 @@ impl Schedulers {
     }
 
     /// Starts a scheduler, unless there are enough.
-    pub(crate) async fn start(&mut self, world: &Simulation, faults: StoreFaults, seed: u64) {
+    ///
+    /// # Panics
+    ///
+    /// Panics when the store cannot be read.
+    pub async fn start(&mut self, world: &Simulation, faults: StoreFaults, seed: u64) {
         match self {
             Self::Alone(Some(_)) => {}
-            Self::Alone(run) => *run = Some(world.boot(faults, seed).await.unwrap()),
+            Self::Alone(run) => *run = Some(world.boot(faults, seed).await.expect("the store can be read")),
             Self::Replicas { members, .. } if members.len() >= 2 => {}
             Self::Replicas { shared, members, joined } => {
                 *joined += 1;
@@ -43,7 +61,7 @@ impl Schedulers {
     }
 
     /// Ends one of those that run as `kill -9` does.
-    pub(crate) async fn crash(&mut self, victim: usize) {
+    pub async fn crash(&mut self, victim: usize) {
         match self {
             Self::Alone(run) => {
                 if let Some(run) = run.take() {
@@ -56,7 +74,7 @@ impl Schedulers {
     }
 
     /// Stops one of those that run.
-    pub(crate) async fn stop_one(&mut self, victim: usize, within: Duration) {
+    pub async fn stop_one(&mut self, victim: usize, within: Duration) {
         match self {
             Self::Alone(run) => {
                 if let Some(run) = run.take() {
@@ -71,7 +89,7 @@ impl Schedulers {
     }
 
     /// Announces an edit; returns whether the schedulers know of it.
-    pub(crate) fn nudge(&self, job: &JobId) -> bool {
+    pub fn nudge(&self, job: &JobId) -> bool {
         match self {
             Self::Alone(Some(run)) => run.engine.nudge(job),
             Self::Alone(None) => return false,
@@ -81,7 +99,7 @@ impl Schedulers {
     }
 
     /// Fires a job by hand, if a scheduler owns it. The store may not answer.
-    pub(crate) async fn fire(&self, job: &JobId, request: FireRequest) {
+    pub async fn fire(&self, job: &JobId, request: FireRequest) {
         match self {
             Self::Alone(Some(run)) => drop(run.engine.fire_now(job, request).await),
             Self::Alone(None) => {}
@@ -94,7 +112,7 @@ impl Schedulers {
     }
 
     /// Stops all; returns whether everything ended in time.
-    pub(crate) async fn stop(mut self, within: Duration) -> bool {
+    pub async fn stop(mut self, within: Duration) -> bool {
         let mut in_time = true;
         match &mut self {
             Self::Alone(run) => {
