@@ -40,6 +40,7 @@ pub mod cli;
 pub mod client;
 pub mod config;
 pub mod convert;
+mod crontab_rule;
 pub mod demo;
 pub mod descriptors;
 pub mod error;

@@ -7,10 +7,13 @@ use std::time::Duration;
 
 use ecs_scheduler_core::call_stats::CallMeter;
 use ecs_scheduler_core::engine::{Engine, EngineOptions};
+use ecs_scheduler_core::job::JobContext;
 use ecs_scheduler_core::replica::{Replica, ReplicaId, ReplicaOptions, SchedulerNode, Timing};
+use ecs_scheduler_core::schedule::Strictness;
 use ecs_scheduler_core::{
     CheckResult, Clock, ConfigError, FaultKind, Launcher, LauncherProvider, OpenMode, ProviderDescriptor,
-    Store, StoreError, StoreProvider, StoreSetup, SystemClock, TriggerRegistry, TriggerType, fault,
+    Store, StoreError, StoreProvider, StoreSetup, SystemClock, Timestamp, TriggerRegistry, TriggerType,
+    fault,
 };
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
@@ -23,7 +26,7 @@ use crate::error::CommandError;
 use crate::notify::{Channels, TopicPublisher};
 use crate::shutdown::{DRAIN_TIMEOUT, ENGINE_TIMEOUT, STORE_TIMEOUT, Signals};
 use crate::wiring::PluginContext;
-use crate::{api, descriptors, wiring};
+use crate::{api, crontab_rule, descriptors, wiring};
 
 /// The exit code after a second signal: that of a shell for an interrupted program.
 const SECOND_SIGNAL_EXIT_CODE: u8 = 130;
@@ -282,10 +285,13 @@ impl Running {
         let ServerBuilder { clock, plugin_context, providers, .. } = builder;
         let aws = plugin_context.calls();
         let topics = plugin_context.topics();
+        let search = search_moved_jobs(&store, &registry, clock.now(), &config);
         let services =
             Services { registry, providers, store: Arc::clone(&store), launcher, clock, aws, topics };
         let (engine, state) = start_services(services, &config, address).await?;
         let closing = state.closing.clone();
+        // It is no part of the start, which a large store would delay.
+        tokio::spawn(closing.clone().run_until_cancelled_owned(search));
         let limits = ConnectionLimits::for_descriptors(descriptors::raise_limit());
         let http = tokio::spawn(api::serve(listener, api::router(state), limits, closing.clone()));
         let jobs = engine.status().jobs;
@@ -324,6 +330,22 @@ impl Running {
             Ok(Err(error)) => tracing::error!("could not close the store: {}", fault::chain(&error)),
             Err(_) => tracing::error!("could not close the store in time"),
         }
+    }
+}
+
+/// Searches the store once for jobs that the rule for crontab lines has moved to other days.
+fn search_moved_jobs(
+    store: &Arc<dyn Store>,
+    registry: &Arc<TriggerRegistry>,
+    now: Timestamp,
+    config: &Config,
+) -> impl Future<Output = ()> + Send + 'static {
+    let (store, registry) = (Arc::clone(store), Arc::clone(registry));
+    let max_tasks = config.max_tasks;
+    async move {
+        let strictness = Strictness::Lenient;
+        let cx = JobContext { registry: &registry, max_tasks, strictness, launcher: None, channels: None };
+        crontab_rule::warn_at_start(&*store, now, &cx).await;
     }
 }
 

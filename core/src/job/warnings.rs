@@ -1,5 +1,6 @@
 //! Warnings: parts of a job that are valid and probably a mistake.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
@@ -14,10 +15,8 @@ impl Job {
     /// trigger provides and consults, in the jitter, in the retry of tasks, in the mode, and in the numbers of tasks.
     #[must_use]
     pub fn warnings(&self, from: Timestamp) -> Vec<String> {
-        let provided = self.trigger.as_ref().and_then(|trigger| trigger.schedule());
-        let schedules = self.schedule.iter().chain(provided).chain(&self.remarks.consulted);
         let mut warnings: Vec<String> = Vec::new();
-        for warning in schedules.flat_map(|schedule| schedule.mistakes(from)) {
+        for warning in self.schedules().flat_map(|schedule| schedule.mistakes(from)) {
             if !warnings.contains(&warning) {
                 warnings.push(warning);
             }
@@ -39,6 +38,19 @@ impl Job {
             warnings.extend(self.remarks.against_queue_modes.iter().cloned());
         }
         warnings
+    }
+
+    /// Returns the schedules of the job, and those that its trigger provides and consults.
+    fn schedules(&self) -> impl Iterator<Item = &Schedule> {
+        let provided = self.trigger.as_ref().and_then(|trigger| trigger.schedule());
+        self.schedule.iter().chain(provided).chain(&self.remarks.consulted)
+    }
+
+    /// Describes the days of each `cron` expression with five fields that versions before the crontab rule read in another way.
+    #[must_use]
+    pub fn crontab_changes(&self) -> Vec<String> {
+        let changes: BTreeSet<String> = self.schedules().flat_map(Schedule::crontab_changes).collect();
+        changes.into_iter().collect()
     }
 
     /// Returns a warning for each number of tasks above the limit of the job.

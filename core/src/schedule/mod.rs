@@ -26,6 +26,7 @@ mod calendar;
 mod compiled_expr;
 mod count;
 mod cron;
+mod crontab_change;
 mod days;
 mod describe;
 mod error;
@@ -219,6 +220,11 @@ impl Schedule {
     pub fn notes(&self) -> Vec<String> {
         let others = self.0.others.iter().flat_map(Self::notes);
         lint::notes(&self.0).into_iter().chain(others).collect()
+    }
+
+    /// Describes each expression whose days were others before five fields became a crontab line.
+    pub(crate) fn crontab_changes(&self) -> impl Iterator<Item = String> {
+        self.expressions().filter_map(crontab_change::describe_change)
     }
 
     /// Returns two consecutive ticks closer together than a delay, if there are any among the next thousand.

@@ -64,6 +64,7 @@ pub(crate) async fn run(
             .into_iter()
             .map(|(name, problems)| CheckResult::failed(format!("job {name}"), problems)),
     );
+    seen.extend(found.moved.iter().map(changed_days));
     seen.extend(of_store);
     if config.launcher.provider.is_exclusive() {
         let kind = config.launcher.kind;
@@ -97,6 +98,14 @@ pub(crate) async fn run(
     print(&if args.json { as_json(&seen, &warnings) } else { as_table(&seen) });
     let healthy = seen.iter().all(|look| look.problem.is_none());
     Ok(if healthy { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Reports a job whose days have changed if an older version stored it.
+fn changed_days((job, change): &(JobId, String)) -> CheckResult {
+    let problem = format!(
+        "{change}, if an older version stored the job; check the days, then edit the job, for example with names of weekdays"
+    );
+    CheckResult::failed(format!("job {job}: days of its schedule"), problem)
 }
 
 /// Finds the channels of a job that are not configured, perhaps any more.

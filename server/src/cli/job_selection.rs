@@ -14,6 +14,7 @@ use serde_json::Value;
 use super::jobs;
 use crate::client::{Client, server_url};
 use crate::config::Config;
+use crate::crontab_rule::OlderJobs;
 use crate::error::CommandError;
 use crate::input::read_documents;
 use crate::server::ServerBuilder;
@@ -37,6 +38,8 @@ pub(crate) struct JobSelection {
     pub(crate) jobs: Vec<Job>,
     /// The name of the job or file, and its errors.
     pub(crate) invalid: Vec<(String, String)>,
+    /// The name of a job that an older version may have written, and how its days have changed since.
+    pub(crate) moved: Vec<(JobId, String)>,
     /// The health of the store, if the jobs were read from it.
     pub(crate) store: Option<CheckResult>,
     /// The reason why the store could not be opened.
@@ -96,14 +99,18 @@ impl JobSelection {
     }
 
     async fn add_stored(&mut self, store: &dyn Store, cx: &JobContext<'_>) -> Result<(), CommandError> {
+        let unreadable = |error| CommandError::caused("could not read the jobs", error);
+        let older = OlderJobs::load(store).await.map_err(unreadable)?;
         let mut from = ListFrom::Skip(0);
         loop {
-            let page = store.list(from, PAGE_SIZE).await;
-            let page = page.map_err(|error| CommandError::caused("could not read the jobs", error))?;
+            let page = store.list(from, PAGE_SIZE).await.map_err(unreadable)?;
             let Some(last) = page.jobs.last() else { return Ok(()) };
             from = ListFrom::After(last.id.clone());
             for stored in &page.jobs {
-                self.add(stored.id.as_str(), stored.parse(cx));
+                let job = stored.parse(cx);
+                let changes = job.iter().flat_map(|job| older.changes(stored, job));
+                self.moved.extend(changes.map(|change| (stored.id.clone(), change)));
+                self.add(stored.id.as_str(), job);
             }
         }
     }

@@ -28,3 +28,4 @@ mod logs;
 mod notify;
 mod replicas;
 mod transfer;
+mod upgrade;
