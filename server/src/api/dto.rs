@@ -3,6 +3,7 @@
 mod aws_stats;
 mod backfill;
 mod decision;
+mod dry_run;
 mod enums;
 mod firing;
 mod job;
@@ -14,6 +15,7 @@ mod requests;
 pub(super) use aws_stats::AwsStats;
 pub(super) use backfill::{BackfillBody, BackfillPreview, BackfillView, PreviewedTick};
 pub(super) use decision::{DecisionPage, DecisionView, EvaluationView};
+pub(super) use dry_run::{ChangeAnswer, Difference, DryRunView, WriteEffect};
 pub(super) use enums::{FiringStateName, JobStateName, OutcomeName, TaskOutcomeName};
 pub(super) use firing::{FiringPage, FiringView};
 pub(super) use job::{JobChange, JobDocument, JobPage, JobView, Link, Reference, Removed};

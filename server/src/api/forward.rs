@@ -10,7 +10,7 @@ use std::time::Duration;
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::header::CONNECTION;
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Method};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use ecs_scheduler_core::JobId;
@@ -18,7 +18,7 @@ use ecs_scheduler_core::replica::{JobOwner, ReplicaHandle, SchedulerNode};
 use percent_encoding::percent_decode_str;
 
 use super::problem::{Problem, ProblemType};
-use super::request;
+use super::request::{self, Query};
 
 /// The header that names the replica that forwarded a request.
 const FORWARDED_BY: HeaderName = HeaderName::from_static("ecss-forwarded-by");
@@ -60,7 +60,7 @@ pub(super) async fn forward_to_owner(
     next: Next,
 ) -> Response {
     let owned = forwarder.engine.replica().and_then(|replica| {
-        let job = engine_call(request.method(), request.uri().path())?;
+        let job = engine_call(request.method(), request.uri())?;
         Some((replica.clone(), job))
     });
     let Some((replica, job)) = owned else { return next.run(request).await };
@@ -81,12 +81,19 @@ pub(super) async fn forward_to_owner(
 }
 
 /// Returns the job if the request needs its engine.
-fn engine_call(method: &Method, path: &str) -> Option<JobId> {
-    let mut segments = path.split('/').skip(1);
-    let call = (segments.next()?, segments.next()?, segments.next()?, segments.next());
+fn engine_call(method: &Method, uri: &Uri) -> Option<JobId> {
+    let mut segments = uri.path().split('/').skip(1);
+    let call = (segments.next()?, segments.next()?, segments.next(), segments.next());
+    // A dry run of a change evaluates the changed job.
+    let is_dry_run = || Query::parse(uri.query().unwrap_or_default()).text("dryRun") == Some("true");
     let job = match call {
-        ("jobs", job, "firings" | "evaluate" | "resume" | "backfill", None) if method == Method::POST => job,
-        ("jobs", job, "backfill", None) if method == Method::DELETE => job,
+        ("jobs", job, Some("firings" | "evaluate" | "resume" | "backfill"), None)
+            if method == Method::POST =>
+        {
+            job
+        }
+        ("jobs", job, Some("backfill"), None) if method == Method::DELETE => job,
+        ("jobs", job, None, None) if [Method::PUT, Method::PATCH].contains(method) && is_dry_run() => job,
         _ => return None,
     };
     JobId::new(&percent_decode_str(job).decode_utf8().ok()?).ok()
@@ -169,7 +176,9 @@ mod tests {
 
     #[test]
     fn only_engine_calls_are_forwarded_to_the_owner() {
-        let job = |method: Method, path: &str| engine_call(&method, path).map(|job| job.to_string());
+        let job = |method: Method, uri: &'static str| {
+            engine_call(&method, &Uri::from_static(uri)).map(|job| job.to_string())
+        };
         assert_eq!(job(Method::POST, "/jobs/a/firings").as_deref(), Some("a"));
         assert_eq!(job(Method::POST, "/jobs/b/evaluate").as_deref(), Some("b"));
         assert_eq!(job(Method::POST, "/jobs/c/resume").as_deref(), Some("c"));
@@ -177,6 +186,12 @@ mod tests {
         assert_eq!(job(Method::DELETE, "/jobs/d/backfill").as_deref(), Some("d"));
         assert_eq!(job(Method::GET, "/jobs/d/backfill"), None);
         assert_eq!(job(Method::DELETE, "/jobs/d"), None);
+        for method in [Method::PUT, Method::PATCH] {
+            assert_eq!(job(method.clone(), "/jobs/d?validate=aws&dryRun=true").as_deref(), Some("d"));
+            assert_eq!(job(method.clone(), "/jobs/d?dryRun=false"), None);
+            assert_eq!(job(method, "/jobs/d"), None);
+        }
+        assert_eq!(job(Method::POST, "/jobs?dryRun=true"), None);
         let others = [
             "/jobs/a",
             "/jobs",

@@ -31,6 +31,11 @@ impl IfMatch {
         }
     }
 
+    /// Tells whether the request may only create the job: `If-None-Match: *`.
+    pub(super) fn must_be_new(&self) -> bool {
+        self.must_be_new
+    }
+
     /// Checks that the client knows the job's present version.
     ///
     /// # Errors
@@ -42,10 +47,15 @@ impl IfMatch {
             return stale(format!("Job {} was modified concurrently; read it again.", job.id));
         }
         if self.must_be_new {
-            return stale(format!("Job {} exists already.", job.id));
+            return Err(exists(job.id.as_str()));
         }
         Ok(())
     }
+}
+
+/// Makes the problem of a job that must be new and exists.
+pub(super) fn exists(id: &str) -> Problem {
+    Problem::new(ProblemType::Stale, format!("Job {id} exists already."))
 }
 
 impl<S: Sync> FromRequestParts<S> for IfMatch {

@@ -184,7 +184,7 @@ fn add_problems(path: &str, operation: &mut Map<String, Value>) {
     kinds.extend(of_one_path.iter().filter(|(end, _)| path.ends_with(end)).map(|(_, kind)| *kind));
     let known_tag =
         json!({"description": "Not modified", "headers": {"ETag": {"schema": {"type": "string"}}}});
-    let conditional = header("If-None-Match");
+    let conditional = header("If-None-Match") && !operation.contains_key("requestBody");
     let responses =
         operation.get_mut("responses").and_then(Value::as_object_mut).expect("every operation answers");
     for kind in kinds {

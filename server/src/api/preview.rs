@@ -19,7 +19,7 @@ use super::state::App;
 
 /// The maximum and the default number of ticks of a preview.
 const MAX_TICKS: u64 = 1_000;
-const DEFAULT_TICKS: u64 = 10;
+pub(super) const DEFAULT_TICKS: u64 = 10;
 /// The members that a preview shares with a job.
 const OF_A_JOB: [&str; 6] = ["id", "schedule", "timezone", "scheduleStart", "scheduleEnd", "jitter"];
 /// The warning about ticks that depend on a job's name without one; the remedy follows.
@@ -97,7 +97,8 @@ pub(super) async fn next(State(app): State<App>, name: Name, mut query: Query) -
 }
 
 impl Preview {
-    fn new(
+    /// Lists the first `count` ticks after a moment, and adds the notes about the schedule to the warnings.
+    pub(super) fn new(
         schedule: Value,
         ticks: &Schedule,
         mut warnings: Vec<String>,

@@ -226,6 +226,16 @@ impl AppState {
         found.into_iter().next().ok_or_else(|| Problem::no_job(&name.0))
     }
 
+    /// Tells whether a job of this name exists.
+    ///
+    /// # Errors
+    ///
+    /// Fails when the store cannot be read.
+    pub(super) async fn has_job(&self, name: &Name) -> Result<bool, Problem> {
+        let Ok(id) = name.job() else { return Ok(false) };
+        Ok(!self.store.get(std::slice::from_ref(&id)).await?.is_empty())
+    }
+
     /// Returns the summary of a job, parsed now or earlier.
     pub(super) fn job_summary(&self, job: &StoredJob) -> Arc<JobSummary> {
         self.summaries.get(job, &self.context(Strictness::Lenient), &*self.clock)

@@ -2,6 +2,7 @@
 
 mod backfill;
 pub(super) mod create;
+mod dry_run;
 mod fire;
 mod logs;
 pub(super) mod show;
@@ -42,6 +43,9 @@ pub(crate) enum JobsCommand {
         /// Also check the AWS resources of each job before it is written: its task definition and the sources of its trigger
         #[arg(long, value_name = "WHAT", value_parser = ["aws"])]
         validate: Option<String>,
+        /// Write nothing; show each job that would be created, its next ticks and the decision about a tick that is due now
+        #[arg(long)]
+        dry_run: bool,
     },
     /// Change fields of a job: fields in the document are replaced, null removes a field, other fields stay
     Edit {
@@ -52,6 +56,9 @@ pub(crate) enum JobsCommand {
         /// Also check the AWS resources of the changed job before it is written
         #[arg(long, value_name = "WHAT", value_parser = ["aws"])]
         validate: Option<String>,
+        /// Write nothing; show the differences, the next ticks and the decision about a tick that is due now
+        #[arg(long)]
+        dry_run: bool,
     },
     /// Delete a job; running tasks continue
     Delete {
@@ -131,15 +138,18 @@ pub(crate) async fn run(
             return Ok(if as_json { show::json(&answer) } else { people() });
         }
         JobsCommand::Get { id } => (client.get(&path(id, "")).await?, show::json),
-        JobsCommand::Create { file, validate } => {
-            return create::run(file, validate.as_deref(), client, as_json).await;
+        JobsCommand::Create { file, validate, dry_run } => {
+            let query = write_query(validate.as_deref(), *dry_run);
+            let show = if *dry_run { dry_run::describe } else { show::created };
+            return create::run(file, &query, show, client, as_json).await;
         }
-        JobsCommand::Edit { id, file, validate } => {
+        JobsCommand::Edit { id, file, validate, dry_run } => {
             let change = read_document(file)?;
-            let query = validate.as_ref().map(|how| format!("?validate={how}")).unwrap_or_default();
+            let query = write_query(validate.as_deref(), *dry_run);
+            let show = if *dry_run { dry_run::describe } else { show::changed };
             let etag = client.send(Method::GET, &path(id, ""), None, &[]).await?.etag;
             let seen: Vec<_> = etag.iter().map(|etag| (header::IF_MATCH, etag.as_str())).collect();
-            (client.send(Method::PUT, &path(id, &query), Some(&change), &seen).await?.body, show::changed)
+            (client.send(Method::PUT, &path(id, &query), Some(&change), &seen).await?.body, show)
         }
         JobsCommand::Delete { id } => {
             (client.send(Method::DELETE, &path(id, ""), None, &[]).await?.body, show::deleted)
@@ -173,6 +183,13 @@ pub(crate) async fn run(
         }
     };
     Ok(if as_json { show::json(&answer) } else { people(&answer) })
+}
+
+/// Returns the query of a request that writes a job.
+fn write_query(validate: Option<&str>, dry_run: bool) -> String {
+    let validate = validate.map(|how| format!("validate={how}"));
+    let parts: Vec<String> = validate.into_iter().chain(dry_run.then(|| "dryRun=true".to_owned())).collect();
+    if parts.is_empty() { String::new() } else { format!("?{}", parts.join("&")) }
 }
 
 /// Reads decisions about a job, how it fails, and the firings that belong to the decisions.

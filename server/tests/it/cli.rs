@@ -127,6 +127,8 @@ fn the_demo_fires_real_processes_and_the_commands_work_on_it() {
 
     let file = demo.folder.path().join("job.json");
     std::fs::write(&file, r#"{"id": "mine", "taskDefinition": "heartbeat", "schedule": "0 0 2"}"#).unwrap();
+    let dry = out(&demo.jobs(&["create", "job.json", "--dry-run"]));
+    assert!(dry.starts_with("would create mine\n") && dry.contains("a tick that is due now: launched"), "{dry}");
     assert_eq!(out(&demo.jobs(&["create", "job.json"])), "created mine\n");
     let again = demo.jobs(&["create", "job.json"]);
     assert_eq!(
@@ -134,6 +136,8 @@ fn the_demo_fires_real_processes_and_the_commands_work_on_it() {
         (Some(5), "error: POST /jobs: 409 Job mine already exists.\n")
     );
     std::fs::write(&file, r#"{"schedule": "0 0 3", "timezone": "Europe/Berlin"}"#).unwrap();
+    let dry = demo.json(&["edit", "mine", "job.json", "--dry-run"]);
+    assert_eq!((&dry["effect"], &dry["diff"][0]["pointer"]), (&"change".into(), &"/schedule".into()), "{dry:#}");
     assert_eq!(out(&demo.jobs(&["edit", "mine", "job.json"])), "changed mine\n");
     let next = out(&demo.jobs(&["next", "mine", "--count", "1"]));
     assert!(next.contains("T03:00:00+0"), "{next}");

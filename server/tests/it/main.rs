@@ -4,6 +4,7 @@
 
 mod api;
 mod api_backfill;
+mod api_dry_run;
 mod api_faults;
 mod api_history;
 mod api_limits;

@@ -4,18 +4,20 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
-use ecs_scheduler_core::job::{prepare_patch, prepare_update};
+use ecs_scheduler_core::StoredJob;
+use ecs_scheduler_core::job::{Prepared, prepare_patch, prepare_update, replacement};
 use ecs_scheduler_core::schedule::Strictness;
 
+use super::create;
 use super::edit::{self, Prepare};
-use crate::api::dto::{JobChange, JobView, Reference, Removed};
+use crate::api::dto::{ChangeAnswer, JobChange, JobView, Reference, Removed};
 use crate::api::if_match::IfMatch;
 use crate::api::job_document::{document, refusal};
 use crate::api::preflight::ValidationLevel;
 use crate::api::problem::Problem;
 use crate::api::request::{self, JsonBody, Name, Query};
 use crate::api::state::App;
-use crate::api::{respond, view};
+use crate::api::{dry_run, respond, view};
 
 /// Returns a job.
 #[utoipa::path(
@@ -33,17 +35,22 @@ pub(in crate::api) async fn read(State(app): State<App>, name: Name) -> Result<R
     Ok(view::job(&app, &job))
 }
 
-/// Changes the given fields; `null` removes a field.
+/// Changes the given fields; `null` removes a field. With `If-None-Match: *`, creates the job.
 #[utoipa::path(
     put, path = "/jobs/{id}", tag = "jobs", operation_id = "updateJob",
     params(
         ("id" = String, Path, description = "The job's name"),
         ("validate" = Option<String>, Query, description = "`aws` also checks the AWS resources of the changed job \
             before it is written: its task definition and the sources of its trigger", pattern = "^aws$"),
+        ("dryRun" = Option<bool>, Query, description = "`true` writes nothing and shows the effect of the change"),
         ("If-Match" = Option<String>, Header, description = "Entity tag of the version to change"),
+        ("If-None-Match" = Option<String>, Header, description = "`*`: the job must not exist, and is created"),
     ),
     request_body(content = JobChange, content_type = "application/json"),
-    responses((status = 200, description = "Job changed", body = Reference)),
+    responses(
+        (status = 200, description = "Job changed, or the result of a dry run", body = ChangeAnswer),
+        (status = 201, description = "Job created", body = Reference),
+    ),
 )]
 pub(in crate::api) async fn update(
     State(app): State<App>,
@@ -53,6 +60,9 @@ pub(in crate::api) async fn update(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
+    if conditions.must_be_new() && !app.has_job(&name).await? {
+        return create::create_named(&app, &name, query, &headers, body).await;
+    }
     apply(&app, &name, query, &conditions, &headers, body, prepare_update).await
 }
 
@@ -63,13 +73,14 @@ pub(in crate::api) async fn update(
         ("id" = String, Path, description = "The job's name"),
         ("validate" = Option<String>, Query, description = "`aws` also checks the AWS resources of the changed job \
             before it is written: its task definition and the sources of its trigger", pattern = "^aws$"),
+        ("dryRun" = Option<bool>, Query, description = "`true` writes nothing and shows the effect of the change"),
         ("If-Match" = Option<String>, Header, description = "Entity tag of the version to change"),
     ),
     request_body(content(
         (JobChange = "application/merge-patch+json"),
         (JobChange = "application/json"),
     )),
-    responses((status = 200, description = "Job changed", body = Reference)),
+    responses((status = 200, description = "Job changed, or the result of a dry run", body = ChangeAnswer)),
 )]
 pub(in crate::api) async fn patch(
     State(app): State<App>,
@@ -86,16 +97,20 @@ pub(in crate::api) async fn patch(
 async fn apply(
     app: &App,
     name: &Name,
-    query: Query,
+    mut query: Query,
     conditions: &IfMatch,
     headers: &HeaderMap,
     body: Body,
     prepare: Prepare,
 ) -> Result<Response, Problem> {
+    let is_dry_run = query.flag("dryRun");
     let validate = ValidationLevel::from_query(query)?;
     request::ensure_json(headers)?;
     let job = app.job(name).await?;
     let change = JsonBody::read(&app.parsers, headers, body).await?;
+    if is_dry_run {
+        return preview(app, job, conditions, &change, prepare, validate).await;
+    }
     if validate == ValidationLevel::Resources {
         let (state, _kept) = (App::clone(app), change.keep().await);
         let changing = change.parse(move |change| {
@@ -116,6 +131,30 @@ async fn apply(
         warnings.extend(validate.platform_warnings(app, &task).await);
     }
     Ok(view::reference(app, StatusCode::OK, &stored, &warnings))
+}
+
+/// Shows the effect of a change.
+async fn preview(
+    app: &App,
+    job: StoredJob,
+    conditions: &IfMatch,
+    change: &JsonBody,
+    prepare: Prepare,
+    validate: ValidationLevel,
+) -> Result<Response, Problem> {
+    let (state, conditions, _kept) = (App::clone(app), conditions.clone(), change.keep().await);
+    let changing = change.parse(move |change| {
+        let now = state.clock.now();
+        let prepared =
+            prepare(&job.id, &document(&job), change.into(), &state.context(Strictness::Strict), now);
+        let prepared: Prepared = prepared.map_err(|errors| refusal(&errors))?;
+        conditions.check(&job)?;
+        let written = replacement(&job, prepared.document.clone(), &state.context(Strictness::Lenient), now);
+        written.map_err(|error| refusal(&[error]))?;
+        Ok((job, prepared))
+    });
+    let (job, prepared) = changing.await?;
+    dry_run::respond(app, Some(&job), prepared, validate).await
 }
 
 /// Removes a job. Running tasks continue and the history remains.

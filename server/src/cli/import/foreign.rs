@@ -81,7 +81,7 @@ pub(crate) async fn run(
     let server = args.server.as_deref().unwrap_or_else(|| values.text_or_default(&SERVER));
     let jobs: Vec<(String, Value)> = converted.iter().filter_map(named_job).collect();
     let created =
-        if args.apply { Some(create::create_all(&jobs, None, &Client::new(server)?).await) } else { None };
+        if args.apply { Some(create::create_all(&jobs, "", &Client::new(server)?).await) } else { None };
     if !args.json {
         print_error(&remarks(&converted));
     }

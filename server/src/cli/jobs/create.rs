@@ -37,14 +37,15 @@ impl CreateResults {
     }
 }
 
-/// Creates the jobs of a file.
+/// Creates the jobs of a file, and shows each answer for people by `show`. `query` is that of each request.
 ///
 /// # Errors
 ///
 /// Fails when the file cannot be read, and when the server cannot be reached or refuses a job.
 pub(super) async fn run(
     file: &Path,
-    validate: Option<&str>,
+    query: &str,
+    show: fn(&Value) -> String,
     client: &Client,
     as_json: bool,
 ) -> Result<String, CommandError> {
@@ -53,9 +54,9 @@ pub(super) async fn run(
         // The server's message is enough for a single document.
         items.iter_mut().for_each(|(name, _)| name.clear());
     }
-    let created = create_all(&items, validate, client).await;
+    let created = create_all(&items, query, client).await;
     let text = match (as_json, many) {
-        (false, _) => created.answers.iter().map(show::created).collect(),
+        (false, _) => created.answers.iter().map(show).collect(),
         (true, true) => show::json(&created.answers.clone().into()),
         (true, false) => created.answers.first().map(show::json).unwrap_or_default(),
     };
@@ -65,10 +66,10 @@ pub(super) async fn run(
 /// Creates jobs one after the other, each with its name in messages. A refused job does not stop the others.
 pub(in crate::cli) async fn create_all(
     jobs: &[(String, Value)],
-    validate: Option<&str>,
+    query: &str,
     client: &Client,
 ) -> CreateResults {
-    let path = validate.map_or_else(|| "/jobs".to_owned(), |how| format!("/jobs?validate={how}"));
+    let path = format!("/jobs{query}");
     let mut created = CreateResults::default();
     for (name, job) in jobs {
         match client.send(Method::POST, &path, Some(job), &[]).await {
