@@ -64,10 +64,10 @@ pub(in crate::api) struct BackfillView {
     /// The person or program that started it.
     #[serde(skip_serializing_if = "Option::is_none")]
     actor: Option<String>,
-    /// When it was started.
+    /// Start time.
     #[schema(value_type = String, format = DateTime)]
     started: Timestamp,
-    /// When its last firing ended; absent while one is unfinished or a tick remains.
+    /// End time of its last firing; absent while one is unfinished or a tick remains.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, format = DateTime)]
     ended: Option<Timestamp>,
@@ -83,7 +83,7 @@ pub(in crate::api) struct BackfillView {
     next_tick: Option<Timestamp>,
     /// Its unfinished firings, oldest first.
     unfinished: Vec<UnfinishedView>,
-    /// Why it does not fire the next tick now.
+    /// The reason why it does not fire the next tick now.
     #[serde(skip_serializing_if = "Option::is_none")]
     waiting: Option<WaitView>,
     /// The newest tick that was done without success, and why; absent if there is none.
@@ -91,7 +91,7 @@ pub(in crate::api) struct BackfillView {
     last_failure: Option<FailureView>,
 }
 
-/// How many ticks of a backfill are done, by outcome.
+/// The numbers of done ticks of a backfill, by outcome.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(as = BackfillDone)]
@@ -106,7 +106,7 @@ struct DoneView {
     not_launched: u32,
     /// The trigger demanded no task.
     idle: u32,
-    /// It cannot be determined whether all tasks were started.
+    /// Ticks for which it cannot be determined whether all tasks were started.
     unknown: u32,
 }
 
@@ -122,7 +122,7 @@ struct UnfinishedView {
     firing: String,
 }
 
-/// Why a backfill waits.
+/// The reason for the wait of a backfill.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(as = BackfillWait)]
@@ -132,7 +132,7 @@ struct WaitView {
     outcome: TickOutcome,
     /// The reason.
     reason: String,
-    /// Since when it waits with this outcome.
+    /// Start of the wait with this outcome.
     #[schema(value_type = String, format = DateTime)]
     since: Timestamp,
 }
@@ -212,7 +212,7 @@ pub(in crate::api) struct BackfillPreview {
     pub(in crate::api) total: usize,
     /// The number of tasks that all ticks together start.
     pub(in crate::api) tasks: u64,
-    /// Why the backfill would wait now.
+    /// The reason why the backfill would wait now.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(in crate::api) waiting: Option<String>,
     /// The ticks, oldest first.

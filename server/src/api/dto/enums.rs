@@ -58,7 +58,7 @@ pub(super) fn job_state() -> serde_json::Value {
 }
 
 words!(
-    /// How a task ended, or the tasks of a firing together.
+    /// The end of a task, or of the tasks of a firing together.
     TaskOutcomeName as "TaskOutcome": TaskEnd::ALL.map(TaskEnd::as_str)
 );
 words!(

@@ -32,7 +32,7 @@ pub(in crate::api) struct FiringView {
     origin: Origin,
     /// The decision of this firing.
     decision: u64,
-    /// The tick on the schedule, or the moment at which it was fired by hand.
+    /// The tick on the schedule, or the time of a manual firing.
     #[schema(value_type = String, format = DateTime)]
     nominal: Timestamp,
     /// The time of the decision.
@@ -41,7 +41,7 @@ pub(in crate::api) struct FiringView {
     /// The state.
     #[schema(value_type = FiringStateName)]
     state: FiringState,
-    /// How its tasks ended together: `failed` if one failed, else `stopped` if one was stopped, else `succeeded`. Absent while
+    /// The end of its tasks together: `failed` if one failed, else `stopped` if one was stopped, else `succeeded`. Absent while
     /// one may still run.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<TaskOutcomeName>)]
@@ -75,14 +75,14 @@ struct FiringRetryView {
     of: Option<String>,
     /// Its number among the retries of one tick, from 1; 0 for a firing that is none.
     number: u32,
-    /// When its failed tasks start again. The firing is `launched` until then.
+    /// The time at which its failed tasks start again. The firing is `launched` until then.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, format = DateTime)]
     at: Option<Timestamp>,
     /// The firing that starts its failed tasks again.
     #[serde(skip_serializing_if = "Option::is_none")]
     by: Option<String>,
-    /// Why its failed tasks do not start again.
+    /// The reason why its failed tasks do not start again.
     #[serde(skip_serializing_if = "Option::is_none")]
     note: Option<String>,
 }
@@ -137,7 +137,7 @@ struct RefusalView {
     /// More details.
     #[serde(skip_serializing_if = "Option::is_none")]
     detail: Option<String>,
-    /// Whether a retry may succeed.
+    /// True if a retry may succeed.
     retryable: bool,
     /// The known cause, and its remedy.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -188,30 +188,30 @@ struct TaskView {
     /// The platform's reason.
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<String>,
-    /// Why it failed or exceeded a time limit, and the remedy.
+    /// The reason why it failed or exceeded a time limit, and the remedy.
     #[serde(skip_serializing_if = "Option::is_none")]
     diagnosis: Option<DiagnosisView>,
     /// The time at which the launcher accepted the task; `startTimeout` counts from it.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, format = DateTime)]
     accepted_at: Option<Timestamp>,
-    /// When the platform created it.
+    /// The time at which the platform created it.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, format = DateTime)]
     created_at: Option<Timestamp>,
-    /// When the pull of its images began.
+    /// Start of the pull of its images.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, format = DateTime)]
     pull_started_at: Option<Timestamp>,
-    /// When the pull of its images ended.
+    /// End of the pull of its images.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, format = DateTime)]
     pull_stopped_at: Option<Timestamp>,
-    /// When its first container started.
+    /// Start time of its first container.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, format = DateTime)]
     started_at: Option<Timestamp>,
-    /// When it began to stop; known once it has stopped.
+    /// Start of the stop; known once it has stopped.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, format = DateTime)]
     stopping_at: Option<Timestamp>,

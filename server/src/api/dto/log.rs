@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 pub(in crate::api) struct LogPageView {
     /// Each container's lines are in their order.
     lines: Vec<LogLineView>,
-    /// Whether lines before the first one were removed after the page before was read.
+    /// True if lines before the first one were removed after the page before was read.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     #[schema(required = false)]
     gap: bool,
@@ -21,7 +21,7 @@ pub(in crate::api) struct LogPageView {
 /// A line that a container wrote.
 #[derive(Debug, Serialize, ToSchema)]
 struct LogLineView {
-    /// When it was written; absent where the launcher does not know it.
+    /// The time at which it was written; absent where the launcher does not know it.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, format = DateTime)]
     at: Option<Timestamp>,

@@ -170,7 +170,7 @@ pub(in crate::api) struct BrakeRequest {
 /// The state of the brake.
 #[derive(Debug, Serialize, ToSchema)]
 pub(in crate::api) struct BrakeView {
-    /// Whether the brake is on: all launches are stopped.
+    /// True while the brake is on: all launches are stopped.
     pub(in crate::api) on: bool,
     /// The reason.
     #[serde(skip_serializing_if = "Option::is_none")]
