@@ -1,4 +1,4 @@
-//! ClusterTimeouts of connections, responses and operations.
+//! Timeouts of connections, responses and operations.
 
 use std::time::Duration;
 

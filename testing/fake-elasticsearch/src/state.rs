@@ -91,11 +91,6 @@ impl ClusterState {
         self.scrolls.len()
     }
 
-    /// Drops every scroll, as a restarted node does.
-    pub fn forget_scrolls(&mut self) {
-        self.scrolls.clear();
-    }
-
     /// Removes an index with its aliases, as an operator would.
     pub fn remove(&mut self, name: &str) {
         let behind = self.index(name).name.clone();
