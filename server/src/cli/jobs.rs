@@ -67,7 +67,7 @@ pub(crate) enum JobsCommand {
     },
     /// Fire a job now; its schedule does not change. The exit code is 5 if nothing was launched: see `--wait`
     Fire(FireArgs),
-    /// Fire past ticks of a job, oldest first, as its present schedule has them; show or stop such a backfill
+    /// Fire past ticks of a job, oldest first, by its present schedule; or show or stop its backfill
     Backfill(BackfillArgs),
     /// Suspend a job
     Suspend {

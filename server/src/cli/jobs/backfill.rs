@@ -18,10 +18,10 @@ mod tests;
 pub(crate) struct BackfillArgs {
     /// The job
     id: String,
-    /// The start of the range, RFC 3339; a tick at this moment belongs to it
+    /// The start of the range, RFC 3339, inclusive
     #[arg(long, value_name = "TIME", required_unless_present_any = ["status", "stop"])]
     from: Option<String>,
-    /// The end of the range, RFC 3339, not in the future; a tick at this moment does not belong to it
+    /// The end of the range, RFC 3339, exclusive, not in the future
     #[arg(long, value_name = "TIME", required_unless_present_any = ["status", "stop"])]
     to: Option<String>,
     /// The maximum number of ticks, up to 10000; a range with more is refused (default: 100)

@@ -36,7 +36,7 @@ pub(crate) struct FireArgs {
     /// Overrides of this firing only: a JSON list as in a job's `overrides`. Environment variables are added to the job's
     #[arg(long, value_name = "JSON", value_parser = overrides)]
     overrides: Option<Value>,
-    /// The past moment that the tasks work for, RFC 3339: they get it as `ECSS_SCHEDULED_AT` (default: now)
+    /// Scheduled time for the tasks (RFC 3339, in the past), passed as `ECSS_SCHEDULED_AT` (default: now)
     #[arg(long, value_name = "TIME")]
     scheduled_at: Option<String>,
     /// Wait until tasks are started or refused, at most as long as the job's `retry.launch.maxAge`
