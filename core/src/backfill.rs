@@ -191,7 +191,7 @@ pub enum BackfillError {
     #[error("a backfill of the job is under way")]
     UnderWay(Box<Backfill>),
     /// As many backfills are under way as one shard keeps.
-    #[error("{MAX_UNDER_WAY} backfills of this part of the jobs are under way; wait until one has ended")]
+    #[error("{MAX_UNDER_WAY} backfills of this shard are under way; wait until one has ended")]
     TooMany,
     /// This replica does not own the job.
     #[error("the job is owned by another replica")]

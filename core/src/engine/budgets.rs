@@ -437,6 +437,6 @@ async fn read(store: &dyn Store) -> Result<KeptRegister, StoreError> {
 fn interrupted() -> StoreError {
     StoreError::fault(
         FaultKind::Unavailable,
-        "the budgets could not be read and written, because other replicas were faster or own the job",
+        "could not update the budget register: other replicas changed it at each attempt, or own the job",
     )
 }

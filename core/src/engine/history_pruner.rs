@@ -80,7 +80,7 @@ impl HistoryPruner {
         if gap > MAX_GAP {
             tracing::warn!(
                 %newest, days = gap.as_hours() / 24,
-                "the newest history is old: unless the scheduler stood still for so long, correct the clock; old history is not removed for a day"
+                "the newest history is old; pruning pauses for a day; check the clock, unless the scheduler was stopped"
             );
             self.start_delay = DOUBT_DELAY;
         }

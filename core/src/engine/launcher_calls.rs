@@ -83,7 +83,7 @@ impl LauncherCalls {
         let mut page = self.0.read_log(request).await?;
         if !page.is_within(request) {
             let message = format!(
-                "could not read the output of task {}: its page is too large, or ends at no position",
+                "could not read the output of task {}: the launcher returned an oversized page or an invalid cursor",
                 request.task
             );
             return Err(LaunchError::new(FaultKind::Bug, message));

@@ -179,11 +179,11 @@ impl SchedulerLoop {
                     jobs,
                     job,
                     until,
-                    "ticks of jobs are settled in the future, because the clock was ahead; they count again when the clock \
-                     has been steady for a minute"
+                    "the clock was ahead: ticks up to {until} already have an outcome; jobs are evaluated again after one \
+                     steady minute"
                 );
             }
-            (1.., 0) => tracing::info!("ticks of all jobs count again from now on"),
+            (1.., 0) => tracing::info!("the clock is steady; all jobs are evaluated again"),
             _ => {}
         }
     }

@@ -158,7 +158,10 @@ async fn follow(path: &str, client: &Client, printer: &mut LinePrinter) -> Resul
         }
         failures += 1;
         if failures > MAX_RECONNECTS {
-            return Err(CommandError::failed("the stream of lines broke off again and again"));
+            let message = format!(
+                "could not follow the output of {path}: the stream ended {failures} times; check the proxy in front of the server"
+            );
+            return Err(CommandError::failed(message));
         }
         tokio::time::sleep(RECONNECT_INTERVAL).await;
     }
