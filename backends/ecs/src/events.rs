@@ -22,7 +22,7 @@ const RECEIVE_WAIT: Duration = Duration::from_secs(20);
 /// Messages of one receive: the maximum of SQS.
 pub(crate) const MAX_BATCH: i32 = 10;
 /// Wait after a failed receive.
-const RETRY_BACKOFF: Duration = Duration::from_secs(10);
+const RETRY_DELAY: Duration = Duration::from_secs(10);
 /// The detail type of task events.
 const STATE_CHANGE: &str = "ECS Task State Change";
 
@@ -78,7 +78,7 @@ impl EventReceiver {
                 error = chain(&fault),
                 "could not receive task events; polling ECS instead"
             );
-            tokio::time::sleep(RETRY_BACKOFF).await;
+            tokio::time::sleep(RETRY_DELAY).await;
         }
     }
 

@@ -20,7 +20,7 @@ use crate::schema::{format_version, refuse_newer_format};
 /// Number of bytes that are copied between two progress reports.
 const STEP_BYTES: i32 = 16 << 20;
 /// How long to wait for a locked file: a scheduler locks it for a moment when it starts or stops.
-const BUSY_BACKOFF: Duration = Duration::from_millis(50);
+const BUSY_DELAY: Duration = Duration::from_millis(50);
 
 /// The contents of a verified file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,7 +66,7 @@ pub fn backup(source: &Path, into: &Path, progress: &dyn Fn(u64, u64)) -> Result
             match backup.step(STEP_BYTES / page_size).map_err(write_failed)? {
                 StepResult::Done => break,
                 StepResult::More => {}
-                StepResult::Busy | StepResult::Locked | _ => std::thread::park_timeout(BUSY_BACKOFF),
+                StepResult::Busy | StepResult::Locked | _ => std::thread::park_timeout(BUSY_DELAY),
             }
             let pages = backup.progress();
             let (total, left) =

@@ -32,11 +32,9 @@ use crate::id::{FiringId, JobId, JobUid};
 use crate::store::{Shard, StoreError};
 
 /// How long a backfill that waits pauses before it looks again, if nothing wakes it.
-const PAUSES: Backoff = Backoff::new(Duration::from_secs(2), Duration::from_secs(30));
+const STEP_BACKOFF: Backoff = Backoff::new(Duration::from_secs(2), Duration::from_secs(30));
 /// How long a register is looked for that the list names: its write may have had no answer.
 const MAX_LATE_REGISTER: Duration = Duration::from_secs(60);
-/// How long to wait after a list could not be read.
-const STORE_RETRY: Duration = Duration::from_secs(10);
 
 /// Finds the backfills of these shards, and drives them until the engine stops.
 pub(super) async fn run(engine: Arc<EngineInner>, shards: Vec<Shard>, commands: mpsc::WeakSender<Message>) {
@@ -119,7 +117,7 @@ enum Ordered {
 
 impl BackfillDriver {
     async fn run(self) {
-        let mut pauses = PAUSES;
+        let mut backoff = STEP_BACKOFF;
         let engine = Arc::clone(&self.engine);
         while !engine.stop.is_cancelled() {
             let step = {
@@ -128,7 +126,7 @@ impl BackfillDriver {
             };
             match step {
                 DriverStep::Again => {
-                    pauses = PAUSES;
+                    backoff = STEP_BACKOFF;
                     continue;
                 }
                 DriverStep::Ended if self.leave().await => return,
@@ -137,8 +135,8 @@ impl BackfillDriver {
             tokio::select! {
                 biased;
                 () = engine.stop.cancelled() => return,
-                () = self.driven.wake.notified() => pauses = PAUSES,
-                () = tokio::time::sleep(pauses.next_delay()) => {}
+                () = self.driven.wake.notified() => backoff = STEP_BACKOFF,
+                () = tokio::time::sleep(backoff.next_delay()) => {}
             }
         }
     }

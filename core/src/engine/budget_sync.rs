@@ -4,14 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::inner::EngineInner;
+use super::store_calls::STORE_RETRY;
 use crate::fault;
 
 /// How long ends of tasks are gathered before the register is written.
 const GATHER: Duration = Duration::from_secs(1);
 /// How often the register is read and written although nothing is known to have changed.
 const REFRESH: Duration = Duration::from_mins(1);
-/// How long to wait after a call to the store failed.
-const STORE_RETRY: Duration = Duration::from_secs(10);
 
 /// Reads the use of budgets and, with several replicas, writes it when tasks have ended, until the engine stops.
 pub(super) async fn run(engine: Arc<EngineInner>) {

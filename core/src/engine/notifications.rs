@@ -27,6 +27,7 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::inner::EngineInner;
+use super::store_calls::STORE_RETRY;
 use crate::fault;
 use crate::id::{JobId, JobUid};
 use crate::notify::{JobEpisodes, Notifier, Outbox, Told, register_of};
@@ -37,8 +38,6 @@ use delivery::{Channel, Delivered};
 const GATHER: Duration = Duration::from_secs(2);
 /// How often late jobs are looked for, and jobs that work again.
 const PASS_INTERVAL: Duration = Duration::from_secs(30);
-/// How long to wait after a call to the store failed.
-const STORE_RETRY: Duration = Duration::from_secs(10);
 /// How often an outbox is written although nothing has changed: at a start, the journal is read from the last write on.
 const TOUCH_INTERVAL: SignedDuration = SignedDuration::from_mins(10);
 
@@ -66,7 +65,7 @@ struct Notifications {
     next_pass: Instant,
     /// No write before this moment, because one failed.
     write_after: Instant,
-    /// Events of the journal from before this moment were told by an earlier process.
+    /// Events of the journal from before this moment were reported by an earlier process.
     told_until: Timestamp,
 }
 
@@ -131,7 +130,7 @@ impl Notifications {
     }
 
     /// Writes the outboxes that have changed. A group has events of several of them: all notifications are written before an outbox
-    /// says that an event was told.
+    /// says that an event was reported.
     async fn write(&mut self) {
         let now = self.engine.clock.now();
         for kept in self.outboxes.values_mut() {
@@ -174,7 +173,7 @@ impl Notifications {
 /// The part of an outbox that is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Content {
-    /// Its notifications, without what was told since the last write of all.
+    /// Its notifications, without the events reported since the last write of all.
     Pending,
     All,
 }

@@ -18,7 +18,7 @@ use super::inner::{EngineInner, LoopStats};
 use super::message::{DueJob, FireError, FireOrder, JobProgress, Message, ReportSender};
 use super::recover;
 use super::round;
-use super::store_calls::StoreCalls;
+use super::store_calls::{MAX_LATE_SETTLEMENT, StoreCalls};
 use crate::backoff::Backoff;
 use crate::job::JobId;
 use crate::store::StoreError;
@@ -33,9 +33,7 @@ const LATE_AFTER: SignedDuration = SignedDuration::from_mins(1);
 /// How long a job waits when the store did not answer.
 const RETRY_DELAY: SignedDuration = SignedDuration::from_secs(1);
 /// The pauses of the loop's own calls to the store after calls that failed.
-const STORE_PAUSES: Backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(30));
-/// How long a settlement without an answer may still become durable, in the store's queue or on its way.
-const MAX_LATE_SETTLEMENT: Duration = Duration::from_secs(60);
+const STORE_BACKOFF: Backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(30));
 /// How often the journal is searched meanwhile.
 const LATE_SETTLEMENT_INTERVAL: SignedDuration = SignedDuration::from_secs(10);
 
@@ -185,8 +183,8 @@ impl SchedulerLoop {
     fn record_answer(&mut self, answered: bool) {
         let last = self.store_pause.take().filter(|_| !answered);
         if !answered {
-            let mut pauses = last.map_or(STORE_PAUSES, |(_, pauses)| pauses);
-            self.store_pause = Some((Instant::now() + pauses.next_delay(), pauses));
+            let mut backoff = last.map_or(STORE_BACKOFF, |(_, backoff)| backoff);
+            self.store_pause = Some((Instant::now() + backoff.next_delay(), backoff));
         }
     }
 

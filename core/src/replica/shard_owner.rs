@@ -8,13 +8,13 @@ use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
 use super::ReplicaInner;
-use super::records::{Ownership, shard_register};
+use super::records::{ShardOwnership, shard_register};
 use crate::engine::{Engine, EngineHandle};
 use crate::fault;
 use crate::store::{ChangeCursor, Fence, Shard, ShardView, Store, StoreError, answer_within};
 
 /// The pause before a failed engine start is retried.
-const RETRY_BACKOFF: Duration = Duration::from_secs(1);
+const RETRY_DELAY: Duration = Duration::from_secs(1);
 
 /// A shard that this replica owns or is releasing.
 #[derive(Debug)]
@@ -116,7 +116,7 @@ impl ReplicaInner {
                 Err(error) => {
                     let error = fault::chain(&error);
                     tracing::error!(error, "could not read a shard's jobs");
-                    tokio::time::sleep(RETRY_BACKOFF).await;
+                    tokio::time::sleep(RETRY_DELAY).await;
                 }
             }
         }
@@ -157,7 +157,7 @@ impl ReplicaInner {
     }
 
     async fn free_register(&self, owned: &OwnedShard) -> Result<(), StoreError> {
-        let free = serde_json::to_string(&Ownership::default()).expect("an ownership is plain data");
+        let free = serde_json::to_string(&ShardOwnership::default()).expect("an ownership is plain data");
         let register = shard_register(owned.shard);
         let write = self.store.put_register(&register, &free, Some(owned.version), None);
         match answer_within(self.options.timing.store_timeout, write).await {

@@ -8,6 +8,7 @@ use tokio::time::Instant;
 
 use super::register::{PartUse, WaitingJob, step_of};
 use crate::decide::DecisionId;
+use crate::engine::store_calls::MAX_LATE_SETTLEMENT;
 use crate::firing::{Firing, FiringId, FiringState};
 use crate::id::{JobId, JobUid};
 use crate::store::Shard;
@@ -15,8 +16,6 @@ use crate::task::TaskPhase;
 
 /// How long a reservation lasts whose settlement never begins, because its evaluation was dropped.
 const RESERVED_TTL: Duration = Duration::from_mins(10);
-/// How long a settlement without an answer may still become durable.
-const MAX_LATE_SETTLEMENT: Duration = Duration::from_mins(1);
 
 /// The use of budgets by the jobs of this process.
 #[derive(Debug, Default)]

@@ -9,10 +9,11 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use super::{KeptOutbox, Notifications, STORE_RETRY};
+use super::{KeptOutbox, Notifications};
 use crate::decide::TickOutcome;
 use crate::engine::inner::EngineInner;
 use crate::engine::notices::{Notice, told_until};
+use crate::engine::store_calls::STORE_RETRY;
 use crate::fault;
 use crate::firing::{Firing, FiringState};
 use crate::id::JobId;
