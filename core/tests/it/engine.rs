@@ -22,7 +22,7 @@ mod replace;
 mod restart;
 mod retry;
 mod spans;
-mod support;
+pub(crate) mod support;
 mod task_retry;
 mod ticks;
 mod year;

@@ -2,16 +2,21 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use ecs_scheduler_core::backfill::BackfillRequest;
 use ecs_scheduler_core::replica::{Replica, ReplicaId, ReplicaOptions, Timing};
 use ecs_scheduler_core::{
-    Clock, Engine, EngineOptions, JobId, JobStore as _, JobUid, Launcher, MemoryStore, NewJob,
-    Registers as _, SharedStore as _, Store, Timestamp, TriggerRegistry,
+    Clock, Engine, EngineOptions, FaultKind, JobId, JobStore as _, JobUid, Launcher, MemoryStore, NewJob,
+    Registers as _, Shard, SharedStore as _, Store, Timestamp, TriggerRegistry,
 };
 use ecs_scheduler_testing::format_fixture::{assert_pinned, read_content, write_content};
-use ecs_scheduler_testing::{ChaosLauncher, SimClock};
+use ecs_scheduler_testing::{ChaosLauncher, SimClock, StoreFaults};
 use serde_json::{Value, json};
+
+use crate::engine::budget::budget;
+use crate::engine::notify::{DeliveryFault, Recorder};
+use crate::engine::support::{Script, Stage};
 
 const BEGIN: &str = "2027-01-15T08:00:00Z";
 
@@ -107,4 +112,55 @@ async fn the_registers_of_replicas_keep_their_names_and_json() {
     replica.stop(std::time::Duration::from_secs(10)).await;
     assert_eq!(register(&store, "fleet/replica/a").await["leaving"], true);
     assert_eq!(register(&store, "fleet/shard/07").await, json!({}));
+}
+
+async fn stage_register(stage: &Stage, name: &str) -> Value {
+    let register = stage.world.store.get_register(name).await.unwrap().unwrap();
+    serde_json::from_str(&register.value).unwrap()
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_register_of_budgets_keeps_its_json() {
+    let mut stage = Stage::at("2026-01-01T09:59:50Z");
+    stage.world.options.budgets = [budget("shared", Some(3), None)].into();
+    *stage.launcher.run_for.lock() = Some(Duration::from_mins(10));
+    for (id, schedule, tasks) in [("first", "0 0 *", 3), ("second", "10 0 *", 1)] {
+        let job = json!({
+            "taskDefinition": id, "schedule": schedule, "taskCount": tasks, "labels": {"team": "a"},
+        });
+        stage.world.create(id, &job).await.unwrap();
+    }
+    let _life = stage.world.boot(StoreFaults::default(), 0).await.unwrap();
+    stage.until("2026-01-01T10:00:30Z").await;
+    println!("BUDGETS {}", stage_register(&stage, "budgets").await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_registers_of_retried_ticks_keep_their_names_and_json() {
+    let stage = Stage::at("2026-01-01T02:59:00Z");
+    let job = json!({"taskDefinition": "job", "schedule": "0 0 3"});
+    let job = stage.world.create("job", &job).await.unwrap();
+    let shard = Shard::from_job(&job.id);
+    let _life = stage.world.boot(StoreFaults::default(), 0).await.unwrap();
+    *stage.launcher.population_fails.lock() = true;
+    stage.until("2026-01-01T03:00:00.5Z").await;
+    println!("TRIES {} {}", job.uid, stage_register(&stage, &format!("tick-tries/{shard}")).await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_registers_of_failing_jobs_and_notifications_keep_their_names_and_json() {
+    let mut stage = Stage::at("2026-01-01T10:00:30Z");
+    let recorder = Recorder::new(&stage.world.clock);
+    recorder.set_fault("ops", Some(DeliveryFault::Fails));
+    stage.world.options.notifier = Some(recorder);
+    let job = json!({
+        "taskDefinition": "job", "schedule": "0 *", "notify": [{"to": "ops", "on": ["failing:1"]}],
+    });
+    let job = stage.world.create("job", &job).await.unwrap();
+    let shard = Shard::from_job(&job.id);
+    stage.launcher.script.lock().push_back(Script::Fail { kind: FaultKind::Denied });
+    let _life = stage.world.boot(StoreFaults::default(), 0).await.unwrap();
+    stage.until("2026-01-01T10:01:10Z").await;
+    println!("FAILING {}", stage_register(&stage, &format!("failing-jobs/{shard}")).await);
+    println!("NOTE {} {}", job.uid, stage_register(&stage, &format!("notifications/{shard}")).await);
 }
