@@ -6,7 +6,7 @@
 
 use ecs_scheduler_core::Mode;
 use ecs_scheduler_testing::queue_model::{
-    QueueSetting, REFERENCE, Report, Rule, SCENARIOS, Scenario, run, run_scheduler, run_with_default_settle,
+    QueueSetting, REFERENCE, Report, ModelRule, SCENARIOS, Scenario, run, run_scheduler, run_with_default_settle,
     summary,
 };
 use serde_json::json;
@@ -70,7 +70,7 @@ fn reference() {
         ("`oneShot`, `settle` 10 s", own(REFERENCE, QueueSetting { settle: 10, ..MINUTE })),
         ("`total`", own(total, MINUTE)),
     ];
-    rows.extend(Rule::ALL.map(|rule| (rule.name(), run(rule, REFERENCE, MINUTE, 1))));
+    rows.extend(ModelRule::ALL.map(|rule| (rule.name(), run(rule, REFERENCE, MINUTE, 1))));
     println!("\n{}: counts always 60 s old, tasks start after 25 s.\n", REFERENCE.name);
     println!("| rule | messages | tasks | empty runs | mean wait |\n|---|---|---|---|---|");
     for (name, report) in rows {
@@ -86,14 +86,14 @@ struct Row {
 }
 
 fn names() -> Vec<&'static str> {
-    std::iter::once("ECS Scheduler").chain(Rule::ALL.map(Rule::name)).collect()
+    std::iter::once("ECS Scheduler").chain(ModelRule::ALL.map(ModelRule::name)).collect()
 }
 
 fn rows(setting: QueueSetting, seeds: u64) -> Vec<Row> {
     let own =
         SCENARIOS.map(|scenario| total(seeds, |seed| simulate(run_scheduler(scenario, setting, seed, 0))));
     let mut rows = vec![Row { reports: own.to_vec() }];
-    for rule in Rule::ALL {
+    for rule in ModelRule::ALL {
         let reports = SCENARIOS.map(|scenario| total(seeds, |seed| run(rule, scenario, setting, seed)));
         rows.push(Row { reports: reports.to_vec() });
     }

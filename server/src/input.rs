@@ -67,7 +67,7 @@ pub(crate) fn too_large() -> io::Error {
 
 /// The JSON documents of a file.
 #[derive(Debug)]
-pub(crate) struct Documents {
+pub(crate) struct InputDocuments {
     /// Each document with its name in messages: the file, and in an array the name of the job or its index.
     pub(crate) items: Vec<(String, Value)>,
     /// Whether the file is an array, or the answer of `import --json`.
@@ -80,7 +80,7 @@ pub(crate) struct Documents {
 /// # Errors
 ///
 /// Fails when the file cannot be read, is not JSON, or is an array that holds nothing.
-pub(crate) fn read_documents(file: &Path) -> Result<Documents, CommandError> {
+pub(crate) fn read_documents(file: &Path) -> Result<InputDocuments, CommandError> {
     let name = file.display().to_string();
     let document = read_document(file)?;
     let items: Vec<Value> = match (&document, &document["objects"]) {
@@ -88,7 +88,7 @@ pub(crate) fn read_documents(file: &Path) -> Result<Documents, CommandError> {
         (Value::Object(answer), Value::Array(objects)) if answer.len() == 1 => {
             objects.iter().map(|object| object["job"].clone()).filter(|job| !job.is_null()).collect()
         }
-        _ => return Ok(Documents { items: vec![(name, document)], many: false }),
+        _ => return Ok(InputDocuments { items: vec![(name, document)], many: false }),
     };
     if items.is_empty() {
         return Err(CommandError::failed(format!("could not read \"{name}\": it contains no job")));
@@ -97,7 +97,7 @@ pub(crate) fn read_documents(file: &Path) -> Result<Documents, CommandError> {
         let id = item["id"].as_str().map_or_else(|| format!("[{place}]"), |id| format!(" {id}"));
         (format!("{name}{id}"), item)
     };
-    Ok(Documents { items: items.into_iter().enumerate().map(named).collect(), many: true })
+    Ok(InputDocuments { items: items.into_iter().enumerate().map(named).collect(), many: true })
 }
 
 /// Reads a JSON document from a file or standard input.

@@ -61,15 +61,15 @@ fn is_allowed(package: &Package, allowed: &[String]) -> bool {
 /// Evaluates an SPDX expression: `OR` binds weaker than `AND`, parentheses group, `/` is the old way to write `OR`.
 fn allows(expression: &str, allowed: &[String]) -> bool {
     let expression = expression.replace('/', " OR ").replace('(', " ( ").replace(')', " ) ");
-    Expression { words: expression.split_whitespace().peekable(), allowed }.any()
+    LicenceExpression { words: expression.split_whitespace().peekable(), allowed }.any()
 }
 
-struct Expression<'e> {
+struct LicenceExpression<'e> {
     words: std::iter::Peekable<std::str::SplitWhitespace<'e>>,
     allowed: &'e [String],
 }
 
-impl Expression<'_> {
+impl LicenceExpression<'_> {
     fn any(&mut self) -> bool {
         let mut fine = self.all();
         while self.words.next_if_eq(&"OR").is_some() {

@@ -2,13 +2,17 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::tokens::{split_tests, tokens};
 use crate::workspace::{Workspace, is_test};
 
 /// Names that several crates define, each for the same concept, with that concept.
 const SHARED: &[(&str, &str)] = &[
+    ("Inner", "the state behind the handle that its file defines; private to its file"),
     ("JobMeta", "a job's metadata as a store keeps it"),
     ("PutResult", "the result of a conditional write"),
+    ("State", "the state of the state machine or the lock of its file; private to its file"),
     ("Statements", "the SQL statements of a settlement"),
+    ("TxError", "the error of a transaction: of the database, or of the store"),
 ];
 
 /// The members that stand in for services of others, and name things as these do.
@@ -40,14 +44,23 @@ pub(crate) fn check(workspace: &Workspace) -> anyhow::Result<Vec<String>> {
     Ok(doubled.chain(idle).collect())
 }
 
-/// Finds the types and traits that a file defines outside of functions and of its tests.
-fn defined_types(text: &str) -> impl Iterator<Item = &str> {
-    text.lines().take_while(|line| *line != "#[cfg(test)]").filter_map(|line| {
-        let mut words = line.split(' ').filter(|word| !word.starts_with("pub"));
-        let keyword = words.next()?;
-        let name = words.next()?.split(['<', '(', ';', ':', '{']).next()?;
-        (matches!(keyword, "struct" | "enum" | "trait" | "type") && !name.is_empty()).then_some(name)
-    })
+/// Finds the types and traits that a file defines, without those of its tests and those within functions.
+fn defined_types(text: &str) -> Vec<&str> {
+    let found = tokens(text);
+    let product = split_tests(&found).0;
+    let mut depth = 0_usize;
+    let mut names = Vec::new();
+    for (at, token) in product.iter().enumerate() {
+        match token.text {
+            "{" | "(" | "[" => depth += 1,
+            "}" | ")" | "]" => depth = depth.saturating_sub(1),
+            "struct" | "enum" | "trait" | "type" if depth == 0 => {
+                names.extend(product.get(at + 1).filter(|next| next.is_word()).map(|next| next.text));
+            }
+            _ => {}
+        }
+    }
+    names
 }
 
 #[cfg(test)]
@@ -62,7 +75,12 @@ mod tests {
 
     #[test]
     fn types_are_found_where_they_are_defined() {
-        let text = "pub(crate) struct A<T>(T);\nenum B {\n    type C = u8;\ntrait D: E {\nuse x::F;\n#[cfg(test)]\nstruct G;";
-        assert_eq!(defined_types(text).collect::<Vec<_>>(), ["A", "B", "D"]);
+        let text = "pub(crate) struct A<T>(T);\nenum B { {}\nfn f() { struct C; }\ntrait D: E {}\nuse x::F;\n#[cfg(test)]\nstruct G;";
+        assert_eq!(defined_types(text), ["A", "B", "D"]);
+    }
+
+    #[test]
+    fn types_after_the_declaration_of_a_module_of_tests_are_found() {
+        assert_eq!(defined_types("#[cfg(test)]\nmod tests;\nuse a::B;\npub struct C;"), ["C"]);
     }
 }

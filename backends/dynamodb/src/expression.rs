@@ -34,14 +34,14 @@ impl Condition {
     }
 }
 
-type Names = HashMap<String, String>;
-type Values = HashMap<String, AttributeValue>;
+type AttributeNames = HashMap<String, String>;
+type AttributeValues = HashMap<String, AttributeValue>;
 
 /// Builds expressions, and collects the names and values that they refer to.
 #[derive(Debug, Default)]
 pub(crate) struct ExpressionBuilder {
-    names: Names,
-    values: Values,
+    names: AttributeNames,
+    values: AttributeValues,
 }
 
 impl ExpressionBuilder {
@@ -68,7 +68,7 @@ impl ExpressionBuilder {
     }
 
     /// Returns the names and the values; `None` in place of an empty map, which DynamoDB refuses.
-    pub(crate) fn into_parts(self) -> (Option<Names>, Option<Values>) {
+    pub(crate) fn into_parts(self) -> (Option<AttributeNames>, Option<AttributeValues>) {
         (
             Some(self.names).filter(|names| !names.is_empty()),
             Some(self.values).filter(|values| !values.is_empty()),

@@ -6,7 +6,7 @@ use ecs_scheduler_core::Diagnosis;
 mod tests;
 
 /// A cause, and the texts of ECS that name it.
-struct Cause {
+struct CauseTexts {
     /// Lower-case patterns, of which one must match. `*` stands for any text between two parts, and `^` for the beginning.
     patterns: &'static [&'static str],
     diagnosis: Diagnosis,
@@ -18,8 +18,8 @@ const fn cause(
     text: &'static str,
     remedy: &'static str,
     link: &'static str,
-) -> Cause {
-    Cause { patterns, diagnosis: Diagnosis::new(code, text, remedy, Some(link)) }
+) -> CauseTexts {
+    CauseTexts { patterns, diagnosis: Diagnosis::new(code, text, remedy, Some(link)) }
 }
 
 const PULL: &str = "https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task_cannot_pull_image.html";
@@ -31,7 +31,7 @@ const REFUSED: &str =
 /// The first match counts: a special cause stands before a general one.
 ///
 /// The fixture `tests/fixtures/causes.json` has a text of ECS for each cause.
-const CAUSES: &[Cause] = &[
+const CAUSES: &[CauseTexts] = &[
     // The image.
     cause(
         "pullRateLimit",

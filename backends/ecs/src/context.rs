@@ -11,7 +11,7 @@ use parking_lot::Mutex;
 
 use crate::clients::{Clients, RegionClients};
 use crate::cluster_poller::{ClusterPoller, TaskListCache};
-use crate::definitions::Definitions;
+use crate::definitions::DefinitionCache;
 use crate::event_health::EventHealth;
 use crate::options::LaunchOptions;
 use crate::request::{OWN_TAGS, started_by};
@@ -83,7 +83,7 @@ impl fmt::Debug for EcsOptions {
 pub(crate) struct LauncherContext {
     pub(crate) options: EcsOptions,
     pub(crate) clients: Arc<Clients>,
-    pub(crate) definitions: Definitions,
+    pub(crate) definitions: DefinitionCache,
     pub(crate) task_states: TaskStateCache,
     pub(crate) event_health: EventHealth,
     /// Cached task lists by region (named) and cluster (by name).
@@ -95,7 +95,7 @@ impl LauncherContext {
     pub(crate) fn new(aws: AwsContext, options: EcsOptions) -> Self {
         Self {
             clients: Arc::new(Clients::new(aws, options.share)),
-            definitions: Definitions::default(),
+            definitions: DefinitionCache::default(),
             task_states: TaskStateCache::default(),
             event_health: EventHealth::default(),
             task_lists: Mutex::default(),

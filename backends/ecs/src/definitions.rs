@@ -15,7 +15,7 @@ use tokio::time::Instant;
 
 use crate::clients::{Clients, RegionClients};
 use crate::log_destination::ContainerLog;
-use crate::sizes::{self, Reservation, Size};
+use crate::sizes::{self, ResourceReservation, Size};
 
 /// Time for which the answer about a family is used.
 const TTL: Duration = Duration::from_mins(1);
@@ -39,7 +39,7 @@ pub(crate) struct Definition {
     pub(crate) execution_role: Option<String>,
     pub(crate) size: Size,
     /// The reservation of each container.
-    pub(crate) reservations: Vec<Reservation>,
+    pub(crate) reservations: Vec<ResourceReservation>,
     /// Names of the volumes that are configured at launch.
     pub(crate) volumes: Vec<String>,
     /// Where the containers write their output.
@@ -75,8 +75,8 @@ impl Definition {
     }
 }
 
-fn reservation(container: &ContainerDefinition) -> Reservation {
-    Reservation {
+fn reservation(container: &ContainerDefinition) -> ResourceReservation {
+    ResourceReservation {
         name: container.name().unwrap_or_default().to_owned(),
         // Zero means no CPU units of its own.
         cpu: Some(container.cpu()).filter(|cpu| *cpu > 0),
@@ -93,13 +93,13 @@ type DefinitionKey = (Option<String>, String);
 
 /// A cache of definitions. A family is read at most once a minute, for all callers together.
 #[derive(Debug)]
-pub(crate) struct Definitions {
+pub(crate) struct DefinitionCache {
     by_name: Mutex<HashMap<DefinitionKey, DefinitionSlot>>,
     launched: Mutex<LruCache<DefinitionKey, DefinitionSlot>>,
     revisions: Mutex<LruCache<String, Arc<Definition>>>,
 }
 
-impl Default for Definitions {
+impl Default for DefinitionCache {
     fn default() -> Self {
         Self {
             by_name: Mutex::default(),
@@ -109,7 +109,7 @@ impl Default for Definitions {
     }
 }
 
-impl Definitions {
+impl DefinitionCache {
     /// Returns the current meaning of a family, `family:revision` or ARN, or nothing if there is none.
     pub(crate) async fn find(
         &self,

@@ -9,7 +9,7 @@ use ecs_scheduler_core::{FaultKind, Finding, LaunchError, Override, TaskSpec};
 
 use crate::clients::{Clients, RegionClients};
 use crate::cluster_poller::list_tasks;
-use crate::definitions::{Definition, Definitions};
+use crate::definitions::{Definition, DefinitionCache};
 use crate::options::{
     Capacity, ContainerResources, LaunchOptions, LaunchType, ProviderShare, capacity_place, overrides_length,
 };
@@ -22,7 +22,7 @@ mod tests;
 /// Checks the definition, the cluster and the permissions.
 pub(crate) async fn check_task(
     clients: &Clients,
-    definitions: &Definitions,
+    definitions: &DefinitionCache,
     at: &RegionClients,
     cluster: &str,
     task: &TaskSpec,

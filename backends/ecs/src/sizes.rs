@@ -19,7 +19,7 @@ pub(crate) struct Size {
 
 /// The reservation of one container, as far as it is given: CPU units and MiB.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Reservation {
+pub(crate) struct ResourceReservation {
     pub(crate) name: String,
     pub(crate) cpu: Option<i32>,
     pub(crate) memory: Option<i32>,
@@ -100,13 +100,13 @@ fn has((cpu, from, to, step): &(u32, u32, u32, u32), memory: u32) -> bool {
 }
 
 /// Reads one amount of a container.
-type Amount = fn(&Reservation) -> Option<i32>;
+type ReservedAmount = fn(&ResourceReservation) -> Option<i32>;
 
 /// Finds a container that does not fit into its task, alone or together with the others.
-pub(crate) fn misfit(task: Size, reservations: &[Reservation]) -> Option<Misfit> {
+pub(crate) fn misfit(task: Size, reservations: &[ResourceReservation]) -> Option<Misfit> {
     let memory = task.memory.map(i64::from);
     let cpu = task.cpu.map(i64::from);
-    let fields: [(&'static str, Option<i64>, Amount); 3] = [
+    let fields: [(&'static str, Option<i64>, ReservedAmount); 3] = [
         ("memory", memory, |reservation| reservation.memory),
         ("memoryReservation", memory, |reservation| reservation.memory_reservation),
         ("cpu", cpu, |reservation| reservation.cpu),
@@ -122,7 +122,7 @@ pub(crate) fn misfit(task: Size, reservations: &[Reservation]) -> Option<Misfit>
             return Some(Misfit { container: Some(index), field, message });
         }
     }
-    let total = |of: Amount| reservations.iter().filter_map(of).map(i64::from).sum::<i64>();
+    let total = |of: ReservedAmount| reservations.iter().filter_map(of).map(i64::from).sum::<i64>();
     let reserved = total(|reservation| reservation.memory_reservation.or(reservation.memory));
     let totals = [("memory", memory, reserved), ("cpu", cpu, total(|reservation| reservation.cpu))];
     let (field, most, amount) =

@@ -40,7 +40,7 @@ pub(crate) struct LaunchRecord {
 /// A request to stop a task; it is on disk before the first signal.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct StopRequest {
+pub(crate) struct StopMarker {
     pub(crate) code: String,
     pub(crate) reason: String,
 }
@@ -301,11 +301,11 @@ impl TaskDir {
         write_json_atomically(&self.path.join("state.json"), state, false)
     }
 
-    pub(crate) fn read_stop(&self) -> Option<StopRequest> {
+    pub(crate) fn read_stop(&self) -> Option<StopMarker> {
         read_json(&self.path.join("stop.json")).ok()
     }
 
-    pub(crate) fn write_stop(&self, request: &StopRequest) -> io::Result<()> {
+    pub(crate) fn write_stop(&self, request: &StopMarker) -> io::Result<()> {
         write_json_atomically(&self.path.join("stop.json"), request, false)
     }
 }

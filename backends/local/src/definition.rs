@@ -70,7 +70,7 @@ impl fmt::Display for DefinitionProblem {
 
 /// One revision of a task definition.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Definition {
+pub struct LocalDefinition {
     /// Its family.
     pub family: String,
     /// Its revision, from 1.
@@ -83,7 +83,7 @@ pub struct Definition {
     pub ignored: Vec<String>,
 }
 
-impl Definition {
+impl LocalDefinition {
     /// Returns `family:revision`.
     #[must_use]
     pub fn name(&self) -> String {
@@ -119,13 +119,13 @@ pub struct Dependency {
     /// The other container.
     pub container_name: String,
     /// The condition.
-    pub condition: Condition,
+    pub condition: StartCondition,
 }
 
 /// The state of a container that a dependent one waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "UPPERCASE")]
-pub enum Condition {
+pub enum StartCondition {
     /// It has started.
     Start,
     /// It has ended.
@@ -195,7 +195,7 @@ pub(crate) fn is_variable_name(name: &str) -> bool {
 /// # Errors
 ///
 /// Fails with the field that is wrong.
-pub fn parse(file: &Path, text: &str) -> Result<Definition, DefinitionProblem> {
+pub fn parse(file: &Path, text: &str) -> Result<LocalDefinition, DefinitionProblem> {
     let problem =
         |field: String, message: String| DefinitionProblem { file: file.to_owned(), field, message };
     let value: Value = serde_json::from_str(text)
@@ -231,7 +231,7 @@ pub fn parse(file: &Path, text: &str) -> Result<Definition, DefinitionProblem> {
     }
     validate_containers(&containers)
         .map_err(|(field, message)| problem(format!("{prefix}containerDefinitions{field}"), message))?;
-    Ok(Definition { family: wire.family, revision, file: file.to_owned(), containers, ignored })
+    Ok(LocalDefinition { family: wire.family, revision, file: file.to_owned(), containers, ignored })
 }
 
 fn ignored_keys(prefix: &str, other: &Map<String, Value>) -> Vec<String> {
@@ -296,11 +296,11 @@ fn validate_container(wire: WireContainer) -> Result<Container, FieldProblem> {
     })
 }
 
-fn parse_condition(text: &str) -> Result<Condition, String> {
+fn parse_condition(text: &str) -> Result<StartCondition, String> {
     match text {
-        "START" => Ok(Condition::Start),
-        "COMPLETE" => Ok(Condition::Complete),
-        "SUCCESS" => Ok(Condition::Success),
+        "START" => Ok(StartCondition::Start),
+        "COMPLETE" => Ok(StartCondition::Complete),
+        "SUCCESS" => Ok(StartCondition::Success),
         "HEALTHY" => Err(
             "HEALTHY is not supported: the local launcher runs no health checks; use START, or COMPLETE or \
              SUCCESS for a container that ends"
@@ -349,7 +349,7 @@ fn validate_containers(containers: &[Container]) -> Result<(), FieldProblem> {
             let Some(other) = containers.iter().find(|other| other.name == *name) else {
                 return Err((field, format!("no container is named \"{name}\"")));
             };
-            if other.essential && dependency.condition != Condition::Start {
+            if other.essential && dependency.condition != StartCondition::Start {
                 let message = format!("\"{name}\" is essential: its end would end the task");
                 return Err((field, message));
             }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use crate::definition::{Definition, DefinitionProblem, parse};
+use crate::definition::{LocalDefinition, DefinitionProblem, parse};
 
 #[cfg(test)]
 mod tests;
@@ -30,7 +30,7 @@ struct FileStamp {
 pub struct Definitions {
     folder: PathBuf,
     stamps: BTreeMap<PathBuf, FileStamp>,
-    by_name: BTreeMap<(String, u32), Arc<Definition>>,
+    by_name: BTreeMap<(String, u32), Arc<LocalDefinition>>,
     problems: Vec<DefinitionProblem>,
 }
 
@@ -69,7 +69,7 @@ impl Definitions {
     }
 
     /// Returns every usable definition, by family and revision.
-    pub fn all(&self) -> impl Iterator<Item = &Arc<Definition>> {
+    pub fn all(&self) -> impl Iterator<Item = &Arc<LocalDefinition>> {
         self.by_name.values()
     }
 
@@ -84,7 +84,7 @@ impl Definitions {
     /// # Errors
     ///
     /// Fails with the folder, the definitions in it and the files that could not be used.
-    pub fn find(&self, name: &str) -> Result<Arc<Definition>, String> {
+    pub fn find(&self, name: &str) -> Result<Arc<LocalDefinition>, String> {
         let short = name.rsplit_once('/').map_or(name, |(_, last)| last);
         let (family, revision) = match short.split_once(':') {
             Some((family, revision)) => (family, Some(revision.parse::<u32>())),
@@ -169,7 +169,7 @@ impl DefinitionStore {
     }
 
     /// Finds a definition; checks the files again before it refuses a name.
-    pub(crate) fn find(&mut self, name: &str) -> Result<Arc<Definition>, String> {
+    pub(crate) fn find(&mut self, name: &str) -> Result<Arc<LocalDefinition>, String> {
         let found = self.current().find(name);
         if found.is_ok() || self.checked_at.elapsed().is_zero() {
             return found;

@@ -16,8 +16,8 @@ use parking_lot::Mutex;
 use tokio::task::JoinSet;
 
 use crate::context::Context;
-use crate::data_dir::{self, DataDir, StopRequest};
-use crate::definition::{Definition, DefinitionProblem};
+use crate::data_dir::{self, DataDir, StopMarker};
+use crate::definition::{LocalDefinition, DefinitionProblem};
 use crate::definition_store::DefinitionStore;
 use crate::limits::{MAX_TASKS_PER_CALL, TOKEN_TTL};
 use crate::options::LocalOptions;
@@ -80,7 +80,7 @@ impl LocalLauncher {
 
     /// Returns every usable task definition.
     #[must_use]
-    pub fn definitions(&self) -> Vec<Arc<Definition>> {
+    pub fn definitions(&self) -> Vec<Arc<LocalDefinition>> {
         self.context.definitions.lock().current().all().cloned().collect()
     }
 
@@ -159,7 +159,7 @@ impl Launcher for LocalLauncher {
                 Some(_) | None => return Ok(()),
             }
         };
-        let request = StopRequest { code: "UserInitiated".to_owned(), reason: reason.to_owned() };
+        let request = StopMarker { code: "UserInitiated".to_owned(), reason: reason.to_owned() };
         self.context.data.task_dir(&name).write_stop(&request).map_err(|error| {
             LaunchError::new(FaultKind::Unavailable, format!("could not record the stop of task {task}"))
                 .with_source(error)

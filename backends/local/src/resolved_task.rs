@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use ecs_scheduler_core::{ConfigError, LaunchRequest, Override, TaskSpec};
 use serde::{Deserialize, Serialize};
 
-use crate::definition::{Container, Definition, Dependency, check_variable};
+use crate::definition::{Container, LocalDefinition, Dependency, check_variable};
 use crate::options::LocalOptions;
 
 #[cfg(test)]
@@ -38,7 +38,7 @@ pub(crate) struct ResolvedContainer {
 ///
 /// Fails with the reason why RunTask would reject a parameter.
 pub(crate) fn resolve_task(
-    definition: &Definition,
+    definition: &LocalDefinition,
     request: &LaunchRequest,
     options: &LocalOptions,
     folder: &Path,
@@ -53,7 +53,7 @@ pub(crate) fn resolve_task(
 /// # Errors
 ///
 /// Fails with the reason why RunTask would reject a parameter.
-pub(crate) fn check_overrides(definition: &Definition, task: &TaskSpec) -> Result<(), String> {
+pub(crate) fn check_overrides(definition: &LocalDefinition, task: &TaskSpec) -> Result<(), String> {
     for change in &task.overrides {
         if !definition.containers.iter().any(|container| container.name == change.container_name) {
             let known: Vec<&str> = definition.containers.iter().map(|container| &*container.name).collect();
@@ -147,7 +147,7 @@ pub(crate) fn unsupported_fields(task: &TaskSpec) -> Vec<String> {
 ///
 /// Fails with the reason why its launches would be refused.
 pub(crate) fn review(
-    definition: Result<&Definition, String>,
+    definition: Result<&LocalDefinition, String>,
     task: &TaskSpec,
 ) -> Result<Vec<String>, ConfigError> {
     let mut warnings: Vec<String> = unsupported_fields(task)

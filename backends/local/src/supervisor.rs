@@ -12,8 +12,8 @@ use tokio::time::Instant;
 
 use crate::container::{ContainerExit, ContainerState, start_container, wait_for_exit};
 use crate::context::Context;
-use crate::data_dir::{DiskState, FileEvent, LaunchRecord, StopRequest, TaskDir};
-use crate::definition::{Condition, MAX_STOP_TIMEOUT_SECS};
+use crate::data_dir::{DiskState, FileEvent, LaunchRecord, StopMarker, TaskDir};
+use crate::definition::{StartCondition, MAX_STOP_TIMEOUT_SECS};
 use crate::resolved_task::ResolvedContainer;
 use crate::shim;
 
@@ -31,11 +31,11 @@ pub(crate) struct Supervisor {
     record: Arc<LaunchRecord>,
     id: TaskId,
     dir: TaskDir,
-    stop_requests: watch::Receiver<Option<StopRequest>>,
+    stop_requests: watch::Receiver<Option<StopMarker>>,
     containers: Vec<ContainerState>,
     exits: JoinSet<(usize, ContainerExit)>,
     /// The reason of the stop, once the task stops; the first reason counts.
-    stopping: Option<StopRequest>,
+    stopping: Option<StopMarker>,
     /// The exit code that the task will report.
     exit_code: Option<i32>,
     /// For each container, when SIGKILL follows SIGTERM.
@@ -50,7 +50,7 @@ impl Supervisor {
         record: Arc<LaunchRecord>,
         id: TaskId,
         dir: TaskDir,
-        stop_requests: watch::Receiver<Option<StopRequest>>,
+        stop_requests: watch::Receiver<Option<StopMarker>>,
     ) -> Self {
         let count = record.containers.len();
         Self {
@@ -125,8 +125,8 @@ impl Supervisor {
             let Some(other) = record.containers.iter().position(named) else { continue };
             let met = match (&self.containers[other], dependency.condition) {
                 (ContainerState::Waiting { .. }, _) => false,
-                (ContainerState::Running { .. }, condition) => condition == Condition::Start,
-                (ContainerState::Ended(exit), Condition::Success) if exit.code != Some(0) => {
+                (ContainerState::Running { .. }, condition) => condition == StartCondition::Start,
+                (ContainerState::Ended(exit), StartCondition::Success) if exit.code != Some(0) => {
                     let reason = format!(
                         "container \"{}\" could not start: \"{}\", which must succeed first, {}",
                         record.containers[index].name,
@@ -202,10 +202,10 @@ impl Supervisor {
 
     /// Stops the task for a reason that the supervisor found.
     fn stop_with_reason(&mut self, code: &str, reason: &str) {
-        self.begin_stop(StopRequest { code: code.to_owned(), reason: reason.to_owned() });
+        self.begin_stop(StopMarker { code: code.to_owned(), reason: reason.to_owned() });
     }
 
-    fn begin_stop(&mut self, request: StopRequest) {
+    fn begin_stop(&mut self, request: StopMarker) {
         if self.stopping.is_some() {
             return;
         }

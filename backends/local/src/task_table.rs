@@ -9,7 +9,7 @@ use ecs_scheduler_core::{JobId, LaunchReport, TaskId, TaskPhase, TaskState};
 use tokio::sync::{Mutex, watch};
 use tokio::time::Instant;
 
-use crate::data_dir::StopRequest;
+use crate::data_dir::StopMarker;
 use crate::limits::TOKEN_TTL;
 
 #[cfg(test)]
@@ -27,7 +27,7 @@ struct TrackedTask {
     state: TaskState,
     job: JobId,
     folder_name: String,
-    stop: watch::Sender<Option<StopRequest>>,
+    stop: watch::Sender<Option<StopMarker>>,
     /// When this launcher learnt that the task ended, and whether a caller has observed it since.
     ended: Option<(Instant, bool)>,
 }
@@ -98,7 +98,7 @@ impl TaskTable {
         job: &JobId,
         state: TaskState,
         now: Instant,
-    ) -> watch::Receiver<Option<StopRequest>> {
+    ) -> watch::Receiver<Option<StopMarker>> {
         let (stop, stop_requests) = watch::channel(None);
         let id = state.task_id.clone();
         let ended = (state.phase == TaskPhase::Stopped).then_some((now, false));
@@ -167,7 +167,7 @@ impl TaskTable {
     }
 
     /// Sends a stop request to the task's supervisor; later requests have no effect.
-    pub(crate) fn request_stop(&self, id: &TaskId, request: StopRequest) {
+    pub(crate) fn request_stop(&self, id: &TaskId, request: StopMarker) {
         if let Some(task) = self.tasks.get(id) {
             task.stop.send_if_modified(|current| {
                 let first = current.is_none();

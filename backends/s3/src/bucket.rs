@@ -34,7 +34,7 @@ const CALL_BACKOFF: Backoff =
 
 /// A bucket and its client.
 #[derive(Debug, Clone)]
-pub(crate) struct Bucket {
+pub(crate) struct S3Bucket {
     pub(crate) client: Client,
     pub(crate) name: String,
     pub(crate) region: String,
@@ -61,7 +61,7 @@ pub(crate) enum WriteResult {
 /// The content of an object, with its entity tag.
 pub(crate) type Object = (Vec<u8>, String);
 
-impl Bucket {
+impl S3Bucket {
     /// Reads an object, if it exists.
     pub(crate) async fn get(&self, key: &str) -> Result<Option<Object>, Fault> {
         retry(|| self.try_get(key)).await

@@ -4,7 +4,7 @@ use ecs_scheduler_backend_log_store::{Document, DocumentVersion, Documents};
 use ecs_scheduler_core::{FaultKind, JobId, StoreError, async_trait};
 use serde_json::value::RawValue;
 
-use crate::bucket::{Bucket, Precondition, WriteResult};
+use crate::bucket::{S3Bucket, Precondition, WriteResult};
 use crate::codec::to_python_json;
 use crate::error::conflict;
 use crate::keys::KeyLayout;
@@ -12,7 +12,7 @@ use crate::keys::KeyLayout;
 /// The documents below a prefix.
 #[derive(Debug)]
 pub(crate) struct S3Documents {
-    pub(crate) bucket: Bucket,
+    pub(crate) bucket: S3Bucket,
     pub(crate) layout: KeyLayout,
 }
 

@@ -3,12 +3,12 @@
 use ecs_scheduler_backend_log_store::{CreateResult, ObjectLog};
 use ecs_scheduler_core::{StoreError, async_trait};
 
-use crate::bucket::{Bucket, Precondition, WriteResult};
+use crate::bucket::{S3Bucket, Precondition, WriteResult};
 
 /// The log's folder in a bucket.
 #[derive(Debug)]
 pub(crate) struct S3Log {
-    pub(crate) bucket: Bucket,
+    pub(crate) bucket: S3Bucket,
     /// The prefix of the keys.
     pub(crate) folder: String,
 }

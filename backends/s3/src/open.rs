@@ -8,7 +8,7 @@ use ecs_scheduler_backend_aws::{AwsContext, AwsScope, Fault, SdkConfig};
 use ecs_scheduler_backend_log_store::{LogStore, LogStoreOptions};
 use ecs_scheduler_core::{CheckResult, Clock, MemoryStore, StoreError, fault};
 
-use crate::bucket::Bucket;
+use crate::bucket::S3Bucket;
 use crate::documents::S3Documents;
 use crate::keys::KeyLayout;
 use crate::log::S3Log;
@@ -112,7 +112,7 @@ impl Connection {
             .force_path_style(is_custom_endpoint)
             .interceptor(aws.metering())
             .build();
-        let bucket = Bucket { client: Client::from_conf(s3), name: options.bucket.clone(), region };
+        let bucket = S3Bucket { client: Client::from_conf(s3), name: options.bucket.clone(), region };
         let layout = KeyLayout::new(&options.prefix);
         let log = S3Log { bucket: bucket.clone(), folder: layout.log() };
         Ok(Self { log, documents: S3Documents { bucket, layout }, is_custom_endpoint })

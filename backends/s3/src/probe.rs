@@ -3,7 +3,7 @@
 
 use ecs_scheduler_core::{FaultKind, StoreError};
 
-use crate::bucket::{Bucket, Precondition, WriteResult};
+use crate::bucket::{S3Bucket, Precondition, WriteResult};
 use crate::error::REQUIRED_FEATURES;
 
 /// The name of the object that the probe writes, in the folder of the log.
@@ -16,7 +16,7 @@ const UNUSED_TAG: &str = "\"00000000000000000000000000000000\"";
 /// # Errors
 ///
 /// Fails when the server ignores one of them.
-pub(crate) async fn probe(bucket: &Bucket, folder: &str) -> Result<(), StoreError> {
+pub(crate) async fn probe(bucket: &S3Bucket, folder: &str) -> Result<(), StoreError> {
     let key = format!("{folder}{NAME}");
     let write = async |condition| bucket.put(&key, Vec::new(), condition).await;
     // The first write succeeds when the object does not exist yet.
@@ -31,7 +31,7 @@ pub(crate) async fn probe(bucket: &Bucket, folder: &str) -> Result<(), StoreErro
     }
 }
 
-fn ignored(bucket: &Bucket, key: &str, condition: &str) -> StoreError {
+fn ignored(bucket: &S3Bucket, key: &str, condition: &str) -> StoreError {
     let message = format!(
         "the server of bucket \"{}\" ignores the condition {condition} (it overwrote \"{key}\"), so two schedulers could launch \
          the same tasks; {REQUIRED_FEATURES}",

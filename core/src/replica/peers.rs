@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::ReplicaId;
-use super::records::{Beat, Holder, Ownership, RegisterName};
+use super::records::{Beat, Holder, ShardOwnership, RegisterName};
 use crate::store::{Register, Shard};
 
 #[cfg(test)]
@@ -16,7 +16,7 @@ mod tests;
 #[derive(Debug, Default)]
 pub(super) struct Peers {
     members: BTreeMap<ReplicaId, Member>,
-    ownerships: BTreeMap<Shard, (u64, Ownership)>,
+    ownerships: BTreeMap<Shard, (u64, ShardOwnership)>,
     /// When the newest read began; its contents are not older.
     snapshot_began: Option<Instant>,
 }

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use super::ReplicaInner;
 use super::assignment::{self, ClusterView, Rebalance};
-use super::records::{FLEET, Holder, Ownership, shard_register};
+use super::records::{FLEET, Holder, ShardOwnership, shard_register};
 use super::shard_owner::Release;
 use crate::fault;
 use crate::store::{Shard, StoreError, answer_within};
@@ -112,7 +112,7 @@ impl ReplicaInner {
 
     /// Claims a shard; fails silently when another replica is faster.
     async fn claim(self: &Arc<Self>, (shard, version): ShardClaim) {
-        let ownership = Ownership { owner: Some(self.holder()) };
+        let ownership = ShardOwnership { owner: Some(self.holder()) };
         let text = serde_json::to_string(&ownership).expect("an ownership is plain data");
         let register = shard_register(shard);
         let write = self.store.put_register(&register, &text, version, None);

@@ -29,7 +29,7 @@ pub(super) struct Beat {
 
 /// The owner of a shard.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Ownership {
+pub(super) struct ShardOwnership {
     /// Absent when the owner has handed it over.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) owner: Option<Holder>,

@@ -26,10 +26,10 @@ const MONTHS: [&str; 12] = [
 const ROWS: [&str; 6] = ["first", "second", "third", "fourth", "fifth", "last"];
 
 /// Names a value of a field.
-type Name = fn(u16) -> String;
+type CodeName = fn(u16) -> String;
 
 /// The fields that name whole parts of the year.
-const DATES: [(usize, &str, Name); 3] = [
+const DATES: [(usize, &str, CodeName); 3] = [
     (field::WEEK, "ISO week", |week| format!("ISO week {week}")),
     (field::MONTH, "month", |month| MONTHS[usize::from(month) - 1].to_owned()),
     (field::YEAR, "year", |year| year.to_string()),

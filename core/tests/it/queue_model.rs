@@ -2,7 +2,7 @@
 
 use ecs_scheduler_core::Mode;
 use ecs_scheduler_testing::queue_model::{
-    MAX_TASKS, QueueSetting, REFERENCE, Report, Rule, SCENARIOS, Scenario, run, run_scheduler,
+    MAX_TASKS, QueueSetting, REFERENCE, Report, ModelRule, SCENARIOS, Scenario, run, run_scheduler,
     run_with_default_settle, summary,
 };
 
@@ -25,7 +25,7 @@ async fn product(scenario: Scenario, setting: QueueSetting, restarts: u32) -> Re
     total
 }
 
-fn others(rule: Rule, setting: QueueSetting) -> Vec<Report> {
+fn others(rule: ModelRule, setting: QueueSetting) -> Vec<Report> {
     let total = |scenario| {
         let reports = seeds(scenario).map(|seed| run(rule, scenario, setting, seed));
         reports.fold(Report::default(), Report::merge)
@@ -47,7 +47,7 @@ async fn a_settle_as_long_as_the_lag_makes_almost_no_empty_runs() {
     let (mean, worst, wait) = summary(&products(setting).await);
     // 0.15 and 0.8 %, and two standard errors of a share among the 350 to 550 tasks of 20 hours.
     assert!(mean <= 0.15 + 0.12 && worst <= 0.8 + 0.76, "{mean:.2} % on average, {worst:.2} % at worst");
-    let (keda_mean, _, keda_wait) = summary(&others(Rule::KedaDefault, setting));
+    let (keda_mean, _, keda_wait) = summary(&others(ModelRule::KedaDefault, setting));
     assert!(keda_mean > 10.0, "scaling on counts makes empty runs in this model: {keda_mean:.1} %");
     assert!(wait <= 1.35 * keda_wait, "{wait:.1} s, and KEDA's default {keda_wait:.1} s");
 }
@@ -73,7 +73,7 @@ async fn a_one_shot_job_with_default_settle_starts_one_task_per_message() {
 
 #[tokio::test(start_paused = true)]
 async fn other_rules_make_empty_runs_with_the_reference_scenario() {
-    for (rule, least) in [(Rule::KedaDefault, 10.0), (Rule::KedaAccurate, 10.0), (Rule::KedaEager, 40.0)] {
+    for (rule, least) in [(ModelRule::KedaDefault, 10.0), (ModelRule::KedaAccurate, 10.0), (ModelRule::KedaEager, 40.0)] {
         let report = run(rule, REFERENCE, MINUTE, 1);
         assert!(report.empty_percent() > least, "{}: {:.0} %", rule.name(), report.empty_percent());
     }

@@ -29,7 +29,7 @@ struct Label {
 
 /// The labels of a job's document.
 #[derive(Deserialize)]
-struct Labels {
+struct DocumentLabels {
     #[serde(default)]
     labels: Map<String, Value>,
 }
@@ -94,7 +94,7 @@ impl Label {
 
     /// Tells whether a job's document has the label.
     fn matches(&self, document: &str) -> bool {
-        let labels = serde_json::from_str::<Labels>(document).map(|labels| labels.labels).unwrap_or_default();
+        let labels = serde_json::from_str::<DocumentLabels>(document).map(|labels| labels.labels).unwrap_or_default();
         let found = labels.get(&self.name).and_then(Value::as_str);
         found.is_some_and(|found| self.value.as_ref().is_none_or(|value| value == found))
     }

@@ -22,7 +22,7 @@ use crate::api::{self, ApiState};
 use crate::client::refusal;
 use crate::config::Config;
 use crate::error::CommandError;
-use crate::input::{Documents, read_documents};
+use crate::input::{InputDocuments, read_documents};
 use crate::output::{print, printable};
 use crate::server::{ServerBuilder, Services, start_services};
 
@@ -91,7 +91,7 @@ pub(crate) async fn run(
     builder: &ServerBuilder,
     config: &Config,
 ) -> Result<String, CommandError> {
-    let Documents { items, many } = read_documents(&args.file)?;
+    let InputDocuments { items, many } = read_documents(&args.file)?;
     let (engine, state) = start_offline_engine(builder, config).await?;
     let router = api::router(state);
     let (mut answers, mut text, mut refused) = (Vec::new(), String::new(), Vec::new());

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::setting::{LAUNCHER, ListedSetting, Part};
-use super::values::{Origin, Values};
+use super::values::{ValueSource, Values};
 
 /// One effective setting.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -29,7 +29,7 @@ fn row(setting: &ListedSetting, values: &Values) -> Option<SettingRow> {
         (None, _) => {
             let is_launcher = setting.key == LAUNCHER.key;
             let value = if is_launcher { String::new() } else { setting.default.to_string() };
-            Some(SettingRow { name, value, origin: Origin::Default.to_string() })
+            Some(SettingRow { name, value, origin: ValueSource::Default.to_string() })
         }
         (Some(value), _) => {
             let text = if setting.secret { "(hidden)".to_owned() } else { without_logins(&value.text) };

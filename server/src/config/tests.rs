@@ -4,7 +4,7 @@ use std::os::unix::ffi::OsStringExt as _;
 use ecs_scheduler_core::ProviderDescriptor;
 use rustix::fs::{CWD, FileType, Mode, mknodat};
 
-use super::values::{Environment, Flags, Origin, Values, decode_environment};
+use super::values::{Environment, Flags, ValueSource, Values, decode_environment};
 use super::{Chosen, Config, LogLevel, report, setting};
 use crate::server::Server;
 
@@ -332,9 +332,9 @@ fn flags_win_over_environment_and_environment_over_file() {
     let config = Config::resolve(&values).unwrap();
     assert_eq!((config.name.as_str(), config.max_tasks.get(), config.listen.port()), ("from-file", 4, 3));
     let origin = |setting| values.get(&setting).unwrap().origin.clone();
-    assert_eq!(origin(setting::NAME), Origin::File(file));
-    assert_eq!(origin(setting::MAX_TASKS), Origin::Environment("ECSS_MAX_TASKS"));
-    assert_eq!(origin(setting::LISTEN), Origin::Flag("listen".to_owned()));
+    assert_eq!(origin(setting::NAME), ValueSource::File(file));
+    assert_eq!(origin(setting::MAX_TASKS), ValueSource::Environment("ECSS_MAX_TASKS"));
+    assert_eq!(origin(setting::LISTEN), ValueSource::Flag("listen".to_owned()));
 }
 
 #[test]

@@ -16,7 +16,7 @@ use crate::notify;
 
 /// The source of a value; a later one in this list wins.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Origin {
+pub enum ValueSource {
     /// The default: the setting is not set.
     Default,
     /// The configuration file.
@@ -27,7 +27,7 @@ pub enum Origin {
     Flag(String),
 }
 
-impl fmt::Display for Origin {
+impl fmt::Display for ValueSource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Default => f.write_str("default"),
@@ -44,7 +44,7 @@ pub struct Value {
     /// Its text, expanded.
     pub text: String,
     /// The source of the value.
-    pub origin: Origin,
+    pub origin: ValueSource,
 }
 
 /// The settings given as flags, by key.
@@ -115,7 +115,7 @@ impl Values {
                 Err(problem) => problems.push(problem),
             }
             if let (Some(text), Some(flag)) = (flags.get(setting.key), setting.flag()) {
-                values.put(setting, Value { text: text.clone(), origin: Origin::Flag(flag) });
+                values.put(setting, Value { text: text.clone(), origin: ValueSource::Flag(flag) });
             }
         }
         if let Some(path) = values.get(&CONFIG_FILE).map(|value| PathBuf::from(&value.text)) {
@@ -161,7 +161,7 @@ impl Values {
         for (key, text) in settings {
             values.found.remove(key);
             if !text.is_empty() {
-                let origin = Origin::Flag("from or --to".to_owned());
+                let origin = ValueSource::Flag("from or --to".to_owned());
                 values.found.insert(key, Value { text: text.clone(), origin });
             }
         }
@@ -202,13 +202,13 @@ impl Values {
 
     /// Sets a value as if it were the default.
     pub(super) fn set(&mut self, setting: &Setting, text: &str) {
-        self.put(setting, Value { text: text.to_owned(), origin: Origin::Default });
+        self.put(setting, Value { text: text.to_owned(), origin: ValueSource::Default });
     }
 
     fn add_file(&mut self, path: &Path, entries: Vec<(Setting, String)>) {
         for (setting, text) in entries {
             if !self.found.contains_key(setting.key) {
-                self.put(&setting, Value { text, origin: Origin::File(path.to_owned()) });
+                self.put(&setting, Value { text, origin: ValueSource::File(path.to_owned()) });
             }
         }
     }
@@ -237,7 +237,7 @@ fn from_environment(setting: &Setting, environment: &Environment) -> Result<Opti
     let Some(variable) = setting.variable else { return Ok(None) };
     let Some(raw) = environment.get(variable) else { return Ok(None) };
     let text = format::expand(raw, environment).map_err(|error| format!("{variable}: {error}"))?;
-    let value = Value { text, origin: Origin::Environment(variable) };
+    let value = Value { text, origin: ValueSource::Environment(variable) };
     Ok((!value.text.is_empty()).then_some(value))
 }
 

@@ -63,7 +63,7 @@ pub async fn copy_items(
     let mut present = StoreReader::open(target).await?;
     let mut old = Checksum::default();
     let mut all = Checksum::default();
-    let mut writer = Writer { target, options, batch: Batch::None, added: Counts::default() };
+    let mut writer = Writer { target, options, batch: CopyBatch::None, added: Counts::default() };
     let mut held = present.next().await?;
     while let Some(item) = source.next().await? {
         let line = all.add(&item)?;
@@ -150,7 +150,7 @@ fn target_has_more(target: &str, extra: &TransferItem) -> CommandError {
 }
 
 /// Items of one kind that are written together.
-enum Batch {
+enum CopyBatch {
     None,
     Jobs(Vec<StoredJob>),
     History(Vec<JournalEntry>),
@@ -159,7 +159,7 @@ enum Batch {
 struct Writer<'a> {
     target: &'a dyn Store,
     options: &'a TransferOptions<'a>,
-    batch: Batch,
+    batch: CopyBatch,
     added: Counts,
 }
 
@@ -167,17 +167,17 @@ impl Writer<'_> {
     async fn add(&mut self, item: TransferItem) -> Result<(), CommandError> {
         self.added.add(&item);
         match (item, &mut self.batch) {
-            (TransferItem::Job(job), Batch::Jobs(jobs)) if jobs.len() < MAX_PAGE.get() => jobs.push(job),
-            (TransferItem::Entry(entry), Batch::History(entries)) if entries.len() < MAX_PAGE.get() => {
+            (TransferItem::Job(job), CopyBatch::Jobs(jobs)) if jobs.len() < MAX_PAGE.get() => jobs.push(job),
+            (TransferItem::Entry(entry), CopyBatch::History(entries)) if entries.len() < MAX_PAGE.get() => {
                 entries.push(*entry);
             }
             (TransferItem::Job(job), _) => {
                 self.flush().await?;
-                self.batch = Batch::Jobs(vec![job]);
+                self.batch = CopyBatch::Jobs(vec![job]);
             }
             (TransferItem::Entry(entry), _) => {
                 self.flush().await?;
-                self.batch = Batch::History(vec![*entry]);
+                self.batch = CopyBatch::History(vec![*entry]);
             }
             (TransferItem::Register { name, value }, _) => {
                 self.flush().await?;
@@ -188,10 +188,10 @@ impl Writer<'_> {
     }
 
     async fn flush(&mut self) -> Result<(), CommandError> {
-        let (count, batch) = match std::mem::replace(&mut self.batch, Batch::None) {
-            Batch::None => return Ok(()),
-            Batch::Jobs(jobs) => (jobs.len(), ImportBatch::Jobs(jobs)),
-            Batch::History(entries) => (entries.len(), ImportBatch::History(entries)),
+        let (count, batch) = match std::mem::replace(&mut self.batch, CopyBatch::None) {
+            CopyBatch::None => return Ok(()),
+            CopyBatch::Jobs(jobs) => (jobs.len(), ImportBatch::Jobs(jobs)),
+            CopyBatch::History(entries) => (entries.len(), ImportBatch::History(entries)),
         };
         if !self.options.dry_run {
             self.target.import(batch).await.map_err(|error| self.unwritable(error))?;

@@ -28,7 +28,7 @@ mod tests;
 
 pub use plan::{ChaosPlan, Fate};
 
-/// One task that was really started, whatever the caller was told.
+/// One task that was really started, whatever answer the caller got.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Start {
     /// The call's token.
@@ -83,7 +83,7 @@ struct SimTask {
 
 /// The fault of one launch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Fault {
+enum InjectedFault {
     None,
     Before,
     Throttle,
@@ -200,20 +200,20 @@ impl ChaosLauncher {
 }
 
 impl Inner {
-    fn fault(&mut self) -> Fault {
+    fn fault(&mut self) -> InjectedFault {
         self.calls += 1;
         let plan = self.plan.clone();
         let rng = &mut self.rng;
         if rng.chance(plan.fail_before) {
-            Fault::Before
+            InjectedFault::Before
         } else if rng.chance(plan.throttle) {
-            Fault::Throttle
+            InjectedFault::Throttle
         } else if rng.chance(plan.hang) {
-            if rng.chance(0.5) { Fault::HangBefore } else { Fault::HangAfter }
+            if rng.chance(0.5) { InjectedFault::HangBefore } else { InjectedFault::HangAfter }
         } else if rng.chance(plan.lose_answer) {
-            Fault::LoseAnswer
+            InjectedFault::LoseAnswer
         } else {
-            Fault::None
+            InjectedFault::None
         }
     }
 
@@ -360,21 +360,21 @@ impl Launcher for ChaosLauncher {
         }
         self.pause().await;
         match fault {
-            Fault::Before => {
+            InjectedFault::Before => {
                 return Err(LaunchError::new(FaultKind::Unavailable, "could not launch: chaos before it"));
             }
-            Fault::Throttle => {
+            InjectedFault::Throttle => {
                 return Err(LaunchError::new(FaultKind::Throttled, "could not launch: too many calls"));
             }
-            Fault::HangBefore => std::future::pending().await,
-            Fault::None | Fault::LoseAnswer | Fault::HangAfter => {}
+            InjectedFault::HangBefore => std::future::pending().await,
+            InjectedFault::None | InjectedFault::LoseAnswer | InjectedFault::HangAfter => {}
         }
         let report = self.inner.lock().launch(request, self.clock.now(), self.seed);
         self.pause().await;
         match fault {
-            Fault::LoseAnswer => Err(LaunchError::unanswered("could not launch: chaos after it")),
-            Fault::HangAfter => std::future::pending().await,
-            Fault::None | Fault::Before | Fault::Throttle | Fault::HangBefore => Ok(report),
+            InjectedFault::LoseAnswer => Err(LaunchError::unanswered("could not launch: chaos after it")),
+            InjectedFault::HangAfter => std::future::pending().await,
+            InjectedFault::None | InjectedFault::Before | InjectedFault::Throttle | InjectedFault::HangBefore => Ok(report),
         }
     }
 

@@ -24,7 +24,7 @@ pub(crate) struct Expression {
 
 /// A piece of an expression.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Token<'a> {
+enum MathToken<'a> {
     /// A possible name of a metric.
     Name(&'a str),
     /// The name of a function.
@@ -33,7 +33,7 @@ enum Token<'a> {
     Other(&'a str),
 }
 
-impl<'a> Token<'a> {
+impl<'a> MathToken<'a> {
     fn as_str(&self) -> &'a str {
         match self {
             Self::Name(text) | Self::Function(text) | Self::Other(text) => text,
@@ -53,10 +53,10 @@ impl Expression {
     /// Tells whether it needs a call of its own.
     pub(crate) fn needs_own_call(&self) -> bool {
         tokens(&self.text).iter().any(|token| match token {
-            Token::Name(name) | Token::Function(name) => {
+            MathToken::Name(name) | MathToken::Function(name) => {
                 WHOLE_CALL_FUNCTIONS.contains(&name.to_uppercase().as_str())
             }
-            Token::Other(_) => false,
+            MathToken::Other(_) => false,
         })
     }
 
@@ -81,8 +81,8 @@ impl Expression {
             return BTreeSet::new();
         }
         let named = tokens(&self.text).into_iter().filter_map(|token| match token {
-            Token::Name(name) if name.starts_with(|c: char| c.is_ascii_lowercase()) => Some(name),
-            Token::Name(_) | Token::Function(_) | Token::Other(_) => None,
+            MathToken::Name(name) if name.starts_with(|c: char| c.is_ascii_lowercase()) => Some(name),
+            MathToken::Name(_) | MathToken::Function(_) | MathToken::Other(_) => None,
         });
         named.filter(|name| !matches!(*name, "and" | "or" | "not")).collect()
     }
@@ -92,18 +92,18 @@ impl Expression {
         let mut text = String::with_capacity(self.text.len() + 16);
         for token in tokens(&self.text) {
             match token {
-                Token::Name(name) if ids.contains(&name) => {
+                MathToken::Name(name) if ids.contains(&name) => {
                     text.push_str(prefix);
                     text.push_str(name);
                 }
-                Token::Name(piece) | Token::Function(piece) | Token::Other(piece) => text.push_str(piece),
+                MathToken::Name(piece) | MathToken::Function(piece) | MathToken::Other(piece) => text.push_str(piece),
             }
         }
         text
     }
 }
 
-fn tokens(text: &str) -> Vec<Token<'_>> {
+fn tokens(text: &str) -> Vec<MathToken<'_>> {
     let mut tokens = Vec::new();
     let mut rest = text;
     while let Some(first) = rest.chars().next() {
@@ -121,9 +121,9 @@ fn tokens(text: &str) -> Vec<Token<'_>> {
         };
         let (piece, after) = rest.split_at(length);
         tokens.push(match (is_word, after.trim_start().starts_with('(')) {
-            (false, _) => Token::Other(piece),
-            (true, true) => Token::Function(piece),
-            (true, false) => Token::Name(piece),
+            (false, _) => MathToken::Other(piece),
+            (true, true) => MathToken::Function(piece),
+            (true, false) => MathToken::Name(piece),
         });
         rest = after;
     }

@@ -5,7 +5,7 @@ use ecs_scheduler_core::TaskSpec;
 use super::{ClusterCapacity, check_definition, check_options, compare_with_definition};
 use crate::definitions::Definition;
 use crate::options::{LaunchOptions, ProviderShare};
-use crate::sizes::{Reservation, Size};
+use crate::sizes::{ResourceReservation, Size};
 
 fn definition(network_mode: &str, compatibilities: &[&str]) -> Definition {
     Definition {
@@ -92,7 +92,7 @@ fn a_shell_needs_a_task_role() {
 #[test]
 fn sizes_of_job_and_definition_must_fit_together() {
     let need =
-        Reservation { name: "main".to_owned(), cpu: None, memory: Some(512), memory_reservation: None };
+        ResourceReservation { name: "main".to_owned(), cpu: None, memory: Some(512), memory_reservation: None };
     let known = Definition {
         size: Size { cpu: Some(256), memory: Some(512) },
         reservations: vec![need],

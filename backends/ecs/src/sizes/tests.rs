@@ -1,4 +1,4 @@
-use super::{Reservation, Size, cpu, memory, misfit, not_on_fargate};
+use super::{ResourceReservation, Size, cpu, memory, misfit, not_on_fargate};
 
 fn size(cpu: u32, memory: u32) -> Size {
     Size { cpu: Some(cpu), memory: Some(memory) }
@@ -40,7 +40,7 @@ fn fargate_accepts_exactly_the_sizes_of_its_table() {
 
 #[test]
 fn containers_must_fit_alone_and_together() {
-    let need = |name: &str, cpu: i32, memory: i32| Reservation {
+    let need = |name: &str, cpu: i32, memory: i32| ResourceReservation {
         name: name.to_owned(),
         cpu: Some(cpu),
         memory: Some(memory),
@@ -52,6 +52,6 @@ fn containers_must_fit_alone_and_together() {
     let found = misfit(size(256, 512), &[need("a", 200, 256), need("b", 200, 256)]).unwrap();
     assert_eq!((found.container, found.field), (None, "cpu"));
     assert_eq!(misfit(Size::default(), &[need("a", 9_999, 9_999)]), None);
-    let reserving = Reservation { memory_reservation: Some(100), ..need("a", 1, 500) };
+    let reserving = ResourceReservation { memory_reservation: Some(100), ..need("a", 1, 500) };
     assert_eq!(misfit(size(256, 512), &[reserving, need("b", 1, 400)]), None);
 }

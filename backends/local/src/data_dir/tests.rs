@@ -108,7 +108,7 @@ fn oldest_logs_are_removed_beyond_the_cap_and_logs_in_use_stay() {
 #[test]
 fn files_are_accessible_by_this_user_only() {
     let (root, dir) = task();
-    let request = StopRequest { code: "UserInitiated".to_owned(), reason: "enough".to_owned() };
+    let request = StopMarker { code: "UserInitiated".to_owned(), reason: "enough".to_owned() };
     dir.write_stop(&request).unwrap();
     let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
     assert_eq!(mode(&root.path().join("data")), 0o700);

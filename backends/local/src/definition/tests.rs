@@ -2,7 +2,7 @@ use serde_json::json;
 
 use super::*;
 
-fn read(value: &Value) -> Result<Definition, DefinitionProblem> {
+fn read(value: &Value) -> Result<LocalDefinition, DefinitionProblem> {
     parse(Path::new("work.json"), &value.to_string())
 }
 

@@ -5,7 +5,7 @@ use serde_json::json;
 
 use super::*;
 
-fn definition() -> Definition {
+fn definition() -> LocalDefinition {
     let text = json!({
         "family": "work",
         "containerDefinitions": [

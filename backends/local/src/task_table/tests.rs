@@ -88,7 +88,7 @@ fn token_is_kept_while_another_call_waits_for_it() {
 #[test]
 fn first_stop_request_wins() {
     let mut table = TaskTable::default();
-    let request = |reason: &str| StopRequest { code: "UserInitiated".to_owned(), reason: reason.to_owned() };
+    let request = |reason: &str| StopMarker { code: "UserInitiated".to_owned(), reason: reason.to_owned() };
     let requests = table.insert("1", &JobId::new("job").unwrap(), TaskState::pending(id(1), None), at(0));
     assert!(table.can_stop(&id(1)));
     table.request_stop(&id(1), request("first"));

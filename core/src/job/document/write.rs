@@ -177,7 +177,7 @@ fn check_size(fields: &Map<String, Value>) -> Result<(), Vec<FieldError>> {
     if fields.values().any(|value| is_deeper(value, MAX_NESTING)) {
         return Err(vec![whole(format!("Nested more than {MAX_NESTING} deep."))]);
     }
-    let mut size = Size(0);
+    let mut size = ByteCount(0);
     if serde_json::to_writer(&mut size, fields).is_err() {
         return Err(vec![whole(format!("Longer than maximum length {MAX_DOCUMENT} as JSON."))]);
     }
@@ -193,9 +193,9 @@ fn is_deeper(value: &Value, levels: usize) -> bool {
 }
 
 /// A writer that counts bytes and fails above the maximum.
-struct Size(usize);
+struct ByteCount(usize);
 
-impl std::io::Write for Size {
+impl std::io::Write for ByteCount {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
         self.0 += bytes.len();
         if self.0 > MAX_DOCUMENT { Err(std::io::ErrorKind::FileTooLarge.into()) } else { Ok(bytes.len()) }

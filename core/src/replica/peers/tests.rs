@@ -21,7 +21,7 @@ fn beat(name: &str, incarnation: &str, version: u64) -> (String, Register) {
 
 fn ownership(number: u8, owner: Option<(&str, &str)>, version: u64) -> (String, Register) {
     let owner = owner.map(|(name, incarnation)| Holder { id: id(name), incarnation: incarnation.to_owned() });
-    let value = serde_json::to_string(&Ownership { owner }).unwrap();
+    let value = serde_json::to_string(&ShardOwnership { owner }).unwrap();
     (shard_register(Shard::new(number).unwrap()), Register { value, version })
 }
 

@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::show;
 use crate::client::Client;
 use crate::error::CommandError;
-use crate::input::{Documents, read_documents};
+use crate::input::{InputDocuments, read_documents};
 use crate::output::print;
 
 /// The answers of a server to several documents.
@@ -49,7 +49,7 @@ pub(super) async fn run(
     client: &Client,
     as_json: bool,
 ) -> Result<String, CommandError> {
-    let Documents { mut items, many } = read_documents(file)?;
+    let InputDocuments { mut items, many } = read_documents(file)?;
     if !many {
         // The server's message is enough for a single document.
         items.iter_mut().for_each(|(name, _)| name.clear());

@@ -19,7 +19,7 @@ pub struct QueueView {
 
 /// A scaling rule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Rule {
+pub enum ModelRule {
     /// KEDA's `ScaledJob` with `scalingStrategy: default`.
     KedaDefault,
     /// KEDA's `ScaledJob` with `scalingStrategy: accurate`.
@@ -30,7 +30,7 @@ pub enum Rule {
     Python,
 }
 
-impl Rule {
+impl ModelRule {
     /// Every rule.
     pub const ALL: [Self; 4] = [Self::KedaDefault, Self::KedaAccurate, Self::KedaEager, Self::Python];
 
@@ -91,7 +91,7 @@ fn python(view: &QueueView) -> u32 {
 
 /// Runs a rule through a scenario.
 #[must_use]
-pub fn run(rule: Rule, scenario: Scenario, setting: QueueSetting, seed: u64) -> Report {
+pub fn run(rule: ModelRule, scenario: Scenario, setting: QueueSetting, seed: u64) -> Report {
     let mut world = QueueSimulation::new(scenario, setting, seed);
     let mut second = POLL;
     while !world.is_over() && second < 3 * HOUR {

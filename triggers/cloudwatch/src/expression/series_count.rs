@@ -1,6 +1,6 @@
 //! The number of time series that an expression makes, if its text shows it.
 
-use super::{Expression, Token, tokens};
+use super::{Expression, MathToken, tokens};
 
 /// Functions that return as many time series as they get.
 ///
@@ -25,7 +25,7 @@ impl Expression {
     /// A list, `METRICS()` and `ANOMALY_DETECTION_BAND` count unless a function around them may return fewer series.
     /// Only CloudWatch knows the number of metrics that a search finds and the number of groups of a query.
     pub(crate) fn series_count(&self, ids: &[&str]) -> Option<usize> {
-        let tokens: Vec<Token<'_>> =
+        let tokens: Vec<MathToken<'_>> =
             tokens(&self.text).into_iter().filter(|token| !token.as_str().trim().is_empty()).collect();
         let (mut open, mut count): (Vec<OpenBracket>, usize) = (Vec::new(), 1);
         let mut before = None;
@@ -34,13 +34,13 @@ impl Expression {
             match token.as_str() {
                 "(" => {
                     let keeps = match before {
-                        Some(Token::Function(name)) => {
-                            let argument = tokens.get(index + 1).map_or("", Token::as_str);
+                        Some(MathToken::Function(name)) => {
+                            let argument = tokens.get(index + 1).map_or("", MathToken::as_str);
                             let made = min_series(name, argument, ids);
                             count = if counts { count.max(made) } else { count };
                             SERIES_PRESERVING.contains(&name.to_uppercase().as_str())
                         }
-                        Some(Token::Name(_) | Token::Other(_)) | None => true,
+                        Some(MathToken::Name(_) | MathToken::Other(_)) | None => true,
                     };
                     open.push(OpenBracket { counts: counts && keeps, items: 1, is_list: false });
                 }

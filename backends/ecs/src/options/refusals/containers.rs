@@ -6,7 +6,7 @@ use ecs_scheduler_core::{ConfigError, Override, TaskSpec};
 
 use super::super::{ContainerResources, LaunchOptions, LaunchType, ResourceRequirement};
 use super::names::is_name;
-use crate::sizes::{self, Reservation};
+use crate::sizes::{self, ResourceReservation};
 
 /// The kinds of resources that a container may require.
 const REQUIREMENTS: [&str; 3] = ["GPU", "InferenceAccelerator", "NeuronDevice"];
@@ -49,7 +49,7 @@ pub(super) fn check(task: &TaskSpec, options: &LaunchOptions, found: &mut Vec<Co
         found.extend(wrong.into_iter().map(|error| error.under(&format!("/overrides/{index}"))));
         let (cpu, memory, memory_reservation) =
             (resources.cpu, resources.memory, resources.memory_reservation);
-        reservations.push(Reservation {
+        reservations.push(ResourceReservation {
             name: change.container_name.clone(),
             cpu,
             memory,
