@@ -41,6 +41,8 @@ const BANNED: &[&str] = &[
     "therein",
     "to be had",
     "to the letter",
+    "was told",
+    "were told",
     "whence",
     "whoever",
     "wherein",
@@ -57,7 +59,8 @@ pub(crate) fn check(workspace: &Workspace) -> anyhow::Result<Vec<String>> {
             continue;
         }
         let text = std::fs::read_to_string(workspace.root.join(&path))?;
-        let sentences = if path.extension().is_some_and(|extension| extension == "md") {
+        let is_page = path.extension().is_some_and(|extension| extension == "md");
+        let sentences = if is_page {
             page_lines(&text)
         } else {
             text.lines().map(spoken_parts).collect()
@@ -65,6 +68,11 @@ pub(crate) fn check(workspace: &Workspace) -> anyhow::Result<Vec<String>> {
         for (at, parts) in sentences.iter().enumerate() {
             let faults = parts.iter().flat_map(|part| faults(part));
             violations.extend(faults.map(|fault| format!("{}:{}: {fault}", path.display(), at + 1)));
+        }
+        for (at, line) in text.lines().enumerate().filter(|_| !is_page) {
+            let faults = function_sentence(line).map(|sentence| faults(&sentence)).unwrap_or_default();
+            let named = faults.iter().map(|fault| format!("{}:{}: {fault}", path.display(), at + 1));
+            violations.extend(named);
         }
     }
     Ok(violations)
@@ -98,6 +106,18 @@ fn spoken_parts(line: &str) -> Vec<&str> {
     }
 }
 
+/// Returns the name of the function that a line defines, as words. A name of four words or more is a sentence, as that of a test.
+fn function_sentence(line: &str) -> Option<String> {
+    let (before, rest) = line.trim_start().split_once("fn ")?;
+    let is_definition =
+        before.split_whitespace().all(|word| matches!(word, "async" | "const") || word.starts_with("pub"));
+    let name = rest.split(|c: char| !c.is_alphanumeric() && c != '_').next().filter(|_| is_definition)?;
+    let words = name.replace('_', " ");
+    let is_sentence = words.split(' ').count() >= 4;
+    let first = words.chars().next().filter(|_| is_sentence).map(|first| first.to_ascii_uppercase());
+    Some(first.map_or_else(|| words.clone(), |first| format!("{first}{}", &words[first.len_utf8()..])))
+}
+
 fn faults(part: &str) -> Vec<String> {
     let words: Vec<&str> = part.split_whitespace().map(bare).collect();
     let opening = words.windows(2).filter_map(|pair| {
@@ -116,7 +136,7 @@ fn bare(word: &str) -> &str {
 
 #[cfg(test)]
 mod tests {
-    use super::{check, faults, page_lines, spoken_parts};
+    use super::{check, faults, function_sentence, page_lines, spoken_parts};
     use crate::workspace::Workspace;
 
     #[test]
@@ -129,6 +149,16 @@ mod tests {
         assert_eq!(spoken_parts("    /// What it is."), [" What it is."]);
         assert_eq!(spoken_parts(r#"let What = f("Of all", 1, "x");"#), ["Of all", "x"]);
         assert_eq!(page_lines("a\n```\nWhat is\n```\nb"), [vec!["a"], vec![], vec![], vec![], vec!["b"]]);
+    }
+
+    #[test]
+    fn names_of_functions_are_texts_too() {
+        let fault = |line: &str| function_sentence(line).map(|sentence| faults(&sentence).len());
+        assert_eq!(fault("    async fn somebody_sees_it() {"), Some(1));
+        assert_eq!(fault("pub(crate) fn what_a_job_holds_ends() {"), Some(1));
+        assert_eq!(fault("fn of_job() {"), Some(0));
+        assert_eq!(fault("    call(|| fn_in_vain());"), None);
+        assert_eq!(fault("// fn in_vain() {"), None);
     }
 
     #[test]

@@ -42,7 +42,7 @@ pub(crate) struct Outbox {
     pub(crate) failed: Vec<FailedDelivery>,
 }
 
-/// The events that were told, at one moment.
+/// The events that were reported, at one moment.
 #[derive(Debug, Clone)]
 pub(crate) struct Told {
     derived_until: Option<Timestamp>,
@@ -95,16 +95,16 @@ pub struct FailedDelivery {
 #[serde(rename_all = "camelCase")]
 pub(crate) struct JobEpisodes {
     pub(crate) job: JobId,
-    /// The channels that were told that it fails, and after how many failures.
+    /// The channels that know that it fails, and after how many failures.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) failing: Vec<Notified>,
-    /// How its ticks failed when a channel was told.
+    /// How its ticks failed when a channel was notified.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) outcome: Option<TickOutcome>,
-    /// Whether its tasks failed when a channel was told.
+    /// Whether its tasks failed when a channel was notified.
     #[serde(default)]
     pub(crate) tasks: bool,
-    /// The tick that is late, and the channels that were told, and after how many seconds.
+    /// The tick that is late, and the channels that know of it, and after how many seconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) late_tick: Option<Timestamp>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -114,7 +114,7 @@ pub(crate) struct JobEpisodes {
     pub(crate) suspension: Option<Suspension>,
 }
 
-/// A channel that was told, and the threshold that was reached: failures or seconds.
+/// A channel that was notified, and the threshold that was reached: failures or seconds.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Notified {
     pub(crate) channel: String,
@@ -155,7 +155,7 @@ impl Outbox {
         self.to_text()
     }
 
-    /// Returns the value for the register with the present notifications, and with what was told at an earlier moment.
+    /// Returns the value for the register with the present notifications, and with the events reported up to an earlier moment.
     pub(crate) fn register_value_knowing(&self, told: &Told) -> String {
         let Told { derived_until, recent, jobs } = told.clone();
         Self { derived_until, recent, jobs, ..self.clone() }.to_text()

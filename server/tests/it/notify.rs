@@ -375,7 +375,7 @@ async fn without_channels_a_job_that_names_one_is_refused_with_the_remedy() {
 }
 
 #[tokio::test]
-async fn receiver_is_told_of_a_task_that_fails_three_times_and_of_its_recovery() {
+async fn receiver_gets_a_task_that_fails_three_times_and_its_recovery() {
     let receiver = Receiver::start(OK).await;
     let mut site = Site::new();
     let mut config = receiver.config();

@@ -113,7 +113,7 @@ fn a_task_that_was_stopped_is_neither_a_success_nor_a_failure() {
 }
 
 #[test]
-fn cause_is_told_apart_from_the_reason_of_ecs() {
+fn cause_is_distinguished_from_the_reason_of_ecs() {
     let killed = vec![container("main", Some(137), Some("OutOfMemoryError: Container killed"))];
     let state = task_state(&stopped(EXITED, "Essential container in task exited", killed), None);
     assert_eq!(

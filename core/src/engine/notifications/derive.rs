@@ -181,7 +181,7 @@ impl Notifications {
     ) {
         let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
         let notification = Notification::of_job(kind, pass.now, entry.clone(), &parts);
-        // The journal may tell these again. The outbox knows which channels were told of failing and late jobs.
+        // The journal may yield these again. The outbox knows which channels know of failing and late jobs.
         let is_repeated = match kind {
             NotificationKind::Missed | NotificationKind::Unknown | NotificationKind::Suspended => {
                 let kept = self.outboxes.get(&Shard::from_job(&entry.job));

@@ -18,7 +18,7 @@ use crate::task::TaskEnd;
 const MAX_ROWS: NonZeroUsize = NonZeroUsize::new(100).expect("100 is not zero");
 
 impl Notifications {
-    /// Tells the channels that were told of a failure that the job works again. Forgets jobs that were removed.
+    /// Notifies the channels that know of a failure that the job works again. Forgets jobs that were removed.
     pub(super) async fn derive_recovered(
         &mut self,
         pass: &mut Pass,

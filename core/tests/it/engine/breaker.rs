@@ -316,7 +316,7 @@ async fn start_timeout_counts_and_a_stop_by_hand_does_not() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn somebody_is_told_of_tasks_that_stay_pending_for_ever() {
+async fn notification_is_sent_for_tasks_that_stay_pending_for_ever() {
     let mut stage = Stage::at("2026-01-01T10:00:30Z");
     let recorder = Recorder::new(&stage.world.clock);
     stage.world.options.notifier = Some(Arc::clone(&recorder) as Arc<dyn Notifier>);

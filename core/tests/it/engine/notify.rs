@@ -143,7 +143,7 @@ async fn deliveries(stage: &Stage) -> Deliveries {
 }
 
 #[tokio::test(start_paused = true)]
-async fn third_failure_in_a_row_is_told_once_and_so_is_the_recovery() {
+async fn third_failure_in_a_row_is_reported_once_and_so_is_the_recovery() {
     let (stage, recorder) = staged(&["failing:3", "recovered"]).await;
     let _life = boot(&stage).await;
     deny(&stage, 5);
@@ -173,7 +173,7 @@ async fn third_failure_in_a_row_is_told_once_and_so_is_the_recovery() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn failing_tasks_are_told_with_diagnosis_and_remedy() {
+async fn failing_tasks_are_reported_with_diagnosis_and_remedy() {
     let (stage, recorder) = staged(&["failing:2", "recovered"]).await;
     let succeeds = json!({
         "taskDefinition": "job", "schedule": "0 *", "succeedsBy": "main",
@@ -196,7 +196,7 @@ async fn failing_tasks_are_told_with_diagnosis_and_remedy() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn failure_is_told_after_a_crash_between_the_journal_and_the_outbox() {
+async fn failure_is_reported_after_a_crash_between_the_journal_and_the_outbox() {
     for on in ["failing:1", "failing:3"] {
         let (stage, recorder) = staged(&[on]).await;
         let life = boot(&stage).await;
@@ -215,7 +215,7 @@ async fn failure_is_told_after_a_crash_between_the_journal_and_the_outbox() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn failed_tasks_are_told_after_a_crash_between_the_journal_and_the_outbox() {
+async fn failed_tasks_are_reported_after_a_crash_between_the_journal_and_the_outbox() {
     let (stage, recorder) = staged(&["failing:1"]).await;
     let failing = json!({
         "taskDefinition": "job", "schedule": "0 0 *", "succeedsBy": "main", "notify": [{"to": "ops", "on": ["failing:1"]}],
@@ -275,7 +275,7 @@ async fn recovery_needs_a_success_and_not_only_an_edit_or_a_restart() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn missed_ticks_are_told_once_also_after_a_crash() {
+async fn missed_ticks_are_reported_once_also_after_a_crash() {
     for crashes in [false, true] {
         let (stage, recorder) = staged(&["missed"]).await;
         let mut strict = job(&["missed"]);
@@ -305,7 +305,7 @@ async fn missed_ticks_are_told_once_also_after_a_crash() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn tick_without_an_outcome_is_told_when_it_is_late() {
+async fn tick_without_an_outcome_is_reported_when_it_is_late() {
     let flaky = Flaky::default();
     let mut stage = flaky.stage("2026-01-01T10:00:30Z");
     let recorder = attach(&mut stage);
@@ -331,7 +331,7 @@ async fn tick_without_an_outcome_is_told_when_it_is_late() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn suspension_is_told_once_with_its_reason() {
+async fn suspension_is_reported_once_with_its_reason() {
     let (stage, recorder) = staged(&["suspended"]).await;
     let life = boot(&stage).await;
     let edit = async |change: &dyn Fn(&mut Value), life: &EngineRun| {
@@ -363,7 +363,7 @@ async fn suspension_is_told_once_with_its_reason() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn suspension_is_told_after_a_crash_right_after_the_edit() {
+async fn suspension_is_reported_after_a_crash_right_after_the_edit() {
     let (stage, recorder) = staged(&["suspended"]).await;
     let life = boot(&stage).await;
     stage.until("2026-01-01T10:20:10Z").await;
@@ -377,7 +377,7 @@ async fn suspension_is_told_after_a_crash_right_after_the_edit() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn firing_with_an_unknown_result_is_told_once() {
+async fn firing_with_an_unknown_result_is_reported_once() {
     let (stage, recorder) = staged(&["unknown"]).await;
     let hourly = json!({
         "taskDefinition": "job", "schedule": "0 0 *", "notify": [{"to": "ops", "on": ["unknown"]}],
@@ -421,7 +421,7 @@ async fn rules_of_all_jobs_hold_for_jobs_without_their_own() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn jobs_that_fail_at_once_are_told_in_few_messages() {
+async fn jobs_that_fail_at_once_are_reported_in_few_messages() {
     let mut stage = Stage::at("2026-01-01T10:00:30Z");
     let recorder = attach(&mut stage);
     for number in 0..500 {

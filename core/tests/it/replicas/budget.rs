@@ -69,7 +69,7 @@ async fn two_replicas_share_a_budget_and_no_job_of_either_starves() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_a_killed_replica_held_is_free_after_its_tasks_have_ended() {
+async fn reservations_of_a_killed_replica_are_free_after_its_tasks_have_ended() {
     for moment in [0.0, 0.3, 0.7, 1.1, 2.3, 3.9] {
         let cluster = cluster().await;
         let (a, b) = (cluster.join("a").await, cluster.join("b").await);

@@ -10,7 +10,7 @@ use super::cluster::Cluster;
 use crate::engine::notify::{DeliveryFault, Recorder};
 
 #[tokio::test(start_paused = true)]
-async fn each_suspension_is_told_once_over_a_failover() {
+async fn each_suspension_is_reported_once_over_a_failover() {
     let mut cluster = Cluster::open(0).await;
     let recorder = Recorder::new(&cluster.world.clock);
     cluster.world.options.notifier = Some(Arc::clone(&recorder) as Arc<dyn Notifier>);

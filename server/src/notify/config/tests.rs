@@ -100,7 +100,7 @@ fn topic_needs_another_build() {
 }
 
 #[test]
-fn all_problems_are_told_at_once() {
+fn all_problems_are_reported_at_once() {
     let config = json!({
         "channels": {
             "a": {"type": "slack", "url": "ftp://x"},

@@ -71,7 +71,7 @@ impl Consumers {
     }
 
     /// Returns how many tasks were started for nothing.
-    fn in_vain(&self, stage: &Stage<'_>) -> usize {
+    fn useless_starts(&self, stage: &Stage<'_>) -> usize {
         let owner = stage.started_by(self.job);
         let launches = stage.cloud.fake().launches();
         let started = launches.iter().filter(|launch| launch.started_by.as_deref() == Some(&owner)).count();
@@ -80,7 +80,7 @@ impl Consumers {
 }
 
 #[tokio::test]
-async fn settle_of_the_age_of_the_counts_starts_no_task_in_vain_and_a_short_one_does() {
+async fn settle_of_the_age_of_the_counts_starts_no_useless_task_and_a_short_one_does() {
     let cloud = Cloud::start(Kind::Fake).await;
     let stage = Stage::set(&cloud, "settling").await;
     let events = stage.queue("events").await;
@@ -132,8 +132,8 @@ async fn settle_of_the_age_of_the_counts_starts_no_task_in_vain_and_a_short_one_
         over
     })
     .await;
-    let in_vain: Vec<usize> = all.iter().map(|consumers| consumers.in_vain(&stage)).collect();
-    println!("tasks without a message: {in_vain:?} beside {} with one", BURST + SINGLES);
-    let [right, short, total] = in_vain[..] else { unreachable!("three jobs") };
-    assert!(right <= 1 && short > right + 1 && total > right + 1, "{in_vain:?}");
+    let useless_starts: Vec<usize> = all.iter().map(|consumers| consumers.useless_starts(&stage)).collect();
+    println!("tasks without a message: {useless_starts:?} beside {} with one", BURST + SINGLES);
+    let [right, short, total] = useless_starts[..] else { unreachable!("three jobs") };
+    assert!(right <= 1 && short > right + 1 && total > right + 1, "{useless_starts:?}");
 }

@@ -30,7 +30,7 @@ async fn job_is_not_launched_again_while_its_first_task_still_starts() {
 }
 
 #[tokio::test]
-async fn somebody_is_told_of_tasks_that_never_start_with_cause_and_remedy() {
+async fn notification_is_sent_for_tasks_that_never_start_with_cause_and_remedy() {
     let cloud = Cloud::start(Kind::Fake).await;
     let mut stage = Stage::set(&cloud, "broken").await;
     let receiver = Receiver::start(OK).await;

@@ -55,7 +55,7 @@ struct Told {
     since: Option<String>,
 }
 
-/// Returns what a receiver was told, in the order of the first requests.
+/// Returns what a receiver got, in the order of the first requests.
 fn told(receiver: &Receiver) -> Vec<Told> {
     let mut known = HashSet::new();
     let mut told = Vec::new();
@@ -80,7 +80,7 @@ fn told(receiver: &Receiver) -> Vec<Told> {
     told
 }
 
-/// Returns what the journal says that a channel must be told, whatever came between: each series of missed ticks, each job that
+/// Returns the notifications that the journal asks for, whatever came between: each series of missed ticks, each job that
 /// fails until its end, each suspension.
 async fn expected(store: &dyn Store, failing: &[&str], suspended: &[&str]) -> Vec<Told> {
     let query = DecisionQuery { outcome: Some(TickOutcome::Missed), ..DecisionQuery::default() };
@@ -109,8 +109,8 @@ fn count(told: impl IntoIterator<Item = Told>) -> BTreeMap<String, usize> {
     counts
 }
 
-/// Tells whether everything that the journal asks for was told, and nothing waits any more.
-pub(crate) async fn is_told(
+/// Tells whether every notification that the journal asks for has arrived, and nothing waits any more.
+pub(crate) async fn is_notified(
     store: &dyn Store,
     receiver: &Receiver,
     failing: &[&str],
@@ -122,8 +122,8 @@ pub(crate) async fn is_told(
     waiting.is_empty() && expected.keys().all(|one| told.contains_key(one))
 }
 
-/// Checks that the receiver was told what the journal asks for, each once, that nothing was given up, and that each signature is right.
-pub(crate) async fn check_told(store: &dyn Store, receiver: &Receiver, failing: &[&str], suspended: &[&str]) {
+/// Checks that the receiver got each notification that the journal asks for once, that nothing was given up, and that each signature is right.
+pub(crate) async fn check_notified(store: &dyn Store, receiver: &Receiver, failing: &[&str], suspended: &[&str]) {
     assert_eq!(count(told(receiver)), count(expected(store, failing, suspended).await));
     let deliveries = read_deliveries(store).await.unwrap();
     assert_eq!((deliveries.pending, deliveries.failed), (vec![], vec![]));
@@ -179,7 +179,7 @@ async fn check(site: &Site, receiver: &Receiver) {
     let store = open(site).await;
     let retries = check_retries(&firings(&*store).await);
     assert!(audit.firings > 4 && retries > 0, "{audit:?}, {retries} retries");
-    check_told(&*store, receiver, &["failing"], &["failing", "strict"]).await;
+    check_notified(&*store, receiver, &["failing"], &["failing", "strict"]).await;
 }
 
 #[tokio::test]
@@ -200,7 +200,7 @@ async fn a_crash_between_outcome_retry_outbox_and_delivery_loses_and_doubles_not
     steps::die_after_failures(STEPS, &site, before).await;
     receiver.set(OK);
     steps::finish_when(&site, steps::local(&site).await, async |store: Arc<dyn Store>| {
-        is_told(&*store, &receiver, &["failing"], &["failing", "strict"]).await
+        is_notified(&*store, &receiver, &["failing"], &["failing", "strict"]).await
     })
     .await;
     check(&site, &receiver).await;
@@ -237,7 +237,7 @@ async fn a_scheduler_killed_while_a_receiver_has_not_answered_sends_the_same_not
     scheduler.quiesce().await;
     until("every event has arrived", async || {
         let store = open_read_only(&site).await;
-        is_told(&*store, &receiver, &["failing"], &["failing", "strict"]).await
+        is_notified(&*store, &receiver, &["failing"], &["failing", "strict"]).await
     })
     .await;
     scheduler.terminate().await;

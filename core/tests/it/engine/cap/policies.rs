@@ -136,7 +136,7 @@ impl Scene {
         self.distinct().into_iter().filter(|one| one.kind == kind).collect()
     }
 
-    /// Returns whether the channel was told last that the job fails, or that it works again.
+    /// Returns the last message of the channel about the state of the job: that it fails, or that it works again.
     fn newest_state(&self) -> Option<NotificationKind> {
         let states = [NotificationKind::Failing, NotificationKind::Recovered];
         self.distinct().iter().rev().map(|one| one.kind).find(|kind| states.contains(kind))
@@ -149,7 +149,7 @@ impl Scene {
         }
     }
 
-    /// Checks that what the journal has was told: each series of missed ticks and each firing with an unknown result once, the
+    /// Checks that the journal's events were reported: each series of missed ticks and each firing with an unknown result once, the
     /// suspension, and no recovery without a failure before it.
     pub(super) async fn check_notifications(&self, story: &Story) {
         if !story.notify {
