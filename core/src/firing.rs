@@ -10,7 +10,7 @@ pub use crate::id::FiringId;
 use crate::id::{DecisionId, JobId, JobUid, LaunchToken, Revision, TaskId};
 use crate::launcher::LaunchReport;
 use crate::policy::Policy;
-use crate::task::{TaskEnd, TaskSpec, TaskState};
+use crate::task::{TaskEnd, TaskSize, TaskSpec, TaskState};
 
 #[cfg(test)]
 mod tests;
@@ -254,6 +254,9 @@ pub struct Firing {
     /// The names of the budgets towards which its tasks count, unless the job has other labels by then.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub budgets: Vec<String>,
+    /// The size of each task; known if a budget of the job counts with it.
+    #[serde(default, skip_serializing_if = "TaskSize::is_unknown")]
+    pub size: TaskSize,
     /// The retry of its failed tasks.
     #[serde(default, skip_serializing_if = "FiringRetry::is_none")]
     pub retry: FiringRetry,

@@ -16,7 +16,7 @@ use crate::fault::{Failure, FaultKind};
 pub use crate::id::LaunchToken;
 use crate::id::{FiringId, JobId, TaskId};
 use crate::permission::Permission;
-use crate::task::{Population, TaskSpec, TaskState};
+use crate::task::{Population, TaskSize, TaskSpec, TaskState};
 
 mod logs;
 
@@ -412,6 +412,18 @@ pub trait TaskValidation: Send + Sync {
     async fn platform_warnings(&self, task: &TaskSpec) -> Vec<String> {
         let _ = task;
         Vec::new()
+    }
+
+    /// Returns the size and the price of a task of this exact definition, as far as they are known. Budgets count with them.
+    ///
+    /// Called for each launch of a job with a budget that bounds them, so a launcher with a slow read answers from a cache.
+    ///
+    /// # Errors
+    ///
+    /// Fails when they cannot be read now; nothing is launched then.
+    async fn measure(&self, definition: &str, task: &TaskSpec) -> Result<TaskSize, LaunchError> {
+        let _ = (definition, task);
+        Ok(TaskSize::default())
     }
 
     /// Checks with the platform for problems that would prevent these tasks from starting.

@@ -88,5 +88,7 @@ pub use store::{
     Journal, JournalEntry, ListFrom, NewJob, PrunedJobs, Register, Registers, Retention, Settled, Settlement,
     Shard, ShardChanges, ShardView, Shards, SharedStore, Store, StoreError, StoreMaintenance, Subject,
 };
-pub use task::{ContainerEnd, Override, Population, TaskEnd, TaskPhase, TaskSpec, TaskState};
+pub use task::{
+    ComputePrice, ContainerEnd, Override, Population, TaskEnd, TaskPhase, TaskSize, TaskSpec, TaskState,
+};
 pub use trigger::{EvalContext, Evaluation, Observation, QueueReading, Tick, Trigger, TriggerError};

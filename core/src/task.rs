@@ -1,5 +1,7 @@
 //! Tasks: their definitions with overrides, their states and ends.
 
+mod size;
+
 use std::collections::BTreeMap;
 use std::str::FromStr;
 
@@ -9,6 +11,7 @@ use serde_json::Value;
 
 use crate::diagnosis::Diagnosis;
 pub use crate::id::TaskId;
+pub use size::{ComputePrice, TaskSize};
 
 /// The task of a job: a task definition with overrides and launch options.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

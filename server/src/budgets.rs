@@ -1,12 +1,11 @@
 //! Budgets in the configuration: which jobs share them, and their limits.
 
 use std::collections::BTreeMap;
-use std::num::NonZeroU32;
+use std::num::{NonZeroU32, NonZeroU64};
 
 use ecs_scheduler_core::job::impossible_labels;
-use ecs_scheduler_core::{Budget, BudgetLimit, Labels, read_config};
-use serde::Deserialize;
-use serde_json::Value;
+use ecs_scheduler_core::{Budget, BudgetLimit, ComputePrice, Job, Labels, LaunchError, Launcher};
+use serde_json::{Map, Value};
 
 #[cfg(test)]
 mod tests;
@@ -17,71 +16,179 @@ const MAX_BUDGETS: usize = 16;
 const MAX_NAME: usize = 64;
 /// The greatest limit.
 const MAX_LIMIT: u32 = 1_000_000;
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "camelCase")]
-struct RawBudget {
-    #[serde(default)]
-    selector: Labels,
-    #[serde(default)]
-    max_tasks: Option<i64>,
-    #[serde(default)]
-    launches_per_hour: Option<i64>,
-}
+/// The greatest limit of memory, in MiB.
+const MAX_MEMORY: u32 = 1_000_000_000;
+/// The highest price of an hour, in dollars.
+const MAX_PRICE: u32 = 1_000;
+/// The keys of a price.
+const PRICES: [&str; 2] = ["vcpuHour", "gbHour"];
 
 /// Reads the value of the setting `budgets`: the JSON of that part of the file.
 ///
 /// # Errors
 ///
-/// Fails with the first problem.
-pub(crate) fn parse(text: &str) -> Result<Vec<Budget>, String> {
+/// Fails with all problems at once.
+pub(crate) fn parse(text: &str) -> Result<Vec<Budget>, Vec<String>> {
     if text.is_empty() {
         return Ok(Vec::new());
     }
-    let all: BTreeMap<String, Value> =
-        serde_json::from_str(text).map_err(|_| "budgets must contain the names of budgets as keys")?;
+    let all: BTreeMap<String, Value> = serde_json::from_str(text)
+        .map_err(|_| vec!["budgets must contain the names of budgets as keys".to_owned()])?;
+    let mut reader = BudgetReader::default();
     if all.len() > MAX_BUDGETS {
-        return Err(format!("budgets has {} budgets; at most {MAX_BUDGETS} are allowed", all.len()));
+        let problem = format!("budgets has {} budgets; at most {MAX_BUDGETS} are allowed", all.len());
+        reader.problems.push(problem);
     }
-    all.into_iter().map(|(name, value)| budget(&name, value)).collect()
+    let budgets = all.into_iter().filter_map(|(name, value)| reader.budget(&name, &value)).collect();
+    if reader.problems.is_empty() { Ok(budgets) } else { Err(reader.problems) }
 }
 
-fn budget(name: &str, value: Value) -> Result<Budget, String> {
-    let is_fine = |c: u8| c.is_ascii_alphanumeric() || b"-_.".contains(&c);
-    if !(1..=MAX_NAME).contains(&name.len()) || !name.bytes().all(is_fine) {
-        return Err(format!(
-            "budgets has a budget \"{name}\"; a name has 1 to {MAX_NAME} letters, digits, \"-\", \"_\", \".\""
-        ));
-    }
-    let key = format!("budgets.{name}");
-    let Value::Object(fields) = value else {
-        return Err(format!("{key} must contain selector and limits: {}", limits()));
-    };
-    let raw: RawBudget = read_config(fields)
-        .map_err(|error| format!("{key}{}: {}", error.pointer.replace('/', "."), error.message))?;
-    if let Some((label, why)) = impossible_labels(&raw.selector) {
-        let label = if label.is_empty() { String::new() } else { format!(".{label}") };
-        return Err(format!("{key}.selector{label} matches no job, because none can have it: {why}"));
-    }
-    let mut budget = Budget::new(name, raw.selector);
-    budget.max_tasks = limit(&key, BudgetLimit::MaxTasks, raw.max_tasks)?;
-    budget.launches_per_hour = limit(&key, BudgetLimit::LaunchesPerHour, raw.launches_per_hour)?;
-    if BudgetLimit::ALL.iter().all(|limit| budget.limit(*limit).is_none()) {
-        return Err(format!("{key} has no limit; give at least one of {}", limits()));
-    }
-    Ok(budget)
+/// The bounds of a number, and its unit.
+struct Bounds {
+    unit: &'static str,
+    least: f64,
+    most: u32,
+    is_whole: bool,
 }
 
-fn limit(key: &str, limit: BudgetLimit, given: Option<i64>) -> Result<Option<NonZeroU32>, String> {
-    let Some(given) = given else { return Ok(None) };
-    let limited =
-        u32::try_from(given).ok().and_then(NonZeroU32::new).filter(|count| count.get() <= MAX_LIMIT);
-    let limit = limit.as_str();
-    limited.map(Some).ok_or_else(|| {
-        format!("{key}.{limit} is {given}; it must be a whole number from 1 to {MAX_LIMIT}. To stop launches, use the brake")
-    })
+const TASKS: Bounds = Bounds { unit: "tasks", least: 1.0, most: MAX_LIMIT, is_whole: true };
+const VCPU: Bounds = Bounds { unit: "vCPU", least: 0.1, most: MAX_LIMIT, is_whole: false };
+const MEMORY: Bounds = Bounds { unit: "MiB", least: 1.0, most: MAX_MEMORY, is_whole: true };
+const DOLLARS: Bounds = Bounds { unit: "dollars", least: 0.01, most: MAX_LIMIT, is_whole: false };
+const PRICE: Bounds = Bounds { unit: "dollars", least: 0.0, most: MAX_PRICE, is_whole: false };
+
+/// Returns an amount in the smallest unit, of which `scale` make one.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "the bounds of numbers are checked"
+)]
+fn smallest(number: f64, scale: u32) -> u64 {
+    (number * f64::from(scale)).round() as u64
 }
 
-fn limits() -> String {
-    BudgetLimit::ALL.map(BudgetLimit::as_str).join(", ")
+/// Finds the budgets that cannot count the task of a job, each with the remedy.
+///
+/// # Errors
+///
+/// Fails when the launcher cannot read the size of the task now.
+pub(crate) async fn find_uncounted<'b>(
+    budgets: impl IntoIterator<Item = &'b Budget>,
+    job: &Job,
+    launcher: &dyn Launcher,
+) -> Result<Vec<String>, LaunchError> {
+    let budgets = budgets.into_iter().filter(|budget| budget.needs_size() && budget.selects(&job.labels));
+    let budgets: Vec<&Budget> = budgets.collect();
+    if budgets.is_empty() {
+        return Ok(Vec::new());
+    }
+    let size = launcher.measure(&job.task.definition, &job.task).await?;
+    let texts = budgets.iter().filter_map(|budget| budget.uncounted(&size));
+    Ok(texts.collect())
+}
+
+/// Reads budgets, and collects the problems.
+#[derive(Default)]
+struct BudgetReader {
+    problems: Vec<String>,
+}
+
+impl BudgetReader {
+    fn budget(&mut self, name: &str, value: &Value) -> Option<Budget> {
+        let is_fine = |c: u8| c.is_ascii_alphanumeric() || b"-_.".contains(&c);
+        if !(1..=MAX_NAME).contains(&name.len()) || !name.bytes().all(is_fine) {
+            self.problems.push(format!(
+                "budgets has a budget \"{name}\"; a name has 1 to {MAX_NAME} letters, digits, \"-\", \"_\", \".\""
+            ));
+        }
+        let key = format!("budgets.{name}");
+        let names = BudgetLimit::ALL.map(BudgetLimit::as_str);
+        let Some(fields) = value.as_object() else {
+            self.problems.push(format!("{key} must contain selector and limits: {}", names.join(", ")));
+            return None;
+        };
+        let known: Vec<&str> = ["selector"].into_iter().chain(names).chain(["price"]).collect();
+        self.refuse_unknown(&key, fields, &known);
+        let mut budget = Budget::new(name, self.selector(&key, fields));
+        let amount =
+            |number: Option<f64>, limit: BudgetLimit| NonZeroU64::new(smallest(number?, limit.scale()));
+        let count = |number: Option<f64>| NonZeroU32::new(u32::try_from(smallest(number?, 1)).ok()?);
+        let (vcpu, memory, dollars) =
+            (BudgetLimit::MaxVcpu, BudgetLimit::MaxMemory, BudgetLimit::DollarsPerDay);
+        let tasks = self.number(&key, fields, names[0], &TASKS);
+        let launches = self.number(&key, fields, names[1], &TASKS);
+        (budget.max_tasks, budget.launches_per_hour) = (count(tasks), count(launches));
+        budget.max_cpu = amount(self.number(&key, fields, vcpu.as_str(), &VCPU), vcpu);
+        budget.max_memory = amount(self.number(&key, fields, memory.as_str(), &MEMORY), memory);
+        budget.max_daily_price = amount(self.number(&key, fields, dollars.as_str(), &DOLLARS), dollars);
+        budget.price = self.price(&key, fields);
+        if names.iter().all(|limit| !fields.contains_key(*limit)) {
+            self.problems.push(format!("{key} has no limit; give at least one of {}", names.join(", ")));
+        }
+        Some(budget)
+    }
+
+    fn refuse_unknown(&mut self, key: &str, fields: &Map<String, Value>, known: &[&str]) {
+        let unknown = fields.keys().filter(|field| !known.contains(&field.as_str()));
+        self.problems.extend(
+            unknown.map(|field| format!("{key}.{field} is unknown; the keys are {}", known.join(", "))),
+        );
+    }
+
+    fn selector(&mut self, key: &str, fields: &Map<String, Value>) -> Labels {
+        let mut labels = Labels::new();
+        match fields.get("selector") {
+            None => {}
+            Some(Value::Object(given)) => {
+                for (name, value) in given {
+                    if let Value::String(value) = value {
+                        labels.insert(name.clone(), value.clone());
+                    } else {
+                        self.problems
+                            .push(format!("{key}.selector.{name} must be a text: the value of a label"));
+                    }
+                }
+            }
+            Some(_) => self.problems.push(format!("{key}.selector must contain labels with their values")),
+        }
+        if let Some((label, why)) = impossible_labels(&labels) {
+            let label = if label.is_empty() { String::new() } else { format!(".{label}") };
+            self.problems
+                .push(format!("{key}.selector{label} matches no job, because none can have it: {why}"));
+        }
+        labels
+    }
+
+    fn price(&mut self, key: &str, fields: &Map<String, Value>) -> Option<ComputePrice> {
+        let key = format!("{key}.price");
+        let Some(prices) = fields.get("price")?.as_object() else {
+            self.problems.push(format!("{key} must contain {}, in dollars", PRICES.join(" and ")));
+            return None;
+        };
+        self.refuse_unknown(&key, prices, &PRICES);
+        for name in PRICES.iter().filter(|name| !prices.contains_key(**name)) {
+            self.problems.push(format!("{key}.{name} is missing; give the dollars for an hour"));
+        }
+        let [vcpu, gib] = PRICES.map(|name| self.number(&key, prices, name, &PRICE));
+        let micros = |dollars| smallest(dollars, BudgetLimit::DollarsPerDay.scale());
+        Some(ComputePrice { vcpu_hour: micros(vcpu?), gib_hour: micros(gib?) })
+    }
+
+    fn number(&mut self, key: &str, fields: &Map<String, Value>, name: &str, bounds: &Bounds) -> Option<f64> {
+        let given = fields.get(name)?;
+        let number = given.as_f64().filter(|number| {
+            (bounds.least..=f64::from(bounds.most)).contains(number)
+                && (!bounds.is_whole || number.fract() == 0.0)
+        });
+        if number.is_none() {
+            let (kind, Bounds { least, most, .. }) =
+                (if bounds.is_whole { "whole number" } else { "number" }, bounds);
+            let remedy = if given.as_f64() == Some(0.0) { "; to stop launches, use the brake" } else { "" };
+            self.problems.push(format!(
+                "{key}.{name} is {given}; it must be a {kind} of {} from {least} to {most}{remedy}",
+                bounds.unit
+            ));
+        }
+        number
+    }
 }

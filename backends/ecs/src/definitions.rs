@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use aws_sdk_ecs::types::{ContainerDefinition, TaskDefinition};
 use ecs_scheduler_backend_aws::{Fault, READ_DEFINITION};
-use ecs_scheduler_core::FaultKind;
+use ecs_scheduler_core::{FaultKind, TaskSize};
 use lru::LruCache;
 use parking_lot::Mutex;
 use tokio::sync::Mutex as AsyncMutex;
@@ -15,7 +15,7 @@ use tokio::time::Instant;
 
 use crate::clients::{Clients, RegionClients};
 use crate::log_destination::ContainerLog;
-use crate::sizes::{self, ResourceReservation, Size};
+use crate::sizes::{ResourceReservation, Size};
 
 /// Time for which the answer about a family is used.
 const TTL: Duration = Duration::from_mins(1);
@@ -38,6 +38,8 @@ pub(crate) struct Definition {
     pub(crate) task_role: Option<String>,
     pub(crate) execution_role: Option<String>,
     pub(crate) size: Size,
+    /// Its operating system and its processor, where they are given: `LINUX`, `ARM64`.
+    pub(crate) platform: (Option<String>, Option<String>),
     /// The reservation of each container.
     pub(crate) reservations: Vec<ResourceReservation>,
     /// Names of the volumes that are configured at launch.
@@ -60,9 +62,13 @@ impl Definition {
             task_role: known.task_role_arn().map(str::to_owned),
             execution_role: known.execution_role_arn().map(str::to_owned),
             size: Size {
-                cpu: known.cpu().and_then(sizes::cpu),
-                memory: known.memory().and_then(sizes::memory),
+                cpu: known.cpu().and_then(TaskSize::parse_cpu),
+                memory: known.memory().and_then(TaskSize::parse_memory),
             },
+            platform: known.runtime_platform().map_or((None, None), |platform| {
+                let system = platform.operating_system_family().map(|one| one.as_str().to_owned());
+                (system, platform.cpu_architecture().map(|one| one.as_str().to_owned()))
+            }),
             reservations: known.container_definitions().iter().map(reservation).collect(),
             volumes: known
                 .volumes()

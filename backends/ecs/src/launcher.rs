@@ -13,7 +13,7 @@ use ecs_scheduler_core::fault::chain;
 use ecs_scheduler_core::{
     CheckResult, ConfigError, FaultKind, Finding, JobId, LaunchDiagnosis, LaunchError, LaunchLimits,
     LaunchRecovery, LaunchReport, LaunchRequest, Launcher, LogPage, LogRequest, LostCall, ObservedTasks,
-    Permission, Population, TaskId, TaskLogs, TaskSpec, TaskValidation, Timestamp,
+    Permission, Population, TaskId, TaskLogs, TaskSize, TaskSpec, TaskValidation, Timestamp,
 };
 use lru::LruCache;
 use parking_lot::Mutex;
@@ -29,7 +29,7 @@ use crate::run_task_response::{self, RunTaskResult};
 use crate::task_location::TaskLocation;
 use crate::task_snapshot::TaskSnapshot;
 use crate::task_state_cache::StateSource;
-use crate::{describe, diagnose, logs, lost_launch, permissions, preflight, request};
+use crate::{describe, diagnose, logs, lost_launch, measure, permissions, preflight, request};
 
 /// Maximum number of tasks that one call starts.
 ///
@@ -390,6 +390,15 @@ impl TaskValidation for EcsLauncher {
             warnings.extend(preflight::check_overrides_length(task, &options, &known.containers));
         }
         warnings.into_iter().map(|finding| finding.message).collect()
+    }
+
+    async fn measure(&self, definition: &str, task: &TaskSpec) -> Result<TaskSize, LaunchError> {
+        let shared = &self.shared;
+        let options = shared.parse_options(task)?;
+        let at = shared.clients.client_for(options.region.as_deref()).await?;
+        let known = shared.definitions.find_for_launch(&shared.clients, &at, definition).await?;
+        let region = at.scope.region.as_deref();
+        Ok(known.map_or_else(TaskSize::default, |known| measure::measure(task, &options, &known, region)))
     }
 
     async fn preflight(&self, task: &TaskSpec) -> Result<Vec<Finding>, LaunchError> {

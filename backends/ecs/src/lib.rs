@@ -16,6 +16,7 @@ mod log_destination;
 mod log_stream;
 mod logs;
 mod lost_launch;
+mod measure;
 pub mod options;
 mod permissions;
 mod preflight;

@@ -14,7 +14,7 @@ use crate::options::{
     Capacity, ContainerResources, LaunchOptions, LaunchType, ProviderShare, capacity_place, overrides_length,
 };
 use crate::request;
-use crate::sizes::{self, Size};
+use crate::sizes::{self, Reservation, Size};
 
 #[cfg(test)]
 mod tests;
@@ -305,6 +305,19 @@ fn own_instances(options: &LaunchOptions, definition: &Definition) -> Option<Fin
     Some(Finding::at("/launch/network/assignPublicIp", message))
 }
 
+/// Returns the reservation of each container, as the job changes them.
+pub(crate) fn reservations_of(task: &TaskSpec, definition: &Definition) -> Vec<Reservation> {
+    let mut needs = definition.reservations.clone();
+    for change in &task.overrides {
+        let Some(need) = needs.iter_mut().find(|need| need.name == change.container_name) else { continue };
+        let changed = ContainerResources::from_override(change).unwrap_or_default();
+        need.cpu = changed.cpu.or(need.cpu);
+        need.memory = changed.memory.or(need.memory);
+        need.memory_reservation = changed.memory_reservation.or(need.memory_reservation);
+    }
+    needs
+}
+
 /// Checks the sizes that the job and its definition make together. The job's own sizes were checked before.
 fn sizes_that_do_not_fit(
     task: &TaskSpec,
@@ -321,14 +334,7 @@ fn sizes_that_do_not_fit(
         let field = if own.memory.is_none() { "cpu" } else { field };
         return Some(Finding::at(format!("/launch/overrides/{field}"), message));
     }
-    let mut needs = definition.reservations.clone();
-    for change in &task.overrides {
-        let Some(need) = needs.iter_mut().find(|need| need.name == change.container_name) else { continue };
-        let changed = ContainerResources::from_override(change).unwrap_or_default();
-        need.cpu = changed.cpu.or(need.cpu);
-        need.memory = changed.memory.or(need.memory);
-        need.memory_reservation = changed.memory_reservation.or(need.memory_reservation);
-    }
+    let needs = reservations_of(task, definition);
     if needs == definition.reservations && own == Size::default() {
         return None;
     }

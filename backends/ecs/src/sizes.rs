@@ -36,28 +36,6 @@ pub(crate) struct Misfit {
     pub(crate) message: String,
 }
 
-/// Reads CPU units: `512`, or `.5 vCPU`.
-pub(crate) fn cpu(text: &str) -> Option<u32> {
-    amount(text, "vcpu")
-}
-
-/// Reads MiB: `1024`, or `1 GB`.
-pub(crate) fn memory(text: &str) -> Option<u32> {
-    amount(text, "gb")
-}
-
-fn amount(text: &str, unit: &str) -> Option<u32> {
-    let text = text.to_ascii_lowercase();
-    let (number, is_large) =
-        text.strip_suffix(unit).map_or((text.as_str(), false), |rest| (rest.trim_end(), true));
-    if !number.bytes().all(|byte| byte.is_ascii_digit() || (is_large && byte == b'.')) {
-        return None;
-    }
-    let amount = number.parse::<f64>().ok()? * if is_large { 1_024.0 } else { 1.0 };
-    let whole: Option<u32> = format!("{amount:.0}").parse().ok();
-    whole.filter(|whole| *whole > 0 && amount.fract() == 0.0)
-}
-
 /// The memory that Fargate offers for a number of CPU units: from, to, and step, in MiB. The smallest size has no
 /// even steps.
 const FARGATE: [(u32, u32, u32, u32); 7] = [

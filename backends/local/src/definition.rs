@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use ecs_scheduler_core::TaskSize;
 use ecs_scheduler_core::text::describe_types;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -79,6 +80,8 @@ pub struct LocalDefinition {
     pub file: PathBuf,
     /// Its containers, in the file's order.
     pub containers: Vec<Container>,
+    /// The size of its tasks, with which budgets count. A local process is not bound to it.
+    pub size: TaskSize,
     /// Fields that have no effect on a local process, for example `containerDefinitions[0].portMappings`.
     pub ignored: Vec<String>,
 }
@@ -110,6 +113,8 @@ pub struct Container {
     pub stop_timeout_secs: u64,
     /// The conditions on other containers before this one starts.
     pub depends_on: Vec<Dependency>,
+    /// Its CPU units and MiB. A local process is not bound to them.
+    pub size: (Option<u32>, Option<u32>),
 }
 
 /// A condition on another container before a container starts.
@@ -221,6 +226,10 @@ pub fn parse(file: &Path, text: &str) -> Result<LocalDefinition, DefinitionProbl
         return Err(problem(format!("{prefix}revision"), "counts from 1".to_owned()));
     }
     let mut ignored = ignored_keys(prefix, &wire.other);
+    let size = TaskSize::new(
+        amount(&wire.other, "cpu", TaskSize::parse_cpu),
+        amount(&wire.other, "memory", TaskSize::parse_memory),
+    );
     let mut containers = Vec::with_capacity(wire.container_definitions.len());
     for (index, container) in wire.container_definitions.into_iter().enumerate() {
         let at = format!("{prefix}containerDefinitions[{index}].");
@@ -231,7 +240,22 @@ pub fn parse(file: &Path, text: &str) -> Result<LocalDefinition, DefinitionProbl
     }
     validate_containers(&containers)
         .map_err(|(field, message)| problem(format!("{prefix}containerDefinitions{field}"), message))?;
-    Ok(LocalDefinition { family: wire.family, revision, file: file.to_owned(), containers, ignored })
+    Ok(LocalDefinition { family: wire.family, revision, file: file.to_owned(), containers, size, ignored })
+}
+
+/// Returns a number of CPU units or MiB, if it is given.
+pub(crate) fn amount(fields: &Map<String, Value>, key: &str, parse: fn(&str) -> Option<u32>) -> Option<u32> {
+    match fields.get(key)? {
+        Value::String(text) => parse(text),
+        Value::Number(number) => number.as_u64().and_then(|number| u32::try_from(number).ok()),
+        Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => None,
+    }
+}
+
+/// Returns the CPU units and the MiB of a container, as far as they are given: the memory that is reserved, or else its limit.
+pub(crate) fn container_size(fields: &Map<String, Value>) -> (Option<u32>, Option<u32>) {
+    let memory = |key| amount(fields, key, TaskSize::parse_memory);
+    (amount(fields, "cpu", TaskSize::parse_cpu), memory("memoryReservation").or_else(|| memory("memory")))
 }
 
 fn ignored_keys(prefix: &str, other: &Map<String, Value>) -> Vec<String> {
@@ -293,6 +317,7 @@ fn validate_container(wire: WireContainer) -> Result<Container, FieldProblem> {
         working_directory: wire.working_directory,
         stop_timeout_secs,
         depends_on,
+        size: container_size(&wire.other),
     })
 }
 

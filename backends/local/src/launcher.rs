@@ -9,8 +9,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use ecs_scheduler_core::{
     ConfigError, FaultKind, JobId, LaunchDiagnosis, LaunchError, LaunchLimits, LaunchRecovery, LaunchReport,
-    LaunchRequest, Launcher, LogPage, LogRequest, ObservedTasks, Population, TaskId, TaskLogs, TaskSpec,
-    TaskValidation,
+    LaunchRequest, Launcher, LogPage, LogRequest, ObservedTasks, Population, TaskId, TaskLogs, TaskSize,
+    TaskSpec, TaskValidation,
 };
 use parking_lot::Mutex;
 use tokio::task::JoinSet;
@@ -169,6 +169,7 @@ impl Launcher for LocalLauncher {
     }
 }
 
+#[async_trait]
 impl TaskValidation for LocalLauncher {
     /// Accepts every `launch` object, so that one document serves this launcher and that of ECS.
     fn check(&self, _: &TaskSpec) -> Result<(), ConfigError> {
@@ -178,6 +179,12 @@ impl TaskValidation for LocalLauncher {
     fn review(&self, task: &TaskSpec) -> Result<Vec<String>, Vec<ConfigError>> {
         let definition = self.context.definitions.lock().find(&task.definition);
         resolved_task::review(definition.as_deref().map_err(Clone::clone), task).map_err(|error| vec![error])
+    }
+
+    /// Returns the size that the definition and the job give; a local process has no price.
+    async fn measure(&self, definition: &str, task: &TaskSpec) -> Result<TaskSize, LaunchError> {
+        let found = self.context.definitions.lock().find(definition);
+        Ok(found.map_or_else(|_| TaskSize::default(), |found| resolved_task::measure(&found, task)))
     }
 }
 

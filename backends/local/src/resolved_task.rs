@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use ecs_scheduler_core::{ConfigError, LaunchRequest, Override, TaskSpec};
+use ecs_scheduler_core::{ConfigError, LaunchRequest, Override, TaskSize, TaskSpec};
 use serde::{Deserialize, Serialize};
 
-use crate::definition::{Container, LocalDefinition, Dependency, check_variable};
+use crate::definition::{Container, Dependency, LocalDefinition, amount, check_variable, container_size};
 use crate::options::LocalOptions;
 
 #[cfg(test)]
@@ -131,6 +131,21 @@ fn resolve_container(
         stop_timeout_secs: container.stop_timeout_secs,
         depends_on: container.depends_on.clone(),
     }
+}
+
+/// Returns the size of a task as ECS would count it: that of the job's `launch.overrides`, of the definition, or of all containers.
+pub(crate) fn measure(definition: &LocalDefinition, task: &TaskSpec) -> TaskSize {
+    let of_job = task.options.get("overrides").and_then(serde_json::Value::as_object);
+    let of_job = |key, parse| of_job.and_then(|fields| amount(fields, key, parse));
+    let cpu = of_job("cpu", TaskSize::parse_cpu).or(definition.size.cpu);
+    let memory = of_job("memory", TaskSize::parse_memory).or(definition.size.memory);
+    let containers = definition.containers.iter().map(|container| {
+        overrides_for(container, &task.overrides).fold(container.size, |(cpu, memory), change| {
+            let changed = container_size(&change.resources);
+            (changed.0.or(cpu), changed.1.or(memory))
+        })
+    });
+    TaskSize::new(cpu, memory).or_containers(containers)
 }
 
 /// Returns the fields of the job that a local process cannot honour.

@@ -33,6 +33,8 @@ use crate::store::{Shard, StoreError};
 
 /// How long a backfill that waits pauses before it looks again, if nothing wakes it.
 const STEP_BACKOFF: Backoff = Backoff::new(Duration::from_secs(2), Duration::from_secs(30));
+/// How long a backfill that waits for a budget gathers ends of tasks before it asks.
+const GATHER: Duration = Duration::from_millis(250);
 /// How long a register is looked for that the list names: its write may have had no answer.
 const MAX_LATE_REGISTER: Duration = Duration::from_secs(60);
 
@@ -98,6 +100,8 @@ enum DriverStep {
     Again,
     /// Nothing can be done now.
     Wait,
+    /// Nothing can be done until a budget leaves something.
+    WaitForBudget,
     /// The backfill has ended, or there is none.
     Ended,
 }
@@ -119,7 +123,9 @@ impl BackfillDriver {
     async fn run(self) {
         let mut backoff = STEP_BACKOFF;
         let engine = Arc::clone(&self.engine);
+        let mut freed = engine.process.budgets.freed();
         while !engine.stop.is_cancelled() {
+            freed.mark_unchanged();
             let step = {
                 let mut kept = self.driven.kept.lock().await;
                 self.step(&mut kept).await
@@ -130,12 +136,16 @@ impl BackfillDriver {
                     continue;
                 }
                 DriverStep::Ended if self.leave().await => return,
-                DriverStep::Ended | DriverStep::Wait => {}
+                DriverStep::Ended | DriverStep::Wait | DriverStep::WaitForBudget => {}
             }
             tokio::select! {
                 biased;
                 () = engine.stop.cancelled() => return,
                 () = self.driven.wake.notified() => backoff = STEP_BACKOFF,
+                Ok(()) = freed.changed(), if step == DriverStep::WaitForBudget => {
+                    // Tasks often end together.
+                    engine.sleep(GATHER).await;
+                }
                 () = tokio::time::sleep(backoff.next_delay()) => {}
             }
         }
@@ -180,7 +190,8 @@ impl BackfillDriver {
                 if next.waiting != before {
                     self.write(kept, next).await;
                 }
-                return DriverStep::Wait;
+                let is_budget = outcome == TickOutcome::Budget;
+                return if is_budget { DriverStep::WaitForBudget } else { DriverStep::Wait };
             }
         }
         if self.write(kept, next).await { DriverStep::Again } else { DriverStep::Wait }

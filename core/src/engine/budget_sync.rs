@@ -3,14 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::budgets::MAX_AGE;
 use super::inner::EngineInner;
 use super::store_calls::STORE_RETRY;
 use crate::fault;
 
 /// How long ends of tasks are gathered before the register is written.
 const GATHER: Duration = Duration::from_secs(1);
-/// How often the register is read and written although nothing is known to have changed.
-const REFRESH: Duration = Duration::from_mins(1);
 
 /// Reads the use of budgets and, with several replicas, writes it when tasks have ended, until the engine stops.
 pub(super) async fn run(engine: Arc<EngineInner>) {
@@ -26,14 +25,15 @@ async fn follow(engine: &EngineInner) {
             tokio::time::sleep(STORE_RETRY).await;
             continue;
         }
-        // A single process knows its own tasks, and writes them with the next reservation.
-        if !budgets.is_shared() {
+        // A single process knows its own tasks, and writes them with the next reservation. After a crash, all that it had reserved
+        // counts as used in the hour and the day.
+        if !budgets.is_shared() && !budgets.count_past() {
             return;
         }
         // Another engine of the process, or a reservation, may write them meanwhile.
         while !budgets.is_dirty() {
             // Reservations that were given up are dropped by a write, and the metrics show what other replicas use.
-            if tokio::time::timeout(REFRESH, budgets.freed()).await.is_err() {
+            if tokio::time::timeout(MAX_AGE, budgets.changed()).await.is_err() {
                 break;
             }
             tokio::time::sleep(GATHER).await;

@@ -17,7 +17,9 @@
 //! open firings of all replicas).
 
 mod grant;
+mod held;
 mod ledger;
+mod misses;
 mod register;
 
 use std::collections::BTreeMap;
@@ -27,24 +29,30 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use parking_lot::Mutex;
-use tokio::sync::{Notify, oneshot};
+use tokio::sync::{Notify, oneshot, watch};
 use tokio::time::Instant;
 
 use crate::backoff::Backoff;
-use crate::budget::{Budget, BudgetUse, Labels};
+use crate::budget::{Budget, BudgetLimit, BudgetUse, Labels};
 use crate::decide::BudgetRoom;
 use crate::fault::FaultKind;
-use crate::firing::Firing;
+use crate::firing::{Firing, FiringId};
 use crate::id::{JobId, JobUid};
 use crate::store::{Shard, Store, StoreError};
+use crate::task::TaskSize;
 pub(super) use grant::BudgetRequest;
 use grant::{Totals, Undo, key_of};
-use ledger::{Ledger, numbers_of};
-use register::{BUDGETS_REGISTER, BudgetPart, BudgetRegister, MAX_WAITING};
+pub(super) use held::{BudgetShare, longest_time};
+use ledger::{Ledger, RecordedChange, numbers_of};
+use misses::Misses;
+use register::{BUDGETS_REGISTER, BudgetRegister};
 
 /// The pauses after a write that another replica has overtaken.
 const CONFLICT_BACKOFF: Backoff =
     Backoff::new(Duration::from_millis(5), Duration::from_millis(200)).with_jitter(50).with_max_attempts(20);
+
+/// How old the register may be that this process read or wrote last.
+pub(super) const MAX_AGE: Duration = Duration::from_mins(1);
 
 /// The budgets of all engines of a process.
 #[derive(Debug)]
@@ -58,9 +66,14 @@ pub(crate) struct Budgets {
     turn: tokio::sync::Mutex<Option<KeptRegister>>,
     /// The register as it was last read or written.
     last: Mutex<BudgetRegister>,
-    /// Whether tasks have ended that the register still has.
+    /// Whether the register does not have what the jobs of this process use.
     is_dirty: AtomicBool,
-    freed: Notify,
+    changed: Notify,
+    /// When the register was last read or written.
+    served: Mutex<Option<Instant>>,
+    /// Counts how often tasks became free.
+    freed: watch::Sender<u64>,
+    misses: Misses,
 }
 
 /// The register, and its version; absent before there is one.
@@ -111,7 +124,10 @@ impl Budgets {
             turn: tokio::sync::Mutex::default(),
             last: Mutex::default(),
             is_dirty: AtomicBool::new(false),
-            freed: Notify::new(),
+            changed: Notify::new(),
+            served: Mutex::default(),
+            freed: watch::Sender::new(0),
+            misses: Misses::default(),
         }
     }
 
@@ -136,6 +152,28 @@ impl Budgets {
         self.list.iter().filter(|budget| budget.selects(labels)).map(|budget| budget.name.clone()).collect()
     }
 
+    /// Tells whether a budget counts the past, so that the register is written soon after each launch and end.
+    pub(super) fn count_past(&self) -> bool {
+        self.list.iter().any(|budget| {
+            budget.limit(BudgetLimit::LaunchesPerHour).or(budget.limit(BudgetLimit::DollarsPerDay)).is_some()
+        })
+    }
+
+    /// Tells whether a budget of a job counts the size of its tasks.
+    pub(super) fn need_size(&self, numbers: &[usize]) -> bool {
+        numbers.iter().any(|number| self.list[*number].needs_size())
+    }
+
+    /// Returns what each task of a size takes of budgets.
+    pub(super) fn shares(&self, numbers: &[usize], size: &TaskSize) -> Vec<BudgetShare> {
+        numbers.iter().map(|number| BudgetShare::new(*number, &self.list[*number], size)).collect()
+    }
+
+    /// Returns why tasks of a size cannot be counted towards these budgets.
+    pub(super) fn unknown_size(&self, numbers: &[usize], size: &TaskSize) -> Option<String> {
+        numbers.iter().find_map(|number| self.list[*number].uncounted(size))
+    }
+
     /// Begins to count the jobs of an engine; `owner` is the version of its ownership, absent for the only process of a scheduler.
     pub(super) fn open(&self, engine: u64, owner: Option<u64>, shards: &[Shard]) {
         self.is_shared.store(owner.is_some(), Ordering::Relaxed);
@@ -154,34 +192,56 @@ impl Budgets {
 
     /// Counts a firing that was found in the journal: towards the budgets of its job's labels, or towards its own if the job was
     /// removed.
-    pub(super) fn bind(&self, engine: u64, firing: &Firing, labels: Option<&Labels>) {
+    pub(super) fn bind(&self, engine: u64, firing: &Firing, labels: Option<&Labels>, now: Timestamp) {
         let numbers = match labels {
             Some(labels) => self.matching(labels),
             None => numbers_of(&firing.budgets.iter().map(String::as_str).collect(), &self.list),
         };
         if let Some(part) = self.ledger.lock().part_of(engine, &firing.job) {
-            part.bind(firing, numbers);
+            part.bind(firing, self.shares(&numbers, &firing.size), now);
         }
     }
 
     /// Follows a firing: one that the journal has, or one whose settlement begins.
-    pub(super) fn record(&self, engine: u64, firing: &Firing) {
-        let is_less = self.edit(engine, firing, |part| part.record(firing)).unwrap_or(false);
-        if is_less {
-            self.set_dirty();
+    pub(super) fn record(&self, engine: u64, firing: &Firing, now: Timestamp) {
+        match self.edit(engine, firing, |part| part.record(firing, now)) {
+            Some(RecordedChange::Freed) => self.set_freed(),
+            Some(RecordedChange::Launched) if self.count_past() => self.set_dirty(),
+            Some(RecordedChange::Launched | RecordedChange::None) | None => {}
         }
     }
 
-    /// Has the register written: it may have more than the jobs of this process use.
+    /// Has the register written: it does not have what the jobs of this process use.
     fn set_dirty(&self) {
         self.is_dirty.store(true, Ordering::Relaxed);
-        self.freed.notify_waiters();
+        self.changed.notify_waiters();
+    }
+
+    /// Has the register written, and lets those ask that wait.
+    fn set_freed(&self) {
+        self.set_dirty();
+        self.freed.send_modify(|count| *count += 1);
+    }
+
+    /// Returns a receiver that changes whenever jobs of this process use less.
+    pub(super) fn freed(&self) -> watch::Receiver<u64> {
+        self.freed.subscribe()
+    }
+
+    /// Keeps that the retry of a firing got nothing.
+    pub(super) fn record_miss(&self, retried: &FiringId) {
+        self.misses.insert(retried, *self.freed.borrow());
+    }
+
+    /// Tells whether the retry of a firing asks now: something became free since it got nothing, or it has waited for a while.
+    pub(super) fn may_retry(&self, retried: &FiringId) -> bool {
+        self.misses.take_if_due(retried, *self.freed.borrow())
     }
 
     /// Ends a reservation for which nothing was sent to the store.
     pub(super) fn release(&self, engine: u64, firing: &Firing) {
         if self.edit(engine, firing, |part| part.release(&firing.id)).is_some() {
-            self.set_dirty();
+            self.set_freed();
         }
     }
 
@@ -193,7 +253,7 @@ impl Budgets {
     /// Forgets a firing that another writer has changed.
     pub(super) fn forget(&self, engine: u64, firing: &Firing) {
         if self.edit(engine, firing, |part| part.forget(&firing.id)).is_some() {
-            self.set_dirty();
+            self.set_freed();
         }
     }
 
@@ -205,14 +265,14 @@ impl Budgets {
         let all: Vec<usize> = (0..self.list.len()).collect();
         let ended = self.ledger.lock().part_of(engine, job).map(|part| part.end_wait(&all, key_of(uid)));
         if ended.is_some_and(|ended| !ended.is_empty()) {
-            self.set_dirty();
+            self.set_freed();
         }
     }
 
     /// Drops reservations that a search of the journal, which began at this moment, has not found.
     pub(super) fn end_search(&self, engine: u64, began: Instant) {
         if !self.is_empty() && self.ledger.lock().end_search(engine, began) {
-            self.set_dirty();
+            self.set_freed();
         }
     }
 
@@ -273,25 +333,29 @@ impl Budgets {
         Totals::new(&self.list, &ledger, &register, now).uses(&self.list, &ledger, now)
     }
 
-    /// Writes what the jobs of this process use.
+    /// Writes what the jobs of this process use, and reads the rest, unless another engine has just done so.
     pub(super) async fn sync(&self, store: &dyn Store, now: Timestamp) -> Result<(), StoreError> {
         let mut kept = self.turn.lock().await;
+        let is_fresh = self.served.lock().is_some_and(|served| served.elapsed() < MAX_AGE);
+        if is_fresh && !self.is_dirty() && !self.ledger.lock().is_incomplete() {
+            return Ok(());
+        }
         self.serve(&mut kept, store, now).await
     }
 
-    /// Tells whether tasks have ended that the register still has.
+    /// Tells whether the register does not have what the jobs of this process use.
     pub(super) fn is_dirty(&self) -> bool {
         self.is_dirty.load(Ordering::Relaxed)
     }
 
-    /// Waits until tasks have ended that the register still has.
-    pub(super) async fn freed(&self) {
+    /// Waits until the register does not have what the jobs of this process use.
+    pub(super) async fn changed(&self) {
         loop {
-            let freed = self.freed.notified();
+            let changed = self.changed.notified();
             if self.is_dirty() {
                 return;
             }
-            freed.await;
+            changed.await;
         }
     }
 
@@ -362,6 +426,7 @@ impl Budgets {
             version = Some(store.put_register(BUDGETS_REGISTER, &value, version, None).await?);
         }
         self.last.lock().clone_from(&register);
+        *self.served.lock() = Some(Instant::now());
         *kept = Some(KeptRegister { version, register });
         Ok(rooms)
     }
@@ -379,12 +444,11 @@ impl Budgets {
         for (shard, part) in &mut ledger.parts {
             part.is_lost = known.parts.get(&shard.number()).is_some_and(|known| known.owner > part.owner);
             if !part.is_loaded && part.is_recovered() {
-                part.is_loaded = true;
                 turn.loaded.push(*shard);
                 let uses = list.iter().map(|budget| known.part_use(*shard, &budget.name).cloned());
-                part.uses = uses.map(Option::unwrap_or_default).collect();
+                part.load(uses.map(Option::unwrap_or_default).collect(), now);
             }
-            part.uses.iter_mut().for_each(|part_use| part_use.prune(now));
+            part.prune(now);
         }
         ledger.expire();
         let mut totals = Totals::new(list, ledger, known, now);
@@ -399,31 +463,7 @@ impl Budgets {
             });
             rooms.insert(index, room.ok_or_else(interrupted));
         }
-        (rooms.into_values().collect(), self.render(known, ledger))
-    }
-
-    /// Writes the parts of this process into the register.
-    fn render(&self, known: &BudgetRegister, ledger: &Ledger) -> BudgetRegister {
-        let mut register = known.clone();
-        for (shard, part) in ledger.parts.iter().filter(|(_, part)| part.is_active()) {
-            let mut budgets = BTreeMap::new();
-            for (number, budget) in self.list.iter().enumerate() {
-                let mut part_use = part.uses[number].clone();
-                part_use.tasks = part.tasks(number);
-                part_use.waiting.sort_by_key(|job| job.since);
-                part_use.waiting.truncate(MAX_WAITING);
-                if !part_use.is_empty() {
-                    budgets.insert(budget.name.clone(), part_use);
-                }
-            }
-            let is_absent = budgets.is_empty() && part.owner == 0;
-            if is_absent {
-                register.parts.remove(&shard.number());
-            } else {
-                register.parts.insert(shard.number(), BudgetPart { owner: part.owner, budgets });
-            }
-        }
-        register
+        (rooms.into_values().collect(), ledger.render(known, list))
     }
 }
 

@@ -8,7 +8,6 @@ mod source;
 mod trigger_call;
 
 use std::num::NonZeroU32;
-use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
@@ -27,10 +26,11 @@ use crate::policy::{Mode, OnError, Overlap};
 use crate::queue::QueueFacts;
 use crate::scaling::Demand;
 use crate::store::StoreError;
-use crate::task::Population;
+use crate::task::{Population, TaskSize};
 use crate::text::make_line;
 use crate::trigger::{Evaluation, Tick, TriggerError};
 pub(super) use backfill::waits;
+use budget::TasksToStart;
 use queue::convergence_observation;
 pub(super) use source::TriggerSource;
 
@@ -147,8 +147,10 @@ impl EngineInner {
                 }
             }
         }
-        let decision = match self.decide(request, &evaluation, queue.as_ref(), busy).await {
-            Ok(decision) => decision,
+        let start = self.tasks_to_start(request, population.definition.clone());
+        let decided = self.decide(request, &evaluation, queue.as_ref(), (busy, &start)).await;
+        let (decision, size) = match decided {
+            Ok(decided) => decided,
             Err(failure) => return TickEvaluation::unreadable(draft, TickOutcome::LiveUnknown, failure),
         };
         draft.busy = (evaluation.demand != Demand::Idle).then_some(busy);
@@ -160,7 +162,8 @@ impl EngineInner {
             (outcome, _) => outcome,
         };
         draft.explanation = decision.to_string();
-        let firing = self.build_firing(request, &decision, &draft.explanation, population);
+        let start = TasksToStart { size, ..start };
+        let firing = self.build_firing(request, &decision, &draft.explanation, (start, population.tasks));
         draft.steps = decision.steps;
         (draft, firing).into()
     }
@@ -172,8 +175,8 @@ impl EngineInner {
         request: &EvalRequest<'_>,
         evaluation: &Evaluation,
         queue: Option<&QueueFacts>,
-        busy: u32,
-    ) -> Result<Decision, ReadFailure> {
+        (busy, start): (u32, &TasksToStart),
+    ) -> Result<(Decision, TaskSize), ReadFailure> {
         let EvalRequest { job, source, .. } = request;
         let breaker = self.open_breaker(request, evaluation.demand).await?;
         let mut input = DecisionInput {
@@ -205,9 +208,10 @@ impl EngineInner {
         }
         let decision = decide(&input);
         // The tick stays open until its budgets can be read, whatever the reason.
-        let room = self.reserve_budget(request, &decision).await;
-        input.budget = room.map_err(|failure| ReadFailure { is_transient: true, ..failure })?;
-        Ok(if input.budget.is_some() { decide(&input) } else { decision })
+        let room = self.reserve_budget(request, &decision, start).await;
+        let (room, size) = room.map_err(|failure| ReadFailure { is_transient: true, ..failure })?;
+        input.budget = room;
+        Ok((if input.budget.is_some() { decide(&input) } else { decision }, size))
     }
 
     /// Adds the names of counted tasks, once, and the end of a cooldown. These texts stay the same from tick to tick, so
@@ -392,31 +396,26 @@ impl EngineInner {
         request: &EvalRequest<'_>,
         decision: &Decision,
         explanation: &str,
-        population: Population,
+        (start, reported): (TasksToStart, Vec<TaskId>),
     ) -> Option<Firing> {
         let EvalRequest { job, loaded, tick, source, .. } = request;
         if decision.launch == 0 {
             return None;
         }
-        let (mut task, mut retry) = (Arc::clone(&job.task), FiringRetry::default());
-        let mut definition = population.definition.unwrap_or_else(|| job.task.definition.clone());
+        let mut retry = FiringRetry::default();
         let (origin, nominal) = match source {
             TriggerSource::Tick => (Origin::Tick, tick.nominal),
             TriggerSource::Manual { options, .. } => {
-                if let Some(overrides) = &options.overrides {
-                    Arc::make_mut(&mut task).overrides.clone_from(overrides);
-                }
                 (Origin::Manual, options.scheduled_at.unwrap_or(tick.nominal))
             }
             TriggerSource::Retry(order) => {
-                (task, definition) = (Arc::clone(&order.of.task), order.of.definition.clone());
                 retry = order.link();
                 (Origin::Retry, order.of.nominal)
             }
             TriggerSource::Backfill(order) => (Origin::Backfill, order.nominal),
             TriggerSource::DryRun => return None,
         };
-        let running = decision.replace.then(|| self.replaced_tasks(&loaded.uid, population.tasks));
+        let running = decision.replace.then(|| self.replaced_tasks(&loaded.uid, reported));
         let max_age = SignedDuration::try_from(job.policy.launch_max_age).unwrap_or(SignedDuration::MAX);
         let mut firing = Firing {
             id: request.firing_id(),
@@ -429,14 +428,15 @@ impl EngineInner {
             decision: crate::DecisionId::default(),
             state: FiringState::Planned,
             requested: decision.launch,
-            definition,
-            task,
+            definition: start.definition,
+            task: start.task,
             deadline: tick.observed.checked_add(max_age).unwrap_or(Timestamp::MAX),
             replace: decision.replace,
             replaces: running.unwrap_or_default(),
             timeout_secs: None,
             start_timeout_secs: None,
             budgets: self.process.budgets.names(&job.labels),
+            size: start.size,
             retry,
             attempts: Vec::new(),
             tasks: Vec::new(),

@@ -187,7 +187,7 @@ impl EngineInner {
     /// Records the tasks that a firing still reserves and those that it has started.
     pub(super) fn record_tasks(&self, firing: &Firing, now: Timestamp) {
         self.task_tracker.record_firing(firing, now);
-        self.process.budgets.record(self.number, firing);
+        self.process.budgets.record(self.number, firing, now);
     }
 
     /// Forgets the tasks of a firing that another writer has changed.

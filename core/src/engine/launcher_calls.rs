@@ -14,7 +14,7 @@ use crate::launcher::{
     LaunchError, LaunchLimits, LaunchReport, LaunchRequest, Launcher, LogPage, LogRequest, LostCall,
     ObservedTasks, StartedTask,
 };
-use crate::task::{Population, TaskSpec};
+use crate::task::{Population, TaskSize, TaskSpec};
 use crate::text::{make_line, make_printable};
 
 /// The launcher, as one engine calls it.
@@ -37,6 +37,10 @@ impl LauncherCalls {
 
     pub(super) async fn population(&self, job: &JobId, task: &TaskSpec) -> Result<Population, LaunchError> {
         self.0.population(job, task).await
+    }
+
+    pub(super) async fn measure(&self, definition: &str, task: &TaskSpec) -> Result<TaskSize, LaunchError> {
+        self.0.measure(definition, task).await
     }
 
     pub(super) async fn acquire_quota(&self, request: &LaunchRequest, deadline: Timestamp) {

@@ -15,7 +15,7 @@ use super::launcher_faults::{AnswerSource, LauncherAction};
 use crate::fault::{self, FaultKind};
 use crate::id::{JobId, JobUid, TaskId};
 use crate::launcher::{LaunchError, LogPage, LogRequest, ObservedTasks};
-use crate::task::{Population, TaskSpec};
+use crate::task::{Population, TaskSize, TaskSpec};
 
 /// How long the launcher may take to observe or stop tasks; it may wait for its own quota meanwhile.
 const TASK_CALL_TIMEOUT: Duration = Duration::from_mins(2);
@@ -92,6 +92,17 @@ impl EngineInner {
         };
         self.record_answer(LauncherAction::Count, answer.as_ref().map(source));
         answer
+    }
+
+    /// Reads the size of a task. A failure shows nothing that the count of tasks before does not show, so it is not recorded.
+    pub(super) async fn measure_task(
+        &self,
+        definition: &str,
+        task: &TaskSpec,
+    ) -> Result<TaskSize, LaunchError> {
+        let action = format!("read the size of \"{definition}\"");
+        let call = self.launcher.measure(definition, task);
+        guard_call(&action, self.options.evaluation_deadline, call).await
     }
 
     /// Reads the states of tasks.

@@ -25,7 +25,7 @@ pub(super) async fn resume_open_firings(engine: &Arc<EngineInner>) -> Result<(),
         if !search.claim(&firing.id) {
             continue;
         }
-        engine.process.budgets.bind(engine.number, &firing, labels.get(&firing.uid));
+        engine.process.budgets.bind(engine.number, &firing, labels.get(&firing.uid), now);
         engine.record_tasks(&firing, now);
         if firing.state == FiringState::Launched {
             engine.edited.lock().insert(firing.job.clone());

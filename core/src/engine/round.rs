@@ -247,6 +247,11 @@ async fn evaluate_order(
     let TickEvaluation { draft, firing, undecided } = engine.evaluate(&request).await;
     let has_room = draft.outcome != TickOutcome::Budget;
     if is_retry && (undecided || !has_room) {
+        if let TriggerSource::Retry(order) = &request.source
+            && !has_room
+        {
+            engine.process.budgets.record_miss(&order.of.id);
+        }
         // It is ordered again until it can be decided, and until its budgets leave something for it.
         return EvaluatedJob { order: Some(order), ..EvaluatedJob::empty(due, cached) };
     }

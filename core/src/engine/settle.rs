@@ -172,7 +172,8 @@ impl EngineInner {
         }
         reports.send(idle).await;
         // They count from now on, however long dispatch has no room for them.
-        firings.iter().for_each(|fires| self.process.budgets.record(self.number, fires));
+        let now = self.clock.now();
+        firings.iter().for_each(|fires| self.process.budgets.record(self.number, fires, now));
         for fires in firings {
             dispatch::enqueue(self, fires).await;
         }

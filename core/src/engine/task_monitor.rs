@@ -112,6 +112,7 @@ impl TaskMonitor {
         }
         let monitored = self.engine.monitored.lock();
         let due = monitored.values().filter(|firing| task_retry::is_due(firing, now));
+        let due = due.filter(|firing| self.engine.process.budgets.may_retry(&firing.id));
         for firing in due.filter(|firing| self.retried.lock().insert(firing.id.clone())) {
             let (engine, retried) = (Arc::clone(&self.engine), Arc::clone(&self.retried));
             let (firing, commands) = (firing.clone(), self.commands.clone());

@@ -5,6 +5,7 @@ mod backfill_faults;
 mod backfill_told;
 mod breaker;
 pub(crate) mod budget;
+mod budget_kinds;
 mod cap;
 mod clock;
 mod edits;

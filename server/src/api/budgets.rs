@@ -8,6 +8,7 @@ use axum::response::Response;
 use ecs_scheduler_core::replica::SchedulerNode;
 use ecs_scheduler_core::{BudgetLimit, BudgetUse, Timestamp};
 use serde::Serialize;
+use serde_json::Number;
 use utoipa::ToSchema;
 
 use super::problem::Problem;
@@ -41,22 +42,27 @@ struct BudgetView {
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct LimitView {
-    /// `maxTasks`, the tasks at once; `launchesPerHour`, the tasks that are launched in any 60 minutes.
+    /// `maxTasks`, the tasks at once; `launchesPerHour`, the tasks that are launched in any 60 minutes; `maxVcpu` and `maxMemory`, the
+    /// vCPU and the MiB at once; `dollarsPerDay`, the dollars for what runs in any 24 hours.
     #[schema(value_type = String, example = "maxTasks")]
     name: &'static str,
     /// The limit.
-    limit: u32,
-    /// The use of the limit; more than the limit after it was lowered.
-    used: u32,
+    #[schema(value_type = f64)]
+    limit: Number,
+    /// The use of the limit; more than the limit after it was lowered. A task that runs counts towards `dollarsPerDay` with the longest
+    /// time that it may run.
+    #[schema(value_type = f64)]
+    used: Number,
     /// The rest of the limit.
-    left: u32,
+    #[schema(value_type = f64)]
+    left: Number,
 }
 
 /// The jobs that wait for a budget.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct WaitingView {
-    /// Their number; at most eight of each shard of jobs that another replica owns are counted.
+    /// Their number; at most six of each shard of jobs that another replica owns are counted.
     jobs: usize,
     /// Since when the first of them waits.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -68,12 +74,22 @@ impl From<BudgetUse> for BudgetView {
     fn from(used: BudgetUse) -> Self {
         let limits = BudgetLimit::ALL.into_iter().filter_map(|limit| {
             let (most, used) = (used.budget.limit(limit)?, used.used(limit));
-            Some(LimitView { name: limit.as_str(), limit: most, used, left: most.saturating_sub(used) })
+            let [most, used, left] =
+                [most, used, most.saturating_sub(used)].map(|amount| shown(limit, amount));
+            Some(LimitView { name: limit.as_str(), limit: most, used, left })
         });
         let limits = limits.collect();
         let waiting = WaitingView { jobs: used.waiting, since: used.waiting_since };
         Self { name: used.budget.name, selector: used.budget.selector, limits, waiting }
     }
+}
+
+/// Returns an amount in the unit that people see, as a whole number if it is one.
+fn shown(limit: BudgetLimit, amount: u64) -> Number {
+    if amount.is_multiple_of(limit.scale().into()) {
+        return Number::from(amount / u64::from(limit.scale()));
+    }
+    Number::from_f64(limit.shown(amount)).unwrap_or_else(|| Number::from(amount))
 }
 
 /// Lists the configured budgets and their use by the jobs of all replicas.

@@ -172,7 +172,7 @@ fn write_state(text: &mut MetricsText, status: &EngineStatus, evaluating: usize)
 
 /// Writes the use of each budget as this process knows it. The number of budgets is bounded, and so is that of labels.
 fn write_budgets(text: &mut MetricsText, budgets: &[BudgetUse]) -> fmt::Result {
-    type Value = fn(&BudgetUse, BudgetLimit) -> Option<u32>;
+    type Value = fn(&BudgetUse, BudgetLimit) -> Option<u64>;
     const WAITING: &str = "ecs_scheduler_budget_waiting_jobs";
     if budgets.is_empty() {
         return Ok(());
@@ -187,7 +187,7 @@ fn write_budgets(text: &mut MetricsText, budgets: &[BudgetUse]) -> fmt::Result {
         text.head(name, "gauge", help)?;
         for (used, limit) in budgets.iter().flat_map(|used| BudgetLimit::ALL.map(|limit| (used, limit))) {
             if let Some(value) = value(used, limit) {
-                let (budget, limit) = (&used.budget.name, limit.as_str());
+                let (value, budget, limit) = (limit.shown(value), &used.budget.name, limit.as_str());
                 writeln!(text.0, "{name}{{budget=\"{budget}\",limit=\"{limit}\"}} {value}")?;
             }
         }

@@ -8,6 +8,7 @@ use ecs_scheduler_core::{EvalContext, FaultKind, TaskSpec, Tick, fault};
 use super::problem::{Problem, ProblemType, WrongField};
 use super::request::{JsonBody, KeptBody, Query};
 use super::state::App;
+use crate::budgets::find_uncounted;
 
 /// The time limit of the checks, shorter than that of a request.
 const VALIDATION_TIMEOUT: Duration = Duration::from_secs(8);
@@ -69,12 +70,16 @@ impl ValidationLevel {
         if self == Self::Document {
             return Ok(());
         }
-        let checks = async { tokio::join!(task(app, job), trigger(app, job)) };
-        let Ok((task, trigger)) = tokio::time::timeout(VALIDATION_TIMEOUT, checks).await else {
+        let checks = async { tokio::join!(task(app, job), trigger(app, job), budgets(app, job)) };
+        let Ok((task, trigger, budgets)) = tokio::time::timeout(VALIDATION_TIMEOUT, checks).await else {
             let text = format!("Validation against AWS timed out after {} s.", VALIDATION_TIMEOUT.as_secs());
             return Err(Problem::new(ProblemType::Unavailable, text));
         };
         let (mut errors, found) = (task?, trigger?);
+        // A definition that cannot be read has no size.
+        if errors.iter().all(|error| error.pointer != "/taskDefinition") {
+            errors.extend(budgets?);
+        }
         errors.extend(found);
         if errors.is_empty() {
             return Ok(());
@@ -88,6 +93,15 @@ async fn task(app: &App, job: &Job) -> Result<Vec<FieldError>, Problem> {
         Ok(findings) => {
             Ok(findings.into_iter().map(|finding| field(&finding.pointer, finding.message)).collect())
         }
+        Err(error) => field_error_or_unavailable("/taskDefinition", error.kind(), &error),
+    }
+}
+
+/// Finds the budgets of the job that cannot count its task: it would never be launched.
+async fn budgets(app: &App, job: &Job) -> Result<Vec<FieldError>, Problem> {
+    let uses = app.engine.last_budgets();
+    match find_uncounted(uses.iter().map(|used| &used.budget), job, app.engine.launcher()).await {
+        Ok(texts) => Ok(texts.into_iter().map(|text| field("/labels", text)).collect()),
         Err(error) => field_error_or_unavailable("/taskDefinition", error.kind(), &error),
     }
 }

@@ -6,13 +6,14 @@ use std::time::Duration;
 
 use clap::Args;
 use ecs_scheduler_core::job::Job;
-use ecs_scheduler_core::{CheckResult, EvalContext, JobId, Launcher, TaskSpec, Tick, fault};
+use ecs_scheduler_core::{Budget, CheckResult, EvalContext, JobId, Launcher, TaskSpec, Tick, fault};
 use futures::StreamExt as _;
 use serde_json::json;
 
 use super::flags::SettingFlags;
 use super::job_selection::{JobSelection, JobSelectionArgs};
 use super::offline_launcher;
+use crate::budgets::find_uncounted;
 use crate::config::Config;
 use crate::error::CommandError;
 use crate::notify::Channels;
@@ -92,7 +93,8 @@ pub(crate) async fn run(
         }
     }
     let tick = Tick::at(now);
-    let looks = found.jobs.iter().map(|job| check_job(job, &launcher, tick));
+    let budgets: &[Budget] = if config.launcher.provider.is_exclusive() { &[] } else { &config.budgets };
+    let looks = found.jobs.iter().map(|job| check_job(job, &launcher, tick, budgets));
     let looks: Vec<_> = futures::stream::iter(looks).buffered(MAX_CONCURRENT_CHECKS).collect().await;
     seen.extend(looks.into_iter().flatten());
     print(&if args.json { as_json(&seen, &warnings) } else { as_table(&seen) });
@@ -118,9 +120,20 @@ fn unknown_channels(job: &Job, channels: &[String]) -> Vec<CheckResult> {
     results.collect()
 }
 
-/// Checks a job's task definition, and reads its trigger's source.
-async fn check_job(job: &Job, launcher: &Arc<dyn Launcher>, tick: Tick) -> Vec<CheckResult> {
+/// Checks a job's task definition, whether its budgets can count it, and reads its trigger's source.
+async fn check_job(
+    job: &Job,
+    launcher: &Arc<dyn Launcher>,
+    tick: Tick,
+    budgets: &[Budget],
+) -> Vec<CheckResult> {
     let mut seen = Vec::new();
+    let what = || format!("job {}: budgets", job.id);
+    match with_timeout(find_uncounted(budgets, job, &**launcher)).await {
+        None => seen.push(timed_out(what())),
+        Some(Err(error)) => seen.push(CheckResult::failed(what(), fault::chain(&error))),
+        Some(Ok(texts)) => seen.extend(texts.into_iter().map(|text| CheckResult::failed(what(), text))),
+    }
     let task = format!("job {}: task {}", job.id, job.task.definition);
     match with_timeout(launcher.preflight(&job.task)).await {
         None => seen.push(timed_out(task)),

@@ -7,7 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use ecs_scheduler_core::{
     ConfigError, FaultKind, JobId, LaunchDiagnosis, LaunchError, LaunchLimits, LaunchRecovery, LaunchReport,
-    LaunchRequest, Launcher, ObservedTasks, Population, TaskId, TaskLogs, TaskSpec, TaskValidation,
+    LaunchRequest, Launcher, ObservedTasks, Population, TaskId, TaskLogs, TaskSize, TaskSpec, TaskValidation,
 };
 
 use crate::config::Config;
@@ -71,6 +71,7 @@ impl Launcher for OfflineLauncher {
     }
 }
 
+#[async_trait]
 impl TaskValidation for OfflineLauncher {
     fn check(&self, task: &TaskSpec) -> Result<(), ConfigError> {
         self.checks.as_ref().map_or(Ok(()), |launcher| launcher.check(task))
@@ -78,6 +79,13 @@ impl TaskValidation for OfflineLauncher {
 
     fn review(&self, task: &TaskSpec) -> Result<Vec<String>, Vec<ConfigError>> {
         self.checks.as_ref().map_or(Ok(Vec::new()), |launcher| launcher.review(task))
+    }
+
+    async fn measure(&self, definition: &str, task: &TaskSpec) -> Result<TaskSize, LaunchError> {
+        match &self.checks {
+            Some(launcher) => launcher.measure(definition, task).await,
+            None => Self::refuse(),
+        }
     }
 }
 

@@ -47,7 +47,10 @@ impl Config {
             problems.append(&mut wrong);
             NotifyConfig::default()
         });
-        let budgets = collect_error(budgets(values), &mut problems).unwrap_or_default();
+        let budgets = budgets(values).unwrap_or_else(|mut wrong| {
+            problems.append(&mut wrong);
+            Vec::new()
+        });
         let replica = collect_error(replica(values), &mut problems).unwrap_or_default();
         let assume_role = collect_error(assume_role(values), &mut problems).flatten();
         collect_error(server(values), &mut problems);
@@ -295,7 +298,7 @@ fn history_days(values: &Values) -> Result<NonZeroU32, String> {
     })
 }
 
-fn budgets(values: &Values) -> Result<Vec<Budget>, String> {
+fn budgets(values: &Values) -> Result<Vec<Budget>, Vec<String>> {
     text(values, &BUDGETS).map_or_else(|| Ok(Vec::new()), |text| crate::budgets::parse(&text))
 }
 

@@ -152,8 +152,8 @@ pub const BUDGETS: Setting = Setting::new(
     "",
     "budgets",
     "BUDGETS",
-    "The limits that jobs share, by name, each with a `selector` of labels, `maxTasks` and `launchesPerHour`: see \
-     [budgets](budgets.md). In the file only",
+    "The limits that jobs share, by name, each with a `selector` of labels and limits, such as `maxTasks` and \
+     `dollarsPerDay`: see [budgets](budgets.md). In the file only",
 )
 .without_default("none: every job has its own limits only")
 .only_in_file();

@@ -88,9 +88,80 @@ async fn configuration_is_checked_and_shown() {
     configure(&mut site, "budgets:\n  data:\n    maxTask: 2\n");
     let (is_fine, text) = run(&site, &["config", "check"]).await;
     assert!(!is_fine && text.contains("budgets.data") && text.contains("maxTask"), "{text}");
+    configure(&mut site, "budgets:\n  data: {maxVcpu: 0, dollarsPerDay: x}\n");
+    let (is_fine, text) = run(&site, &["config", "check"]).await;
+    assert!(
+        !is_fine && text.contains("budgets.data.maxVcpu") && text.contains("budgets.data.dollarsPerDay"),
+        "{text}"
+    );
     configure(&mut site, "budgets:\n  data: {selector: {team: a}, maxTasks: 2}\n");
     let (is_fine, text) = run(&site, &["config", "check"]).await;
     assert!(is_fine && text.contains("\"maxTasks\":2"), "{text}");
+}
+
+#[tokio::test]
+async fn real_tasks_stay_within_vcpu_and_dollars_and_others_say_why_they_do_not_start() {
+    let mut site = Site::new();
+    configure(
+        &mut site,
+        "budgets:\n  cpu: {selector: {team: a}, maxVcpu: 0.5}\n  bill:\n    selector: {team: b}\n    dollarsPerDay: 0.02\n    \
+         price: {vcpuHour: 0.04, gbHour: 0}\n",
+    );
+    site.define("unsized", "true");
+    let end = site.path("end");
+    site.define("work", &format!("while [ ! -e {} ]; do sleep 0.1; done", end.display()));
+    let file = site.path("definitions/work.json");
+    let mut definition: Value = serde_json::from_str(&std::fs::read_to_string(&file).unwrap()).unwrap();
+    definition["cpu"] = json!("256");
+    definition["memory"] = json!("512");
+    std::fs::write(&file, definition.to_string()).unwrap();
+    let scheduler = Scheduler::start(&site).await;
+    let job = |definition: &str, team: &str, timeout: &str| json!({"taskDefinition": definition, "schedule": "0 0 3", "taskCount": 5, "timeout": timeout, "labels": {"team": team}});
+    scheduler.create("sized", &job("work", "a", "1h")).await;
+    scheduler.create("unsized", &job("unsized", "a", "1h")).await;
+    scheduler.create("paid", &job("work", "b", "45m")).await;
+    let fire = async |id: &str| -> Value {
+        let (_, text) = scheduler.try_post(&format!("/jobs/{id}/firings"), &json!({})).await;
+        serde_json::from_str(&text).unwrap()
+    };
+    assert_eq!(fire("sized").await["requested"], 2);
+    let refused = fire("unsized").await;
+    assert_eq!(refused["outcome"], "budget", "{refused}");
+    let why = refused["explanation"].as_str().unwrap();
+    assert!(
+        why.contains("budget \"cpu\" cannot count the task towards maxVcpu: its CPU is not known"),
+        "{why}"
+    );
+    // A quarter of a vCPU for an hour at most, with the time before it starts and until it has stopped: a cent.
+    assert_eq!(fire("paid").await["requested"], 2);
+    let used = scheduler.get("/budgets").await;
+    let limit = |name: &str| {
+        let budget =
+            used["budgets"].as_array().unwrap().iter().find(|budget| budget["name"] == name).unwrap();
+        budget["limits"][0].clone()
+    };
+    assert_eq!(limit("cpu"), json!({"name": "maxVcpu", "limit": 0.5, "used": 0.5, "left": 0}));
+    assert_eq!(limit("bill"), json!({"name": "dollarsPerDay", "limit": 0.02, "used": 0.02, "left": 0}));
+    let (is_fine, table) = run(&site, &["budgets"]).await;
+    assert!(is_fine && table.contains("dollarsPerDay") && table.contains("maxVcpu"), "{table}");
+    scheduler.kill().await;
+    let scheduler = Scheduler::start(&site).await;
+    let first_limits = async || -> Vec<Value> {
+        let used = scheduler.get("/budgets").await;
+        used["budgets"].as_array().unwrap().iter().map(|budget| budget["limits"][0].clone()).collect()
+    };
+    until("the restarted scheduler counts the running tasks", async || {
+        first_limits().await.iter().all(|limit| limit["left"] == 0)
+    })
+    .await;
+    std::fs::write(end, "").unwrap();
+    until("ended tasks are free", async || first_limits().await[1]["used"] == 0).await;
+    until("they have cost at least a minute each, and less than they might have", async || {
+        let used = first_limits().await[0]["used"].as_f64().unwrap();
+        (0.000_33..0.01).contains(&used)
+    })
+    .await;
+    scheduler.kill().await;
 }
 
 #[tokio::test]

@@ -19,7 +19,7 @@ use ecs_scheduler_core::launcher::{
     LaunchDiagnosis, LaunchError, LaunchLimits, LaunchRecovery, LaunchReport, LaunchRequest, LaunchToken,
     Launcher, LostCall, ObservedTasks, Refusal, StartedTask, TaskLogs, TaskValidation,
 };
-use ecs_scheduler_core::task::{Population, TaskId, TaskPhase, TaskSpec, TaskState};
+use ecs_scheduler_core::task::{Population, TaskId, TaskPhase, TaskSize, TaskSpec, TaskState};
 
 mod plan;
 
@@ -406,7 +406,12 @@ impl Launcher for ChaosLauncher {
     }
 }
 
-impl TaskValidation for ChaosLauncher {}
+#[async_trait]
+impl TaskValidation for ChaosLauncher {
+    async fn measure(&self, _: &str, _: &TaskSpec) -> Result<TaskSize, LaunchError> {
+        Ok(TaskSize::new(Some(256), Some(512)))
+    }
+}
 
 impl LaunchDiagnosis for ChaosLauncher {}
 

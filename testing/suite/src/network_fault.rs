@@ -23,7 +23,7 @@ use ecs_scheduler_core::store::{
     Register, Registers, Retention, Settled, Settlement, Shard, ShardChanges, Shards, SharedStore, Store,
     StoreError, StoreMaintenance,
 };
-use ecs_scheduler_core::task::{Population, TaskId, TaskSpec};
+use ecs_scheduler_core::task::{Population, TaskId, TaskSize, TaskSpec};
 
 /// The fault of a network link.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -324,6 +324,7 @@ impl Launcher for RemoteLauncher {
     }
 }
 
+#[async_trait]
 impl TaskValidation for RemoteLauncher {
     fn check(&self, task: &TaskSpec) -> Result<(), ConfigError> {
         self.inner.check(task)
@@ -331,6 +332,10 @@ impl TaskValidation for RemoteLauncher {
 
     fn review(&self, task: &TaskSpec) -> Result<Vec<String>, Vec<ConfigError>> {
         self.inner.review(task)
+    }
+
+    async fn measure(&self, definition: &str, task: &TaskSpec) -> Result<TaskSize, LaunchError> {
+        self.call(self.inner.measure(definition, task)).await
     }
 }
 

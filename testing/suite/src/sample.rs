@@ -105,6 +105,7 @@ pub fn firing(job: &JobId, uid: JobUid, tick: Timestamp) -> Firing {
         timeout_secs: None,
         start_timeout_secs: None,
         budgets: Vec::new(),
+        size: ecs_scheduler_core::TaskSize::default(),
         retry: FiringRetry::default(),
         attempts: Vec::new(),
         tasks: Vec::new(),

@@ -20,7 +20,7 @@ use ecs_scheduler_core::launcher::{
 use ecs_scheduler_core::registry::{ConfigError, TriggerRegistry};
 use ecs_scheduler_core::schedule::Strictness;
 use ecs_scheduler_core::store::{DecisionQuery, FiringQuery, ListFrom, MAX_PAGE, NewJob, Store, StoreError};
-use ecs_scheduler_core::task::{Population, TaskId, TaskSpec};
+use ecs_scheduler_core::task::{Population, TaskId, TaskSize, TaskSpec};
 
 /// A simulated environment that outlives its engines: a clock, a store and a launcher. Engines are started, crash, and are
 /// restarted.
@@ -318,6 +318,7 @@ impl Launcher for KillableLauncher {
     }
 }
 
+#[async_trait]
 impl TaskValidation for KillableLauncher {
     fn check(&self, task: &TaskSpec) -> Result<(), ConfigError> {
         self.inner.check(task)
@@ -325,6 +326,11 @@ impl TaskValidation for KillableLauncher {
 
     fn review(&self, task: &TaskSpec) -> Result<Vec<String>, Vec<ConfigError>> {
         self.inner.review(task)
+    }
+
+    async fn measure(&self, definition: &str, task: &TaskSpec) -> Result<TaskSize, LaunchError> {
+        self.alive().await;
+        self.inner.measure(definition, task).await
     }
 }
 

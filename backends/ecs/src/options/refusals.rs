@@ -6,11 +6,11 @@
 //! refused only where AWS documents that it is invalid.
 
 use ecs_scheduler_backend_aws::is_region;
-use ecs_scheduler_core::{ConfigError, TaskSpec};
+use ecs_scheduler_core::{ConfigError, TaskSize, TaskSpec};
 use unicode_properties::{GeneralCategoryGroup, UnicodeGeneralCategory as _};
 
 use super::{Capacity, LaunchOptions, LaunchType};
-use crate::sizes::{self, Size};
+use crate::sizes::Size;
 use names::{is_id, is_name, is_role};
 
 mod containers;
@@ -50,7 +50,7 @@ impl LaunchOptions {
     /// Returns the size that the job gives its tasks.
     pub(crate) fn size(&self) -> Size {
         let (cpu, memory) = (self.overrides.cpu.as_deref(), self.overrides.memory.as_deref());
-        Size { cpu: cpu.and_then(sizes::cpu), memory: memory.and_then(sizes::memory) }
+        Size { cpu: cpu.and_then(TaskSize::parse_cpu), memory: memory.and_then(TaskSize::parse_memory) }
     }
 
     /// Tells whether tasks may run on Fargate, as far as the job says.

@@ -97,3 +97,30 @@ fn containers_without_override_get_firing_variables_unless_disabled() {
         }
     }
 }
+
+#[test]
+fn the_size_is_that_of_the_job_or_of_the_definition_or_of_all_containers() {
+    let define = |more: serde_json::Value, side: serde_json::Value| {
+        let mut side = side;
+        side["name"] = json!("side");
+        side["command"] = json!(["two"]);
+        let main =
+            json!({"name": "main", "command": ["one"], "cpu": 128, "memory": 300, "memoryReservation": 200});
+        let mut text = json!({"family": "work", "containerDefinitions": [main, side]});
+        text.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        crate::definition::parse(Path::new("work.json"), &text.to_string()).unwrap()
+    };
+    let task = |options: serde_json::Value| {
+        let mut task = request(json!([])).task.as_ref().clone();
+        task.options = options.as_object().unwrap().clone();
+        task
+    };
+    let whole = define(json!({"cpu": ".25 vCPU", "memory": "1024"}), json!({}));
+    assert_eq!(measure(&whole, &task(json!({}))), TaskSize::new(Some(256), Some(1_024)));
+    let larger = task(json!({"overrides": {"cpu": "512", "memory": "2 GB"}}));
+    assert_eq!(measure(&whole, &larger), TaskSize::new(Some(512), Some(2_048)));
+    let parts = define(json!({}), json!({"memory": 50}));
+    assert_eq!(measure(&parts, &task(json!({}))), TaskSize::new(None, Some(250)), "one has no CPU units");
+    let changed = request(json!([{"containerName": "side", "cpu": 64}])).task;
+    assert_eq!(measure(&parts, &changed), TaskSize::new(Some(192), Some(250)));
+}

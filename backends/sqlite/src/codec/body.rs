@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use ecs_scheduler_core::{
     Attempt, DecisionId, Firing, FiringId, FiringRetry, FiringState, JobId, JobUid, Origin, Revision, TaskId,
-    TaskSpec, TaskState, Timestamp,
+    TaskSize, TaskSpec, TaskState, Timestamp,
 };
 use serde::{Deserialize, Serialize};
 
@@ -44,6 +44,8 @@ pub(super) struct FiringBody<'f> {
     start_timeout_secs: Option<u64>,
     #[serde(default, skip_serializing_if = "<[_]>::is_empty")]
     budgets: Cow<'f, [String]>,
+    #[serde(default, skip_serializing_if = "TaskSize::is_unknown")]
+    size: TaskSize,
     #[serde(default, skip_serializing_if = "is_no_retry")]
     retry: Cow<'f, FiringRetry>,
     #[serde(default, skip_serializing_if = "<[_]>::is_empty")]
@@ -80,6 +82,7 @@ impl<'f> FiringBody<'f> {
             timeout_secs,
             start_timeout_secs,
             budgets,
+            size,
             retry,
             attempts,
             tasks,
@@ -100,6 +103,7 @@ impl<'f> FiringBody<'f> {
             timeout_secs: *timeout_secs,
             start_timeout_secs: *start_timeout_secs,
             budgets: Cow::Borrowed(budgets),
+            size: *size,
             retry: Cow::Borrowed(retry),
             attempts: Cow::Borrowed(attempts),
             tasks: Cow::Borrowed(tasks),
@@ -129,6 +133,7 @@ impl<'f> FiringBody<'f> {
             timeout_secs: self.timeout_secs,
             start_timeout_secs: self.start_timeout_secs,
             budgets: self.budgets.into_owned(),
+            size: self.size,
             retry: self.retry.into_owned(),
             attempts: self.attempts.into_owned(),
             tasks: self.tasks.into_owned(),

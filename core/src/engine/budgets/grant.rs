@@ -2,9 +2,10 @@
 
 use jiff::Timestamp;
 
-use super::ledger::{Held, Ledger};
-use super::register::{BudgetRegister, WaitingJob, step_of};
-use crate::budget::{Budget, BudgetLimit, BudgetUse};
+use super::held::{BudgetShare, Held};
+use super::ledger::Ledger;
+use super::register::{BudgetRegister, WaitingJob};
+use crate::budget::{Amounts, Budget, BudgetLimit, BudgetUse};
 use crate::decide::BudgetRoom;
 use crate::firing::FiringId;
 use crate::hash::stable;
@@ -19,8 +20,10 @@ pub(in crate::engine) struct BudgetRequest {
     pub(in crate::engine) job: JobId,
     pub(in crate::engine) uid: JobUid,
     pub(in crate::engine) firing: FiringId,
-    /// The budgets of the job, by number.
-    pub(in crate::engine) budgets: Vec<usize>,
+    /// The budgets of the job.
+    pub(in crate::engine) budgets: Vec<BudgetShare>,
+    /// The longest time in which each task counts towards a day, in seconds.
+    pub(in crate::engine) longest: u64,
     /// The number of tasks that it asks for.
     pub(in crate::engine) tasks: u32,
     /// Whether it replaces everything earlier of the job, and so takes all of its tasks or none.
@@ -45,16 +48,24 @@ impl BudgetRequest {
     /// Returns since when the job waits; now, if it does not.
     pub(super) fn since(&self, ledger: &Ledger) -> i64 {
         let (key, now) = (self.key(), self.now.as_second());
-        let known = self.budgets.iter().flat_map(|budget| ledger.waiting(*budget));
+        let known = self.budgets.iter().flat_map(|share| ledger.waiting(share.number));
         known.filter(|known| known.job == key).map(|known| known.since).fold(now, i64::min)
+    }
+
+    /// Tells whether it takes all of its tasks or none.
+    const fn takes_all(&self) -> bool {
+        self.replaces || self.is_whole
+    }
+
+    fn numbers(&self) -> Vec<usize> {
+        self.budgets.iter().map(|share| share.number).collect()
     }
 }
 
 /// The use of every budget by all jobs.
 #[derive(Debug)]
 pub(super) struct Totals {
-    tasks: Vec<u32>,
-    launches: Vec<u32>,
+    used: Vec<Amounts>,
     /// The jobs of other processes that wait for each budget.
     foreign: Vec<Vec<WaitingJob>>,
 }
@@ -66,9 +77,6 @@ pub(super) struct Undo {
     job: JobId,
     firing: FiringId,
     before: Option<Held>,
-    budgets: Vec<usize>,
-    step: i64,
-    launches: u32,
     waited: Vec<(usize, WaitingJob)>,
 }
 
@@ -80,23 +88,19 @@ impl Totals {
         register: &BudgetRegister,
         now: Timestamp,
     ) -> Self {
-        let mut totals =
-            Self { tasks: Vec::new(), launches: Vec::new(), foreign: vec![Vec::new(); budgets.len()] };
+        let mut totals = Self { used: Vec::new(), foreign: vec![Vec::new(); budgets.len()] };
         for (number, budget) in budgets.iter().enumerate() {
-            let (mut tasks, mut launches) = (0_u32, 0_u32);
+            let mut used = Amounts::default();
             for shard in Shard::all() {
                 let own = ledger.parts.get(&shard).filter(|own| own.is_active());
                 if let Some(own) = own {
-                    launches = launches.saturating_add(own.uses[number].launched(now));
-                    tasks = tasks.saturating_add(own.tasks(number));
+                    used = used.plus(own.used(number, now));
                 } else if let Some(known) = register.part_use(shard, &budget.name) {
-                    launches = launches.saturating_add(known.launched(now));
-                    tasks = tasks.saturating_add(known.tasks);
+                    used = used.plus(known.used(now));
                     totals.foreign[number].extend(known.waiting.iter().cloned());
                 }
             }
-            totals.tasks.push(tasks);
-            totals.launches.push(launches);
+            totals.used.push(used);
         }
         totals
     }
@@ -110,8 +114,7 @@ impl Totals {
             let since = live.iter().min().and_then(|since| Timestamp::from_second(*since).ok());
             BudgetUse {
                 budget: budget.clone(),
-                tasks: self.tasks[number],
-                launches: self.launches[number],
+                used: self.used[number],
                 waiting: live.len(),
                 waiting_since: since,
             }
@@ -128,30 +131,26 @@ impl Totals {
     ) -> BudgetRoom {
         let (key, now, since) = (request.key(), request.now.as_second(), request.since(ledger));
         let mut room = BudgetRoom { left: u32::MAX, reason: String::new() };
-        for number in &request.budgets {
-            let budget = &budgets[*number];
+        for share in &request.budgets {
+            let (number, budget) = (share.number, &budgets[share.number]);
+            let (unit, own) = (share.unit.of_tasks(1, request.longest), own_use(ledger, request, number));
             for limit in BudgetLimit::ALL {
-                let Some(most) = budget.limit(limit) else { continue };
-                let own = own_use(ledger, request, limit, *number);
-                let free = most.saturating_sub(self.used(limit, *number).saturating_sub(own));
-                let waiting = ledger.waiting(*number).chain(&self.foreign[*number]);
+                let Some(most) = budget.limit(limit).filter(|_| unit[limit] > 0) else { continue };
+                let own = own[limit];
+                let free = most.saturating_sub(self.used[number][limit].saturating_sub(own));
+                let waiting = ledger.waiting(number).chain(&self.foreign[number]);
                 let ahead = waiting.filter(|job| job.job != key && job.since < since && job.holds(now));
-                let kept = ahead.map(|job| job.tasks.min(most)).fold(0, u32::saturating_add);
+                let kept = ahead.map(|job| job.wanted[limit].min(most)).fold(0, u64::saturating_add);
                 // Room is kept of what is free, not of what the job has.
                 let left = free.min(own) + free.saturating_sub(own).saturating_sub(kept);
-                if left < room.left {
-                    room = BudgetRoom { left, reason: reason(budget, limit, most, free, left) };
+                let tasks = u32::try_from(left / unit[limit]).unwrap_or(u32::MAX);
+                if tasks < room.left {
+                    let limited = LimitedRoom { budget, limit, most, unit: unit[limit], free, left };
+                    room = BudgetRoom { left: tasks, reason: limited.reason() };
                 }
             }
         }
         room
-    }
-
-    fn used(&self, limit: BudgetLimit, number: usize) -> u32 {
-        match limit {
-            BudgetLimit::MaxTasks => self.tasks[number],
-            BudgetLimit::LaunchesPerHour => self.launches[number],
-        }
     }
 
     /// Reserves what is left for a request, or lets its job wait. Returns what is left, and the undo.
@@ -161,53 +160,52 @@ impl Totals {
         ledger: &mut Ledger,
         request: &BudgetRequest,
     ) -> Option<(BudgetRoom, Option<Undo>)> {
-        let BudgetRequest { engine, job, firing, budgets: numbers, .. } = request;
-        let room = self.room(budgets, ledger, request);
-        let least = if request.replaces || request.is_whole { request.tasks } else { 1 };
+        let BudgetRequest { engine, job, firing, .. } = request;
+        let (room, numbers) = (self.room(budgets, ledger, request), request.numbers());
+        let least = if request.takes_all() { request.tasks } else { 1 };
         // It waits for these only: room that is kept in another budget would be lost to others.
         let since = request.since(ledger);
-        let (short, others): (Vec<usize>, Vec<usize>) = numbers.iter().partition(|number| {
-            let alone = BudgetRequest { budgets: vec![**number], ..request.clone() };
-            room.left < least && self.room(budgets, ledger, &alone).left < least
-        });
+        let (short, others): (Vec<BudgetShare>, Vec<BudgetShare>) =
+            request.budgets.iter().partition(|share| {
+                let alone = BudgetRequest { budgets: vec![**share], ..request.clone() };
+                room.left < least && self.room(budgets, ledger, &alone).left < least
+            });
         let part = ledger.part_of(*engine, job).filter(|part| part.is_active())?;
         let before = part.held(firing).cloned();
         if before.as_ref().is_some_and(Held::is_recorded) {
             // The store refuses a second firing of this name.
             return Some((BudgetRoom { left: u32::MAX, ..room }, None));
         }
-        let is_whole = request.replaces || request.is_whole;
-        let granted = if is_whole && room.left < request.tasks { 0 } else { room.left.min(request.tasks) };
-        if is_whole && let Some(reason) = never_fits(budgets, request) {
-            part.end_wait(numbers, request.key());
+        let granted =
+            if request.takes_all() && room.left < request.tasks { 0 } else { room.left.min(request.tasks) };
+        if let Some(reason) = never_fits(budgets, request, least) {
+            part.end_wait(&numbers, request.key());
             return Some((BudgetRoom { reason, ..room }, None));
         }
         if granted == 0 {
             if let Some(next) = request.next {
-                let (asked, next) = (request.now.as_second(), next.as_second());
-                let waiting = WaitingJob { job: request.key(), since, asked, next, tasks: request.tasks };
+                let others: Vec<usize> = others.iter().map(|share| share.number).collect();
                 part.end_wait(&others, request.key());
-                part.wait(&short, &waiting);
+                let (asked, next) = (request.now.as_second(), next.as_second());
+                for share in short {
+                    let wanted = share.unit.of_tasks(request.tasks, request.longest);
+                    let waiting = WaitingJob { job: request.key(), since, asked, next, wanted };
+                    part.wait(share.number, &waiting);
+                }
             }
             return Some((room, None));
         }
-        let tasks_before: Vec<u32> =
-            numbers.iter().map(|number| part.tasks_of_job(&request.uid, *number)).collect();
-        let step = step_of(request.now);
-        let held = Held::reserve(request.uid, numbers.clone(), granted, request.replaces, step)
-            .with_earlier(before.as_ref());
-        let (step, counted) = (held.step, before.as_ref().map_or(0, |before| before.launches));
-        let launches = held.launches.saturating_sub(counted);
-        part.hold(firing, held);
-        part.count_launches(numbers, step, launches);
-        for (number, before) in numbers.iter().zip(tasks_before) {
-            let more = part.tasks_of_job(&request.uid, *number).saturating_sub(before);
-            self.tasks[*number] = self.tasks[*number].saturating_add(more);
-            self.launches[*number] = self.launches[*number].saturating_add(launches);
+        let held_before: Vec<Amounts> =
+            numbers.iter().map(|number| part.held_of_job(&request.uid, *number)).collect();
+        let shares = request.budgets.clone();
+        let held = Held::reserve(request.uid, shares, granted, request.longest, request.replaces);
+        part.hold(firing, held.with_earlier(before.as_ref()));
+        for (number, before) in numbers.iter().zip(held_before) {
+            let more = part.held_of_job(&request.uid, *number).minus(before);
+            self.used[*number] = self.used[*number].plus(more);
         }
-        let waited = part.end_wait(numbers, request.key());
-        let (budgets, firing, job) = (numbers.clone(), firing.clone(), job.clone());
-        Some((room, Some(Undo { engine: *engine, job, firing, before, budgets, step, launches, waited })))
+        let waited = part.end_wait(&numbers, request.key());
+        Some((room, Some(Undo { engine: *engine, job: job.clone(), firing: firing.clone(), before, waited })))
     }
 }
 
@@ -215,44 +213,85 @@ impl Undo {
     pub(super) fn apply(self, ledger: &mut Ledger) {
         let Some(part) = ledger.part_of(self.engine, &self.job) else { return };
         part.restore(&self.firing, self.before);
-        part.refund(&self.budgets, self.step, self.launches);
         for (budget, job) in &self.waited {
-            part.wait(&[*budget], job);
+            part.wait(*budget, job);
         }
     }
 }
 
 /// Returns the part of the use that a request does not add to: an earlier reservation of its firing, and what it replaces.
-fn own_use(ledger: &mut Ledger, request: &BudgetRequest, limit: BudgetLimit, number: usize) -> u32 {
-    let Some(part) = ledger.part_of(request.engine, &request.job) else { return 0 };
-    let held = part.held(&request.firing);
-    match limit {
-        BudgetLimit::MaxTasks if request.replaces => part.tasks_of_job(&request.uid, number),
-        BudgetLimit::MaxTasks => held.map_or(0, |held| held.tasks),
-        BudgetLimit::LaunchesPerHour => held.map_or(0, |held| held.launches),
-    }
-}
-
-/// Returns why the limits can never hold all tasks of a request. Room that was kept for it would be lost to others.
-fn never_fits(budgets: &[Budget], request: &BudgetRequest) -> Option<String> {
-    let limits = request.budgets.iter().flat_map(|number| {
-        let budget = &budgets[*number];
-        BudgetLimit::ALL.into_iter().filter_map(move |limit| Some((budget, limit, budget.limit(limit)?)))
-    });
-    let (budget, limit, most) = limits.min_by_key(|(_, _, most)| *most)?;
-    let (name, limit, tasks) = (&budget.name, limit.as_str(), request.tasks);
-    (most < tasks)
-        .then(|| format!("budget \"{name}\" never has room for {tasks} tasks together: {limit} {most}"))
-}
-
-/// Returns the reason of the step. It stays the same while nothing is left, so that equal decisions share a row.
-fn reason(budget: &Budget, limit: BudgetLimit, most: u32, free: u32, left: u32) -> String {
-    let (name, limit) = (&budget.name, limit.as_str());
-    match (free, left) {
-        (0, _) => format!("budget \"{name}\" is used up: {limit} {most}"),
-        (_, 0) => {
-            format!("budget \"{name}\" keeps the rest of {limit} {most} for jobs that have waited longer")
+fn own_use(ledger: &mut Ledger, request: &BudgetRequest, number: usize) -> Amounts {
+    let Some(part) = ledger.part_of(request.engine, &request.job) else { return Amounts::default() };
+    let mut own = part.held(&request.firing).and_then(|held| held.amounts(number)).unwrap_or_default();
+    if request.replaces {
+        let of_job = part.held_of_job(&request.uid, number);
+        for limit in BudgetLimit::ALL.into_iter().filter(|limit| limit.is_at_once()) {
+            own[limit] = of_job[limit];
         }
-        _ => format!("budget \"{name}\" leaves {left} of {limit} {most}"),
+    }
+    own
+}
+
+/// Returns why the limits can never hold the least tasks of a request. Room that was kept for it would be lost to others.
+fn never_fits(budgets: &[Budget], request: &BudgetRequest, least: u32) -> Option<String> {
+    let shares = request.budgets.iter().flat_map(|share| {
+        let (budget, wanted) = (&budgets[share.number], share.unit.of_tasks(least, request.longest));
+        BudgetLimit::ALL.into_iter().map(move |limit| (budget, limit, wanted[limit]))
+    });
+    let mut too_large =
+        shares.filter(|(budget, limit, wanted)| budget.limit(*limit).is_some_and(|most| most < *wanted));
+    let (budget, limit, wanted) = too_large.next()?;
+    let tasks = if least == 1 { "a task".to_owned() } else { format!("{least} tasks together") };
+    let takes = match limit {
+        BudgetLimit::MaxTasks | BudgetLimit::LaunchesPerHour => String::new(),
+        BudgetLimit::MaxVcpu | BudgetLimit::MaxMemory | BudgetLimit::DollarsPerDay => {
+            format!(" of {}", limit.shown(wanted))
+        }
+    };
+    let (name, most) = (&budget.name, limit.shown(budget.limit(limit)?));
+    let (limit, remedy) =
+        (limit.as_str(), if limit == BudgetLimit::DollarsPerDay { TIMEOUT_REMEDY } else { "" });
+    Some(format!("budget \"{name}\" never has room for {tasks}{takes}: {limit} {most}{remedy}"))
+}
+
+/// The remedy for a task that may cost more than a budget has for a day.
+const TIMEOUT_REMEDY: &str =
+    "; a task counts with the longest time that its timeout allows, or a day without one";
+
+/// The room that one limit leaves, in its smallest unit.
+struct LimitedRoom<'a> {
+    budget: &'a Budget,
+    limit: BudgetLimit,
+    most: u64,
+    /// The amount of one task.
+    unit: u64,
+    /// The rest of the limit.
+    free: u64,
+    /// The rest less what is kept for others.
+    left: u64,
+}
+
+impl LimitedRoom<'_> {
+    /// Returns the reason of the step. It stays the same while nothing is left, so that equal decisions share a row.
+    fn reason(&self) -> String {
+        let (name, limit, shown) =
+            (&self.budget.name, self.limit.as_str(), |amount| self.limit.shown(amount));
+        let most = shown(self.most);
+        if self.free < self.unit {
+            return match self.unit {
+                1 => format!("budget \"{name}\" is used up: {limit} {most}"),
+                unit => format!(
+                    "budget \"{name}\" has too little left for a task of {}: {limit} {most}",
+                    shown(unit)
+                ),
+            };
+        }
+        if self.left < self.unit {
+            return format!(
+                "budget \"{name}\" keeps the rest of {limit} {most} for jobs that have waited longer"
+            );
+        }
+        let each = if self.unit == 1 { String::new() } else { format!(" for tasks of {}", shown(self.unit)) };
+        format!("budget \"{name}\" leaves {} of {limit} {most}{each}", shown(self.left))
     }
 }

@@ -4,23 +4,33 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use hashbrown::{HashMap, HashSet};
+use jiff::Timestamp;
 use tokio::time::Instant;
 
-use super::register::{PartUse, WaitingJob, step_of};
+use super::held::{BudgetShare, Held};
+use super::register::{BudgetPart, BudgetRegister, MAX_WAITING, PartUse, WaitingJob, step_of};
+use crate::budget::{Amounts, Budget, BudgetLimit};
 use crate::decide::DecisionId;
 use crate::engine::store_calls::MAX_LATE_SETTLEMENT;
-use crate::firing::{Firing, FiringId, FiringState};
+use crate::firing::{Firing, FiringId};
 use crate::id::{JobId, JobUid};
 use crate::store::Shard;
-use crate::task::TaskPhase;
 
-/// How long a reservation lasts whose settlement never begins, because its evaluation was dropped.
-const RESERVED_TTL: Duration = Duration::from_mins(10);
 
 /// The use of budgets by the jobs of this process.
 #[derive(Debug, Default)]
 pub(super) struct Ledger {
     pub(super) parts: BTreeMap<Shard, ShardUse>,
+}
+
+/// The change of a firing that its budgets see.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum RecordedChange {
+    None,
+    /// Tasks were launched.
+    Launched,
+    /// Tasks have ended.
+    Freed,
 }
 
 /// The use of budgets by the jobs of one shard.
@@ -37,69 +47,13 @@ pub(super) struct ShardUse {
     /// Whether a newer owner has written its part.
     pub(super) is_lost: bool,
     firings: HashMap<FiringId, Held>,
-    /// Launches and waiting jobs of each budget, by its number. The tasks follow from the firings.
+    /// The past since the recovery and the waiting jobs of each budget, by its number. The rest follows from the firings.
     pub(super) uses: Vec<PartUse>,
+    /// The past of earlier owners.
+    inherited: Vec<PartUse>,
+    /// What the open firings held at the end of the recovery.
+    recovered: Vec<Amounts>,
     sequence: u64,
-}
-
-/// The share of a firing in its budgets.
-#[derive(Debug, Clone)]
-pub(super) struct Held {
-    pub(super) uid: JobUid,
-    /// The budgets, by number.
-    pub(super) budgets: Vec<usize>,
-    /// The tasks that it may still start, and those that run.
-    pub(super) tasks: u32,
-    /// Whether it starts nothing before all earlier tasks of the job have stopped.
-    pub(super) replaces: bool,
-    /// The launches that were counted for it, while some of them may not happen.
-    pub(super) launches: u32,
-    /// The step in which they were counted.
-    pub(super) step: i64,
-    /// Its place in the order of the job's firings.
-    sequence: u64,
-    /// Whether the journal has it.
-    is_recorded: bool,
-    /// Until when it counts without a settlement.
-    reserved_until: Option<Instant>,
-    /// Until when a settlement without an answer may become durable: a search of the journal that begins later tells.
-    uncertain_until: Option<Instant>,
-}
-
-impl Held {
-    /// Makes a reservation.
-    pub(super) fn reserve(uid: JobUid, budgets: Vec<usize>, tasks: u32, replaces: bool, step: i64) -> Self {
-        Self {
-            uid,
-            budgets,
-            tasks,
-            replaces,
-            launches: tasks,
-            step,
-            sequence: 0,
-            is_recorded: false,
-            reserved_until: Some(Instant::now() + RESERVED_TTL),
-            uncertain_until: None,
-        }
-    }
-
-    /// Adds an earlier reservation of the same firing whose settlement had no answer: one of the two may be durable.
-    pub(super) fn with_earlier(mut self, earlier: Option<&Self>) -> Self {
-        if let Some(earlier) = earlier {
-            self.tasks = self.tasks.max(earlier.tasks);
-            self.launches = self.launches.max(earlier.launches);
-            (self.step, self.uncertain_until) = (earlier.step, earlier.uncertain_until);
-        }
-        self
-    }
-
-    pub(super) const fn is_recorded(&self) -> bool {
-        self.is_recorded
-    }
-
-    const fn counts(&self) -> bool {
-        self.is_recorded || self.reserved_until.is_some() || self.uncertain_until.is_some()
-    }
 }
 
 impl Ledger {
@@ -114,6 +68,8 @@ impl Ledger {
                 is_lost: false,
                 firings: HashMap::new(),
                 uses: vec![PartUse::default(); budgets],
+                inherited: vec![PartUse::default(); budgets],
+                recovered: vec![Amounts::default(); budgets],
                 sequence: 0,
             };
             self.parts.insert(*shard, part);
@@ -122,8 +78,10 @@ impl Ledger {
 
     /// Counts the open firings of an engine's jobs from now on instead of the number in the register.
     pub(super) fn end_recovery(&mut self, engine: u64) {
-        for part in self.parts.values_mut().filter(|part| part.engine == engine) {
+        for part in self.parts.values_mut().filter(|part| part.engine == engine && !part.is_recovered) {
             part.is_recovered = true;
+            part.uses.fill(PartUse::default());
+            part.recovered = (0..part.uses.len()).map(|budget| part.held_of(budget)).collect();
         }
     }
 
@@ -153,6 +111,34 @@ impl Ledger {
                 part.end(|held| held.uncertain_until = held.uncertain_until.filter(|until| *until > began));
         }
         has_ended
+    }
+
+    /// Writes the parts of this process into the register.
+    pub(super) fn render(&self, known: &BudgetRegister, list: &[Budget]) -> BudgetRegister {
+        let mut register = known.clone();
+        for (shard, part) in self.parts.iter().filter(|(_, part)| part.is_active()) {
+            let mut budgets = BTreeMap::new();
+            for (number, budget) in list.iter().enumerate() {
+                let mut part_use = part.part_use(number);
+                part_use.waiting.sort_by_key(|job| job.since);
+                part_use.waiting.truncate(MAX_WAITING);
+                if !part_use.is_empty() {
+                    budgets.insert(budget.name.clone(), part_use);
+                }
+            }
+            let is_absent = budgets.is_empty() && part.owner == 0;
+            if is_absent {
+                register.parts.remove(&shard.number());
+            } else {
+                register.parts.insert(shard.number(), BudgetPart { owner: part.owner, budgets });
+            }
+        }
+        register
+    }
+
+    /// Tells whether the past of a part is still to be read.
+    pub(super) fn is_incomplete(&self) -> bool {
+        self.parts.values().any(|part| part.is_recovered && !part.is_loaded)
     }
 
     /// Iterates over the jobs that wait for a budget.
@@ -195,38 +181,55 @@ impl ShardUse {
         }
     }
 
-    /// Counts tasks as launched.
-    pub(super) fn count_launches(&mut self, budgets: &[usize], step: i64, tasks: u32) {
-        for budget in budgets.iter().filter(|_| tasks > 0) {
-            let count = self.uses[*budget].launches.entry(step).or_default();
-            *count = count.saturating_add(tasks);
+    /// Takes over the past and the waiting jobs of earlier owners. What they held and no open firing holds may have been used after
+    /// they wrote it.
+    pub(super) fn load(&mut self, known: Vec<PartUse>, now: Timestamp) {
+        self.is_loaded = true;
+        for (number, mut part) in known.into_iter().enumerate() {
+            let lost = part.held.minus(self.recovered[number]);
+            let (launches, price) = (BudgetLimit::LaunchesPerHour, BudgetLimit::DollarsPerDay);
+            part.launches.add(step_of(launches, now), lost[launches]);
+            part.prices.add(step_of(price, now), lost[price]);
+            self.uses[number].waiting = std::mem::take(&mut part.waiting);
+            self.inherited[number] = part;
         }
     }
 
-    /// Takes back counted launches that do not happen.
-    pub(super) fn refund(&mut self, budgets: &[usize], step: i64, tasks: u32) {
-        for budget in budgets {
-            if let Some(count) = self.uses[*budget].launches.get_mut(&step) {
-                *count = count.saturating_sub(tasks);
-            }
-        }
+    pub(super) fn prune(&mut self, now: Timestamp) {
+        self.uses.iter_mut().chain(&mut self.inherited).for_each(|part_use| part_use.prune(now));
     }
 
-    /// Returns the number of tasks that the firings of this part hold of a budget.
-    pub(super) fn tasks(&self, budget: usize) -> u32 {
-        let held = || self.firings.values().filter(|held| held.budgets.contains(&budget));
-        let replaced: HashSet<JobUid> = held().filter(|held| held.replaces).map(|held| held.uid).collect();
-        let others = held().filter(|held| !replaced.contains(&held.uid)).map(|held| held.tasks);
-        let replaced = replaced.iter().map(|uid| self.tasks_of_job(uid, budget));
-        others.chain(replaced).fold(0, u32::saturating_add)
+    /// Returns the use of a budget as the register has it.
+    pub(super) fn part_use(&self, budget: usize) -> PartUse {
+        let mut part_use = self.uses[budget].clone();
+        part_use.add_past(&self.inherited[budget]);
+        part_use.held = self.held_of(budget);
+        part_use
     }
 
-    /// Returns the number of tasks of a job that exist at any moment at most. A replacement takes the place of everything earlier.
-    pub(super) fn tasks_of_job(&self, uid: &JobUid, budget: usize) -> u32 {
-        let held = self.firings.values().filter(|held| held.uid == *uid && held.budgets.contains(&budget));
-        let ordered: BTreeMap<u64, &Held> = held.map(|held| (held.sequence, held)).collect();
-        ordered.values().fold(0, |tasks, held| {
-            if held.replaces { tasks.max(held.tasks) } else { tasks.saturating_add(held.tasks) }
+    /// Returns what counts of the use of a budget.
+    pub(super) fn used(&self, budget: usize, now: Timestamp) -> Amounts {
+        let past = self.uses[budget].past(now).plus(self.inherited[budget].past(now));
+        self.held_of(budget).plus(past)
+    }
+
+    /// Returns what the firings of this part hold of a budget.
+    fn held_of(&self, budget: usize) -> Amounts {
+        let held = || self.firings.values().filter_map(|held| Some((held, held.amounts(budget)?)));
+        let replaced: HashSet<JobUid> =
+            held().filter(|(held, _)| held.replaces).map(|(held, _)| held.uid).collect();
+        let others = held().filter(|(held, _)| !replaced.contains(&held.uid)).map(|(_, amounts)| amounts);
+        let replaced = replaced.iter().map(|uid| self.held_of_job(uid, budget));
+        others.chain(replaced).fold(Amounts::default(), Amounts::plus)
+    }
+
+    /// Returns what the firings of a job hold at any moment at most. A replacement takes the place of everything earlier.
+    pub(super) fn held_of_job(&self, uid: &JobUid, budget: usize) -> Amounts {
+        let held = self.firings.values().filter(|held| held.uid == *uid);
+        let ordered: BTreeMap<u64, (bool, Amounts)> =
+            held.filter_map(|held| Some((held.sequence, (held.replaces, held.amounts(budget)?)))).collect();
+        ordered.values().fold(Amounts::default(), |sum, (replaces, amounts)| {
+            if *replaces { sum.replaced_by(*amounts) } else { sum.plus(*amounts) }
         })
     }
 
@@ -245,7 +248,7 @@ impl ShardUse {
     /// Extends a reservation whose settlement begins.
     pub(super) fn touch(&mut self, firing: &FiringId) {
         if let Some(held) = self.firings.get_mut(firing) {
-            held.reserved_until = held.reserved_until.map(|_| Instant::now() + RESERVED_TTL);
+            held.extend();
         }
     }
 
@@ -255,39 +258,40 @@ impl ShardUse {
     }
 
     /// Holds the tasks of a firing that was found in the journal.
-    pub(super) fn bind(&mut self, firing: &Firing, budgets: Vec<usize>) {
-        if budgets.is_empty() || self.firings.contains_key(&firing.id) {
+    pub(super) fn bind(&mut self, firing: &Firing, shares: Vec<BudgetShare>, now: Timestamp) {
+        let held = Held::found(firing, shares, now);
+        if held.budgets.is_empty() || held.has_ended(firing) || self.firings.contains_key(&firing.id) {
             return;
         }
-        let step = step_of(firing.observed);
-        let mut held = Held::reserve(firing.uid, budgets, firing.requested, firing.is_replacement(), step);
-        held.launches = if is_launching(firing) { firing.requested } else { 0 };
         self.hold(&firing.id, held);
     }
 
-    /// Follows a firing that the journal has. Returns whether it holds fewer tasks than before.
-    pub(super) fn record(&mut self, firing: &Firing) -> bool {
+    /// Follows a firing that the journal has. Returns what changed.
+    pub(super) fn record(&mut self, firing: &Firing, now: Timestamp) -> RecordedChange {
         if firing.decision == DecisionId::default() {
             self.touch(&firing.id);
-            return false;
+            return RecordedChange::None;
         }
-        let Some(held) = self.firings.get_mut(&firing.id) else { return false };
-        let tasks = count_tasks(firing);
-        let is_less = tasks < held.tasks;
-        (held.tasks, held.is_recorded) = (tasks, true);
-        (held.reserved_until, held.uncertain_until) = (None, None);
-        // It is not known how many tasks an unknown launch has started.
-        let is_known = !is_launching(firing) && firing.state != FiringState::Unknown;
-        let unused =
-            if is_known { std::mem::take(&mut held.launches).saturating_sub(firing.started()) } else { 0 };
-        if unused > 0 {
-            let (budgets, step) = (held.budgets.clone(), held.step);
-            self.refund(&budgets, step, unused);
+        let Some(held) = self.firings.get_mut(&firing.id) else { return RecordedChange::None };
+        let before = (held.tasks, held.paid_seconds);
+        let launched = held.follow(firing, now);
+        let is_less = held.tasks < before.0 || held.paid_seconds != before.1;
+        let step = step_of(BudgetLimit::LaunchesPerHour, now);
+        for share in &held.budgets {
+            self.uses[share.number].launches.add(step, launched.into());
         }
-        if tasks == 0 && !is_launching(firing) {
+        if held.has_ended(firing) {
+            let step = step_of(BudgetLimit::DollarsPerDay, now);
+            for share in &held.budgets {
+                self.uses[share.number].prices.add(step, share.unit.price_of(held.paid_seconds));
+            }
             self.firings.remove(&firing.id);
         }
-        is_less
+        match (is_less, launched) {
+            (true, _) => RecordedChange::Freed,
+            (false, 1..) => RecordedChange::Launched,
+            (false, 0) => RecordedChange::None,
+        }
     }
 
     /// Changes a reservation, and drops it if it does not count any more.
@@ -295,28 +299,26 @@ impl ShardUse {
         let Some(held) = self.firings.get_mut(firing) else { return };
         change(held);
         if !held.counts() {
-            let ended = self.firings.remove(firing);
-            ended.into_iter().for_each(|held| self.refund(&held.budgets, held.step, held.launches));
+            self.firings.remove(firing);
         }
     }
 
     /// Changes all reservations, and drops those that do not count any more; returns whether there were any.
     fn end(&mut self, change: impl Fn(&mut Held)) -> bool {
-        self.firings.values_mut().for_each(&change);
-        let ended: Vec<Held> =
-            self.firings.extract_if(|_, held| !held.counts()).map(|(_, held)| held).collect();
-        ended.iter().for_each(|held| self.refund(&held.budgets, held.step, held.launches));
-        !ended.is_empty()
+        let before = self.firings.len();
+        self.firings.retain(|_, held| {
+            change(held);
+            held.counts()
+        });
+        self.firings.len() < before
     }
 
-    /// Adds a job to those that wait for these budgets, or moves its next moment.
-    pub(super) fn wait(&mut self, budgets: &[usize], job: &WaitingJob) {
-        for budget in budgets {
-            let waiting = &mut self.uses[*budget].waiting;
-            match waiting.iter_mut().find(|known| known.job == job.job) {
-                Some(known) => *known = WaitingJob { since: known.since, ..job.clone() },
-                None => waiting.push(job.clone()),
-            }
+    /// Adds a job to those that wait for a budget, or moves its next moment.
+    pub(super) fn wait(&mut self, budget: usize, job: &WaitingJob) {
+        let waiting = &mut self.uses[budget].waiting;
+        match waiting.iter_mut().find(|known| known.job == job.job) {
+            Some(known) => *known = WaitingJob { since: known.since, ..job.clone() },
+            None => waiting.push(job.clone()),
         }
     }
 
@@ -331,19 +333,8 @@ impl ShardUse {
     }
 }
 
-const fn is_launching(firing: &Firing) -> bool {
-    matches!(firing.state, FiringState::Planned | FiringState::Launching)
-}
-
-/// Returns the number of tasks that run or that a firing may still start.
-fn count_tasks(firing: &Firing) -> u32 {
-    let live = firing.tasks.iter().filter(|task| task.phase != TaskPhase::Stopped).count();
-    let reserved = if is_launching(firing) { firing.shortfall() } else { 0 };
-    reserved.saturating_add(u32::try_from(live).unwrap_or(u32::MAX))
-}
-
 /// Returns the numbers of budgets with these names.
-pub(super) fn numbers_of(names: &BTreeSet<&str>, all: &[crate::budget::Budget]) -> Vec<usize> {
+pub(super) fn numbers_of(names: &BTreeSet<&str>, all: &[Budget]) -> Vec<usize> {
     let named = all.iter().enumerate().filter(|(_, budget)| names.contains(budget.name.as_str()));
     named.map(|(number, _)| number).collect()
 }

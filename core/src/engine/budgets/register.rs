@@ -8,16 +8,16 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::budget::{Amounts, BudgetLimit};
 use crate::fault::FaultKind;
 use crate::store::{Shard, StoreError};
 
 /// The register's name.
 pub(crate) const BUDGETS_REGISTER: &str = "budgets";
 /// The jobs of one shard and budget that the register names while they wait: the first ones.
-pub(crate) const MAX_WAITING: usize = 8;
-/// The width of the steps in which launches are counted, in seconds.
-pub(crate) const STEP_SECONDS: i64 = 300;
-/// The number of steps that cover any 60 minutes that end now, whatever the second.
+pub(crate) const MAX_WAITING: usize = 6;
+/// The number of steps that cover the time of a limit that ends now, whatever the second: an hour in steps of five minutes, a day in
+/// steps of two hours.
 const STEPS: i64 = 13;
 /// How long after its announced moment a job that does not ask leaves the queue, in seconds.
 const ASK_GRACE: i64 = 120;
@@ -48,20 +48,28 @@ pub(crate) struct BudgetPart {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub(crate) struct PartUse {
-    /// Tasks that are reserved, pending or running.
-    #[serde(skip_serializing_if = "is_zero")]
-    pub(crate) tasks: u32,
-    /// Launched tasks, by step of [`STEP_SECONDS`] since 1970.
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    pub(crate) launches: BTreeMap<i64, u32>,
+    /// The amounts of open firings: tasks that are reserved, pending or running, and launches that may still happen.
+    #[serde(skip_serializing_if = "Amounts::is_zero")]
+    pub(crate) held: Amounts,
+    /// Launched tasks.
+    #[serde(skip_serializing_if = "Past::is_empty")]
+    pub(crate) launches: Past,
+    /// Prices of ended firings, in millionths of a dollar.
+    #[serde(skip_serializing_if = "Past::is_empty")]
+    pub(crate) prices: Past,
     /// The jobs that wait, the first ones.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) waiting: Vec<WaitingJob>,
 }
 
+/// Amounts of the past, by step since 1970.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub(crate) struct Past(pub(crate) BTreeMap<i64, u64>);
+
 /// A job that asked for tasks and got none. Moments are seconds since 1970.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(from = "WaitingRow", into = "WaitingRow")]
 pub(crate) struct WaitingJob {
     /// The hash of its identity.
     pub(crate) job: u64,
@@ -71,13 +79,23 @@ pub(crate) struct WaitingJob {
     pub(crate) asked: i64,
     /// When it asks next.
     pub(crate) next: i64,
-    /// The number of tasks that it asked for.
-    pub(crate) tasks: u32,
+    /// The amounts that it asked for.
+    pub(crate) wanted: Amounts,
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
-const fn is_zero(number: &u32) -> bool {
-    *number == 0
+/// A waiting job in the register.
+type WaitingRow = (u64, i64, i64, i64, Amounts);
+
+impl From<WaitingRow> for WaitingJob {
+    fn from((job, since, asked, next, wanted): WaitingRow) -> Self {
+        Self { job, since, asked, next, wanted }
+    }
+}
+
+impl From<WaitingJob> for WaitingRow {
+    fn from(job: WaitingJob) -> Self {
+        (job.job, job.since, job.asked, job.next, job.wanted)
+    }
 }
 
 impl BudgetRegister {
@@ -108,24 +126,63 @@ impl PartUse {
         *self == Self::default()
     }
 
-    /// Drops what is too old to count. Steps that lie in the future, because the clock was ahead, count as the present one.
+    /// Drops what is too old to count.
     pub(crate) fn prune(&mut self, now: Timestamp) {
-        let (present, mut moved) = (step_of(now), 0);
-        self.launches.retain(|step, count| {
-            if *step > present {
-                moved += *count;
-            }
-            *count > 0 && *step > present - STEPS && *step <= present
-        });
-        if moved > 0 {
-            *self.launches.entry(present).or_default() += moved;
-        }
+        self.launches.prune(BudgetLimit::LaunchesPerHour, now);
+        self.prices.prune(BudgetLimit::DollarsPerDay, now);
         self.waiting.retain(|job| job.is_live(now.as_second()));
     }
 
-    /// Returns the number of tasks that were launched in the last 60 minutes, or up to a step before them.
-    pub(crate) fn launched(&self, now: Timestamp) -> u32 {
-        self.launches.range(step_of(now) - STEPS + 1..).map(|(_, count)| *count).fold(0, u32::saturating_add)
+    /// Returns what counts now: what open firings hold, and the past of limits in a time.
+    pub(crate) fn used(&self, now: Timestamp) -> Amounts {
+        self.held.plus(self.past(now))
+    }
+
+    /// Returns the past of limits in a time.
+    pub(crate) fn past(&self, now: Timestamp) -> Amounts {
+        let mut past = Amounts::default();
+        past[BudgetLimit::LaunchesPerHour] = self.launches.sum(BudgetLimit::LaunchesPerHour, now);
+        past[BudgetLimit::DollarsPerDay] = self.prices.sum(BudgetLimit::DollarsPerDay, now);
+        past
+    }
+
+    /// Adds the past of another part.
+    pub(crate) fn add_past(&mut self, other: &Self) {
+        for (past, other) in [(&mut self.launches, &other.launches), (&mut self.prices, &other.prices)] {
+            other.0.iter().for_each(|(step, amount)| past.add(*step, *amount));
+        }
+    }
+}
+
+impl Past {
+    fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Adds an amount to a step.
+    pub(crate) fn add(&mut self, step: i64, amount: u64) {
+        if amount > 0 {
+            let sum = self.0.entry(step).or_default();
+            *sum = sum.saturating_add(amount);
+        }
+    }
+
+    /// Drops steps that are too old to count. Those that lie in the future, because the clock was ahead, count as the present one.
+    pub(crate) fn prune(&mut self, limit: BudgetLimit, now: Timestamp) {
+        let (present, mut moved) = (step_of(limit, now), 0_u64);
+        self.0.retain(|step, amount| {
+            if *step > present {
+                moved = moved.saturating_add(*amount);
+            }
+            *amount > 0 && *step > present - STEPS && *step <= present
+        });
+        self.add(present, moved);
+    }
+
+    /// Returns the sum of the steps that count.
+    pub(crate) fn sum(&self, limit: BudgetLimit, now: Timestamp) -> u64 {
+        let steps = self.0.range(step_of(limit, now) - STEPS + 1..);
+        steps.map(|(_, amount)| *amount).fold(0, u64::saturating_add)
     }
 }
 
@@ -143,9 +200,9 @@ impl WaitingJob {
     }
 }
 
-/// Returns the step of a moment.
-pub(crate) fn step_of(moment: Timestamp) -> i64 {
-    moment.as_second().div_euclid(STEP_SECONDS)
+/// Returns the step of a moment, in which the past of a limit is counted.
+pub(crate) fn step_of(limit: BudgetLimit, moment: Timestamp) -> i64 {
+    moment.as_second().div_euclid(limit.step_seconds())
 }
 
 #[cfg(test)]

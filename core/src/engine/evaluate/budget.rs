@@ -1,16 +1,30 @@
-//! The part of an evaluation for jobs with a budget only: what is left for it.
+//! The part of an evaluation for jobs with a budget: what is left for it.
+
+use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
 use super::{EvalRequest, ReadFailure, TriggerSource};
 use crate::decide::{BudgetRoom, Decision, Rule, Step};
-use crate::engine::budgets::BudgetRequest;
+use crate::engine::budgets::{BudgetRequest, longest_time};
 use crate::engine::catch_up::Ticks;
 use crate::engine::inner::EngineInner;
 use crate::id::FiringId;
+use crate::task::{TaskSize, TaskSpec};
 
 /// When a retry of failed tasks, or a backfill, that finds nothing left asks again, at the latest.
 const RETRY_INTERVAL: SignedDuration = SignedDuration::from_mins(1);
+
+/// The tasks that a firing starts.
+#[derive(Debug)]
+pub(super) struct TasksToStart {
+    /// The exact task definition.
+    pub(super) definition: String,
+    pub(super) task: Arc<TaskSpec>,
+    /// The size of each task; not known before the budgets were asked.
+    pub(super) size: TaskSize,
+}
 
 impl EvalRequest<'_> {
     /// Returns the id of the firing that it makes, if it launches something.
@@ -27,31 +41,62 @@ impl EvalRequest<'_> {
 }
 
 impl EngineInner {
-    /// Reserves the tasks of a decision; returns what the budgets of the job leave, if it has any. A dry run reserves nothing.
+    /// Returns the tasks that an evaluation starts, if it starts any.
+    pub(super) fn tasks_to_start(&self, request: &EvalRequest<'_>, resolved: Option<String>) -> TasksToStart {
+        let mut task = Arc::clone(&request.job.task);
+        let mut definition = resolved.unwrap_or_else(|| task.definition.clone());
+        match &request.source {
+            TriggerSource::Manual { options, .. } => {
+                if let Some(overrides) = &options.overrides {
+                    Arc::make_mut(&mut task).overrides.clone_from(overrides);
+                }
+            }
+            TriggerSource::Retry(order) => {
+                (task, definition) = (Arc::clone(&order.of.task), order.of.definition.clone());
+            }
+            TriggerSource::Tick | TriggerSource::Backfill(_) | TriggerSource::DryRun => {}
+        }
+        TasksToStart { definition, task, size: TaskSize::default() }
+    }
+
+    /// Reserves the tasks of a decision; returns what the budgets of the job leave, if it has any, and the size of a task if they count
+    /// with it. A dry run reserves nothing.
     pub(super) async fn reserve_budget(
         &self,
         request: &EvalRequest<'_>,
         decision: &Decision,
-    ) -> Result<Option<BudgetRoom>, ReadFailure> {
-        if decision.launch == 0 || request.source.is_preview() || self.process.budgets.is_empty() {
-            return Ok(None);
+        start: &TasksToStart,
+    ) -> Result<(Option<BudgetRoom>, TaskSize), ReadFailure> {
+        let (none, budgets) = ((None, TaskSize::default()), &self.process.budgets);
+        if decision.launch == 0 || request.source.is_preview() || budgets.is_empty() {
+            return Ok(none);
         }
         let EvalRequest { job, loaded, tick, source, .. } = request;
         // A tick of a backfill whose tasks cannot all start waits anyway.
         let is_cut = |step: &Step| step.rule == Rule::Overlap && step.after < step.before;
         if matches!(source, TriggerSource::Backfill(_)) && decision.steps.iter().any(is_cut) {
-            return Ok(None);
+            return Ok(none);
         }
-        let budgets = self.process.budgets.matching(&job.labels);
-        if budgets.is_empty() {
-            return Ok(None);
+        let numbers = budgets.matching(&job.labels);
+        if numbers.is_empty() {
+            return Ok(none);
         }
+        let mut size = TaskSize::default();
+        if budgets.need_size(&numbers) {
+            size = self.measure_task(&start.definition, &start.task).await?;
+            if let Some(reason) = budgets.unknown_size(&numbers, &size) {
+                budgets.end_wait(self.number, &job.id, &loaded.uid);
+                return Ok((Some(BudgetRoom { left: 0, reason }), size));
+            }
+        }
+        let seconds = |limit: Option<Duration>| limit.map(|limit| limit.as_secs());
         let wanted = BudgetRequest {
             engine: self.number,
             job: job.id.clone(),
             uid: loaded.uid,
             firing: request.firing_id(),
-            budgets,
+            budgets: budgets.shares(&numbers, &size),
+            longest: longest_time(seconds(job.policy.timeout), seconds(job.policy.start_timeout)),
             tasks: decision.launch,
             replaces: decision.replace,
             is_whole: source.is_of_the_past(),
@@ -65,7 +110,7 @@ impl EngineInner {
             | TriggerSource::Retry(_)
             | TriggerSource::Backfill(_) => self.store.reserve_budget(wanted).await,
         };
-        Ok(Some(room?))
+        Ok((Some(room?), size))
     }
 }
 

@@ -39,6 +39,7 @@ fn firing(second: i64, exit_codes: &[Option<i32>]) -> Firing {
         timeout_secs: None,
         start_timeout_secs: None,
         budgets: Vec::new(),
+        size: crate::task::TaskSize::default(),
         retry: crate::firing::FiringRetry::default(),
         attempts: Vec::new(),
         tasks: tasks.collect(),

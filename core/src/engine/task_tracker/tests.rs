@@ -42,6 +42,7 @@ fn firing(observed: i64, requested: u32, state: FiringState, tasks: Vec<TaskStat
         timeout_secs: None,
         start_timeout_secs: None,
         budgets: Vec::new(),
+        size: crate::task::TaskSize::default(),
         retry: crate::firing::FiringRetry::default(),
         attempts: Vec::new(),
         tasks,

@@ -10,8 +10,8 @@ use ecs_scheduler_core::{
     Clock, ContainerEnd, DecisionQuery, DecisionRecord, EngineOptions, FaultKind, FireRequest, Firing,
     FiringQuery, FiringState, JobId, LaunchDiagnosis, LaunchError, LaunchLimits, LaunchRecovery,
     LaunchReport, LaunchRequest, LaunchToken, Launcher, LogPage, LogRequest, MemoryStore, ObservedTasks,
-    Population, Refusal, StartedTask, TaskId, TaskLogs, TaskPhase, TaskSpec, TaskState, TaskValidation,
-    TickOutcome, Timestamp, TriggerRegistry, async_trait,
+    Population, Refusal, StartedTask, TaskId, TaskLogs, TaskPhase, TaskSize, TaskSpec, TaskState,
+    TaskValidation, TickOutcome, Timestamp, TriggerRegistry, async_trait,
 };
 use ecs_scheduler_testing::{SimClock, Simulation};
 use jiff::SignedDuration;
@@ -80,6 +80,8 @@ pub(crate) struct ScriptedLauncher {
     pub(crate) run_for: Mutex<Option<Duration>>,
     /// The definition that the family of every job resolves to.
     pub(crate) definition: Mutex<Option<String>>,
+    /// The sizes of tasks, by definition; others are unknown.
+    pub(crate) sizes: Mutex<HashMap<String, TaskSize>>,
     /// How long a task runs after a request to stop, and its exit code then.
     pub(crate) stopping: Mutex<(Duration, i32)>,
     /// How long tasks that are started from now on stay pending.
@@ -317,7 +319,12 @@ impl Launcher for ScriptedLauncher {
     }
 }
 
-impl TaskValidation for ScriptedLauncher {}
+#[async_trait]
+impl TaskValidation for ScriptedLauncher {
+    async fn measure(&self, definition: &str, _: &TaskSpec) -> Result<TaskSize, LaunchError> {
+        Ok(self.sizes.lock().get(definition).copied().unwrap_or_default())
+    }
+}
 
 impl LaunchDiagnosis for ScriptedLauncher {}
 
@@ -373,6 +380,7 @@ impl Stage {
             no_quota: Mutex::new(false),
             run_for: Mutex::new(Some(Duration::from_secs(5))),
             definition: Mutex::default(),
+            sizes: Mutex::default(),
             stopping: Mutex::new((Duration::ZERO, 143)),
             pending_for: Mutex::default(),
             fail_to_start: Mutex::default(),

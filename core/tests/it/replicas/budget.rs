@@ -1,11 +1,11 @@
 //! Budgets of several replicas: the sum over all stays within the limit, and what a failed one held is free again.
 
 use std::collections::BTreeMap;
-use std::num::NonZeroU32;
+use std::num::{NonZeroU32, NonZeroU64};
 use std::sync::Arc;
 use std::time::Duration;
 
-use ecs_scheduler_core::{Budget, BudgetUse, JobId, Timestamp};
+use ecs_scheduler_core::{Budget, BudgetLimit, BudgetUse, ComputePrice, JobId, Timestamp};
 use ecs_scheduler_testing::{ChaosPlan, NetworkFault, SimRng};
 
 use super::cluster::{Cluster, Member};
@@ -15,9 +15,14 @@ const JOBS: usize = 32;
 
 /// Makes a cluster whose jobs share nine tasks; each job asks for one every five seconds, which runs for seven.
 async fn cluster() -> Cluster {
-    let mut cluster = Cluster::open(JOBS).await;
     let mut budget = Budget::new("all", BTreeMap::new());
     budget.max_tasks = NonZeroU32::new(LIMIT);
+    cluster_with(budget).await
+}
+
+/// Makes the same cluster with another budget.
+async fn cluster_with(budget: Budget) -> Cluster {
+    let mut cluster = Cluster::open(JOBS).await;
     cluster.world.options.budgets = Arc::from([budget]);
     cluster.launcher.faults(ChaosPlan {
         delay: Duration::from_millis(200),
@@ -63,9 +68,43 @@ async fn two_replicas_share_a_budget_and_no_job_of_either_starves() {
     assert!((i64::from(LIMIT) - 1..=i64::from(LIMIT)).contains(&most), "{most} at once");
     assert!(fewest >= 10, "the least served job started {fewest} tasks");
     let (of_a, of_b) = (uses(&a).await, uses(&b).await);
-    assert_eq!((of_a.tasks, of_a.launches), (of_b.tasks, of_b.launches), "both see the same register");
-    assert!(of_a.tasks > 0 && of_a.tasks <= LIMIT);
+    assert_eq!(
+        BudgetLimit::ALL.map(|limit| of_a.used(limit)),
+        BudgetLimit::ALL.map(|limit| of_b.used(limit))
+    );
+    assert!((1..=u64::from(LIMIT)).contains(&of_a.used(BudgetLimit::MaxTasks)));
     cluster.stop(vec![a, b]).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn replicas_share_vcpu_and_dollars_also_after_one_is_killed() {
+    let limits: [(BudgetLimit, fn(&mut Budget)); 2] = [
+        (BudgetLimit::MaxVcpu, |budget| budget.max_cpu = NonZeroU64::new(256 * u64::from(LIMIT))),
+        // A quarter of a dollar an hour: a task without a timeout may cost six dollars a day.
+        (BudgetLimit::DollarsPerDay, |budget| {
+            budget.max_daily_price = NonZeroU64::new(6_000_000 * u64::from(LIMIT))
+        }),
+    ];
+    for (limit, set) in limits {
+        let mut budget = Budget::new("all", BTreeMap::new());
+        budget.price = Some(ComputePrice { vcpu_hour: 1_000_000, gib_hour: 0 });
+        set(&mut budget);
+        let cluster = cluster_with(budget).await;
+        let (a, b) = (cluster.join("a").await, cluster.join("b").await);
+        cluster.until_owned(&[(&a, 8), (&b, 8)]).await;
+        cluster.pass(60.0).await;
+        for used in [uses(&a).await, uses(&b).await] {
+            let most = used.budget.limit(limit).unwrap();
+            assert!((1..=most).contains(&used.used(limit)), "{} of {most}", used.used(limit));
+        }
+        a.kill();
+        cluster.until_owned(&[(&b, 16)]).await;
+        cluster.pass(120.0).await;
+        let (most, fewest) = most_and_fewest(&cluster);
+        assert!(most <= i64::from(LIMIT), "{most} at once");
+        assert!(limit == BudgetLimit::DollarsPerDay || fewest > 0);
+        cluster.stop(vec![b]).await;
+    }
 }
 
 #[tokio::test(start_paused = true)]

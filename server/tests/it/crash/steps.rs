@@ -19,8 +19,8 @@ use ecs_scheduler_core::{
     Clock, ConfigError, DEFAULT_MAX_TASKS, DecisionQuery, DeliveryError, Engine, EngineHandle, EngineOptions,
     JobContext, JobId, JobUid, LaunchDiagnosis, LaunchError, LaunchLimits, LaunchRecovery, LaunchReport,
     LaunchRequest, Launcher, ListFrom, LostCall, NewJob, Notification, Notifier, NotifyRule, ObservedTasks,
-    Population, Store, SystemClock, TaskId, TaskLogs, TaskSpec, TaskValidation, TickOutcome, Timestamp,
-    TriggerRegistry, async_trait,
+    Population, Store, SystemClock, TaskId, TaskLogs, TaskSize, TaskSpec, TaskValidation, TickOutcome,
+    Timestamp, TriggerRegistry, async_trait,
 };
 use ecs_scheduler_testing::{ChaosStore, ChaosWrite, StoreFaults};
 use serde_json::value::to_raw_value;
@@ -152,9 +152,14 @@ impl Launcher for Doomed<dyn Launcher> {
     }
 }
 
+#[async_trait]
 impl TaskValidation for Doomed<dyn Launcher> {
     fn check(&self, task: &TaskSpec) -> Result<(), ConfigError> {
         self.inner.check(task)
+    }
+
+    async fn measure(&self, definition: &str, task: &TaskSpec) -> Result<TaskSize, LaunchError> {
+        self.inner.measure(definition, task).await
     }
 }
 

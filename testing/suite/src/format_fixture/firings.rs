@@ -184,6 +184,7 @@ fn firing(job: &StoredJob, tick: i64, replace: bool) -> Firing {
         timeout_secs: Some(5400),
         start_timeout_secs: Some(600),
         budgets: Vec::new(),
+        size: ecs_scheduler_core::TaskSize::default(),
         retry: FiringRetry::default(),
         attempts: Vec::new(),
         tasks: Vec::new(),

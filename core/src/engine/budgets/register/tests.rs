@@ -5,30 +5,33 @@ fn at(second: i64) -> Timestamp {
 }
 
 fn waiting(since: i64, asked: i64, next: i64) -> WaitingJob {
-    WaitingJob { job: 1, since, asked, next, tasks: 2 }
+    WaitingJob { job: 1, since, asked, next, wanted: Amounts::default() }
 }
 
 #[test]
-fn launches_count_for_at_least_60_minutes_and_less_than_a_step_longer() {
-    for second in [0, 1, 150, 299] {
-        let launched = 3_000_000 + second;
-        let mut part = PartUse::default();
-        part.launches.insert(step_of(at(launched)), 4);
-        part.prune(at(launched + 3_600));
-        assert_eq!(part.launched(at(launched + 3_600)), 4, "second {second}");
-        let gone = launched + 3_600 + STEP_SECONDS;
-        assert_eq!(part.launched(at(gone)), 0, "second {second}");
-        part.prune(at(gone));
-        assert!(part.is_empty());
+fn the_past_counts_for_at_least_the_time_of_the_limit_and_less_than_a_step_longer() {
+    for (limit, time) in [(BudgetLimit::LaunchesPerHour, 3_600), (BudgetLimit::DollarsPerDay, 86_400)] {
+        let step = limit.step_seconds();
+        for second in [0, 1, step / 2, step - 1] {
+            let used = 360_000_000 + second;
+            let mut past = Past::default();
+            past.add(step_of(limit, at(used)), 4);
+            past.prune(limit, at(used + time));
+            assert_eq!(past.sum(limit, at(used + time)), 4, "second {second}");
+            let gone = used + time + step;
+            assert_eq!(past.sum(limit, at(gone)), 0, "second {second}");
+            past.prune(limit, at(gone));
+            assert!(past.is_empty());
+        }
     }
 }
 
 #[test]
 fn launches_of_a_clock_that_was_ahead_count_from_now() {
-    let mut part = PartUse::default();
-    part.launches.insert(step_of(at(9_000_000)), 4);
-    part.prune(at(3_000_000));
-    assert_eq!(part.launches, BTreeMap::from([(10_000, 4)]));
+    let (limit, mut past) = (BudgetLimit::LaunchesPerHour, Past::default());
+    past.add(step_of(limit, at(9_000_000)), 4);
+    past.prune(limit, at(3_000_000));
+    assert_eq!(past.0, BTreeMap::from([(10_000, 4)]));
 }
 
 #[test]
@@ -44,16 +47,20 @@ fn a_waiting_job_keeps_room_as_long_before_it_asks_as_it_has_waited() {
 #[test]
 fn the_largest_register_fits_into_every_store() {
     let names: Vec<String> = (0..16).map(|number| format!("{number:064}")).collect();
+    // The greatest limits: tasks, launches, CPU units, MiB, millionths of a dollar.
+    let most = Amounts::from(vec![1_000_000, 1_000_000, 1_024_000_000, 1_000_000_000, 1_000_000_000_000]);
+    let past = |from: i64, amount: u64| Past((from..from + STEPS).map(|step| (step, amount)).collect());
     let largest = PartUse {
-        tasks: u32::MAX,
-        launches: (10_000_000..10_000_013).map(|step| (step, u32::MAX)).collect(),
+        held: most,
+        launches: past(10_000_000, 1_000_000),
+        prices: past(400_000, 1_000_000_000_000),
         waiting: vec![
             WaitingJob {
                 job: u64::MAX,
                 since: 9_999_999_999,
                 asked: 9_999_999_999,
                 next: 9_999_999_999,
-                tasks: u32::MAX
+                wanted: most
             };
             MAX_WAITING
         ],
@@ -68,9 +75,10 @@ fn the_largest_register_fits_into_every_store() {
 
 #[test]
 fn a_register_without_a_part_of_it_can_be_read() {
-    let register = BudgetRegister::parse(r#"{"parts": {"3": {"owner": 7, "budgets": {"a": {"tasks": 2}}}}}"#);
+    let register =
+        BudgetRegister::parse(r#"{"parts": {"3": {"owner": 7, "budgets": {"a": {"held": [2]}}}}}"#);
     let register = register.unwrap();
-    assert_eq!(register.part_use(Shard::new(3).unwrap(), "a").unwrap().tasks, 2);
+    assert_eq!(register.part_use(Shard::new(3).unwrap(), "a").unwrap().held, Amounts::from(vec![2]));
     assert!(register.part_use(Shard::new(4).unwrap(), "a").is_none());
     assert!(!BudgetRegister::parse(r#"{"parts": 3}"#).unwrap_err().is_transient());
 }
