@@ -77,7 +77,7 @@ pub use policy::{
     Breaker, CatchUp, CatchUpPolicy, HistoryRule, Mode, NotifyCondition, NotifyRule, OnError, Overlap, Policy,
 };
 pub use provider::{
-    LauncherProvider, LauncherSetup, MemoryProvider, OpenMode, PathKind, ProviderDescriptor, Setting,
+    LauncherProvider, LauncherSetup, MemoryProvider, OpenMode, PathKind, ProviderDescriptor, SameStore, Setting,
     SettingDefault, SettingError, SettingValues, StoreProvider, StoreSetup,
 };
 pub use queue::{OwnTasks, QueueFacts, QueueHistory};

@@ -41,13 +41,18 @@ pub struct ProviderDescriptor {
     pub selector: Option<&'static str>,
     /// The reason to choose this launcher, for the message that none is chosen: `to start tasks on an ECS cluster`.
     pub purpose: &'static str,
+    /// Tells whether the settings of two stores of this kind name the same store, for `ecs-scheduler migrate`.
+    pub same_store: SameStore,
 }
+
+/// Tells whether the settings of two stores of one kind name the same store.
+pub type SameStore = fn(&SettingValues, &SettingValues) -> bool;
 
 impl ProviderDescriptor {
     /// Makes the descriptor of a provider that is chosen by its kind.
     #[must_use]
     pub const fn new(kind: &'static str, summary: &'static str, settings: &'static [Setting]) -> Self {
-        Self { kind, summary, settings, selector: None, purpose: "" }
+        Self { kind, summary, settings, selector: None, purpose: "", same_store: |one, other| one == other }
     }
 
     /// Names the setting that chooses this provider by being set; it is one of its settings.
@@ -60,6 +65,13 @@ impl ProviderDescriptor {
     #[must_use]
     pub const fn with_purpose(self, purpose: &'static str) -> Self {
         Self { purpose, ..self }
+    }
+
+    /// Names the comparison by which other settings are found to name the same store: another path, another order of the hosts.
+    /// Without one, equal settings name the same store.
+    #[must_use]
+    pub const fn with_same_store(self, same_store: SameStore) -> Self {
+        Self { same_store, ..self }
     }
 
     /// Returns the setting that chooses this provider by being set.

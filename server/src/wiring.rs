@@ -24,7 +24,7 @@ use ecs_scheduler_backend_sns::{SnsMessage, SnsPublisher};
 use ecs_scheduler_backend_sqlite::SqliteProvider;
 use ecs_scheduler_core::call_stats::CallMeter;
 use ecs_scheduler_core::memory::MemoryStore;
-use ecs_scheduler_core::{Clock, ConfigError, MemoryProvider, SettingValues, Store, TriggerRegistry};
+use ecs_scheduler_core::{Clock, ConfigError, MemoryProvider, Store, TriggerRegistry};
 #[cfg(feature = "aws")]
 use ecs_scheduler_core::{DeliveryError, async_trait, fault};
 #[cfg(feature = "aws")]
@@ -266,19 +266,6 @@ pub fn partition(region: &str) -> &'static str {
 #[must_use]
 pub fn partition(_: &str) -> &'static str {
     "aws"
-}
-
-/// Tells whether two configurations of a store are spellings of the same one.
-pub(crate) fn is_same_store(one: &StoreConfig, other: &StoreConfig) -> bool {
-    let is_same: fn(&SettingValues, &SettingValues) -> bool = match one.kind {
-        "sqlite" => SqliteProvider::is_same_file,
-        #[cfg(feature = "postgres")]
-        "postgres" => PostgresProvider::is_same_database,
-        #[cfg(feature = "aws")]
-        "s3" => S3Provider::is_same_folder,
-        _ => |one, other| one == other,
-    };
-    one.kind == other.kind && is_same(&one.settings, &other.settings)
 }
 
 /// Backup, restore and lock of the SQLite store.

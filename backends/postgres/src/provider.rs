@@ -31,8 +31,7 @@ pub struct PostgresProvider;
 impl PostgresProvider {
     /// Tells whether the settings name the same tables: the hosts, the database, the user and the options of the sessions,
     /// such as the search path, are the same.
-    #[must_use]
-    pub fn is_same_database(one: &SettingValues, other: &SettingValues) -> bool {
+    fn is_same_database(one: &SettingValues, other: &SettingValues) -> bool {
         let parsed = |settings: &SettingValues| ConnectionConfig::parse(settings.get(&URL)?).ok();
         one == other
             || parsed(one).zip(parsed(other)).is_some_and(|(one, other)| one.is_same_database(&other))
@@ -44,7 +43,9 @@ impl StoreProvider for PostgresProvider {
     fn descriptor(&self) -> ProviderDescriptor {
         const SETTINGS: &[Setting] = &[URL];
         let summary = "Keeps everything in a PostgreSQL database, which several schedulers may share";
-        ProviderDescriptor::new("postgres", summary, SETTINGS).chosen_by(&URL)
+        ProviderDescriptor::new("postgres", summary, SETTINGS)
+            .chosen_by(&URL)
+            .with_same_store(Self::is_same_database)
     }
 
     /// Parses the URL.

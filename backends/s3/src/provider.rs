@@ -50,8 +50,7 @@ impl S3Provider {
     }
 
     /// Tells whether the settings name the same folder of the same bucket.
-    #[must_use]
-    pub fn is_same_folder(one: &SettingValues, other: &SettingValues) -> bool {
+    fn is_same_folder(one: &SettingValues, other: &SettingValues) -> bool {
         let prefix =
             |settings: &SettingValues| KeyLayout::new(settings.get(&PREFIX).unwrap_or_default()).log();
         one.get(&BUCKET) == other.get(&BUCKET) && prefix(one) == prefix(other)
@@ -71,7 +70,9 @@ impl StoreProvider for S3Provider {
     fn descriptor(&self) -> ProviderDescriptor {
         const SETTINGS: &[Setting] = &[BUCKET, PREFIX];
         let summary = "Keeps everything in an S3 bucket, for one scheduler";
-        ProviderDescriptor::new(KIND, summary, SETTINGS).chosen_by(&BUCKET)
+        ProviderDescriptor::new(KIND, summary, SETTINGS)
+            .chosen_by(&BUCKET)
+            .with_same_store(Self::is_same_folder)
     }
 
     /// Checks the name of the bucket, and that one is named.

@@ -39,8 +39,7 @@ impl SqliteProvider {
     }
 
     /// Tells whether the settings name the same file, by whatever path or link.
-    #[must_use]
-    pub fn is_same_file(one: &SettingValues, other: &SettingValues) -> bool {
+    fn is_same_file(one: &SettingValues, other: &SettingValues) -> bool {
         let file = |settings| resolve_path(&Self::file(settings).ok()?).ok();
         let is_linked = |one: PathBuf, other: PathBuf| {
             one == other || identity(&one).is_some_and(|one| identity(&other) == Some(one))
@@ -53,7 +52,9 @@ impl SqliteProvider {
 impl StoreProvider for SqliteProvider {
     fn descriptor(&self) -> ProviderDescriptor {
         const SETTINGS: &[Setting] = &[FILE];
-        ProviderDescriptor::new("sqlite", "Keeps everything in one SQLite file", SETTINGS).chosen_by(&FILE)
+        ProviderDescriptor::new("sqlite", "Keeps everything in one SQLite file", SETTINGS)
+            .chosen_by(&FILE)
+            .with_same_store(Self::is_same_file)
     }
 
     async fn open(&self, setup: &StoreSetup<'_>, mode: OpenMode) -> Result<Arc<dyn Store>, StoreError> {

@@ -66,6 +66,14 @@ fn the_selector_is_one_of_the_settings() {
     assert_eq!(by_kind.chosen_by(&FILE).selector(), Some(&FILE));
 }
 
+#[test]
+fn equal_settings_name_the_same_store_unless_its_provider_compares_them() {
+    let descriptor = ProviderDescriptor::new("acme", "Keeps jobs", &[]);
+    let [one, other] = ["a", "b"].map(|file| SettingValues::default().with(&FILE, file));
+    assert!((descriptor.same_store)(&one, &one) && !(descriptor.same_store)(&one, &other));
+    assert!((descriptor.with_same_store(|_, _| true).same_store)(&one, &other));
+}
+
 #[tokio::test]
 async fn the_memory_provider_opens_an_empty_store_in_each_mode() {
     let settings = SettingValues::default();

@@ -56,7 +56,7 @@ pub(crate) async fn run(
 ) -> Result<String, CommandError> {
     let from = store_uri::resolve(args.from.as_ref(), values)?;
     let to = store_uri::resolve(args.to.as_ref(), values)?;
-    if wiring::is_same_store(&from, &to) {
+    if from.is_same_store(&to) {
         return Err(CommandError::failed("could not migrate: --from and --to name the same store"));
     }
     // A scheduler would go on with the old store, and what it writes there after the copy would be lost.

@@ -24,6 +24,13 @@ pub struct Chosen<P: ?Sized> {
 /// The chosen store.
 pub type StoreConfig = Chosen<dyn StoreProvider>;
 
+impl StoreConfig {
+    /// Tells whether two configurations name the same store, as its provider compares them.
+    pub(crate) fn is_same_store(&self, other: &Self) -> bool {
+        self.kind == other.kind && (self.provider.descriptor().same_store)(&self.settings, &other.settings)
+    }
+}
+
 /// The chosen launcher.
 pub type LauncherConfig = Chosen<dyn LauncherProvider>;
 
