@@ -10,7 +10,7 @@ mod outbox;
 pub(crate) use deliveries::register_of;
 pub use deliveries::{Deliveries, read_deliveries};
 pub use outbox::{FailedDelivery, PendingDelivery};
-pub(crate) use outbox::{JobEpisodes, MAX_AGE, Notified, Outbox, Told};
+pub(crate) use outbox::{JobEpisodes, MAX_AGE, Notified, Outbox, ReportedEvents};
 
 use std::fmt;
 use std::time::Duration;

@@ -46,7 +46,7 @@ const TASKS: ListSplit = ListSplit { prefix: 't', part_len: 250, max_parts: 40 }
 
 impl ListSplit {
     fn key(&self, row: &ItemKey, index: usize) -> ItemKey {
-        row.part(&format!("{}{index:02}", self.prefix))
+        row.firing_part(&format!("{}{index:02}", self.prefix))
     }
 
     /// Splits a list, and encodes each part as JSON.
@@ -112,7 +112,7 @@ impl StoredParts {
     pub(crate) fn keys(&self, row: &ItemKey) -> Vec<ItemKey> {
         match self {
             Self::None => Vec::new(),
-            Self::Bytes(count) => (0..*count).map(|index| row.part(&format!("{index:02}"))).collect(),
+            Self::Bytes(count) => (0..*count).map(|index| row.firing_part(&format!("{index:02}"))).collect(),
             Self::Lists(parts) => parts.keyed(row).map(|(key, _)| key).collect(),
         }
     }

@@ -58,7 +58,7 @@ impl ItemKey {
     }
 
     /// The key of a part of this row's firing.
-    pub(crate) fn part(&self, name: &str) -> Self {
+    pub(crate) fn firing_part(&self, name: &str) -> Self {
         Self::journal(format!("part#{}#{}", self.hash, self.range), name)
     }
 

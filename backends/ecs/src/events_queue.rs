@@ -22,7 +22,7 @@ const AWS_KEY: &str = "alias/aws/sqs";
 /// Checks the queue without taking a message out of it.
 pub(crate) async fn check(shared: &LauncherContext, queue: &str) -> CheckResult {
     let what = format!("task events of queue \"{queue}\"");
-    match examine(shared, queue).await {
+    match check_queue(shared, queue).await {
         Ok(Ok(found)) => CheckResult::passed(format!("{what}: {found}")),
         Ok(Err(problem)) => CheckResult::failed(what, problem),
         Err(fault) => CheckResult::failed(what, chain(&fault)),
@@ -30,7 +30,7 @@ pub(crate) async fn check(shared: &LauncherContext, queue: &str) -> CheckResult 
 }
 
 /// Returns the finding, or the problem: a message of another kind, or a queue to which nothing may send events.
-async fn examine(shared: &LauncherContext, queue: &str) -> Result<Result<String, String>, Fault> {
+async fn check_queue(shared: &LauncherContext, queue: &str) -> Result<Result<String, String>, Fault> {
     let client = client(shared).await?;
     let url = url(&client, queue).await?;
     let attributes = attributes(&client, &url).await;

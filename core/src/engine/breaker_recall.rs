@@ -42,7 +42,7 @@ impl EngineInner {
         self.store.record_read(&firings);
         let firings = firings?;
         let of_version = firings.iter().filter(|firing| firing.uid == uid && firing.revision == revision);
-        let (starts, now) = (StartHistory::of(of_version), self.clock.now());
+        let (starts, now) = (StartHistory::from_firings(of_version), self.clock.now());
         if !remember {
             return Ok(starts.state(&breaker, now));
         }

@@ -28,7 +28,7 @@ pub struct FailingTasks {
 
 impl FailingTasks {
     /// Returns the failure of one firing, if its tasks have ended and one has failed.
-    pub(super) fn of(firing: &Firing) -> Option<Self> {
+    pub(super) fn from_firing(firing: &Firing) -> Option<Self> {
         let failed = firing.failed_task()?;
         let (since, diagnosis) = (firing.observed, failed.explained_cause());
         Some(Self { since, firings: 1, firing: firing.id.clone(), diagnosis })
@@ -49,7 +49,7 @@ impl FailingTasks {
                 (Some(TaskEnd::Failed), Some(found)) => {
                     (found.since, found.firings) = (firing.observed, found.firings + 1);
                 }
-                (Some(TaskEnd::Failed), None) => found = Self::of(firing),
+                (Some(TaskEnd::Failed), None) => found = Self::from_firing(firing),
                 (Some(TaskEnd::Succeeded), _) => break,
                 (Some(TaskEnd::Stopped) | None, _) => {}
             }

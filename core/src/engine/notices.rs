@@ -97,14 +97,14 @@ impl Notices {
         self.changed.notify_one();
     }
 
-    /// Takes all notices, and whether some were lost.
-    pub(super) fn take(&self) -> (Vec<Notice>, bool) {
+    /// Removes and returns all notices, and whether some were lost.
+    pub(super) fn drain(&self) -> (Vec<Notice>, bool) {
         let mut waiting = self.waiting.lock();
         (std::mem::take(&mut waiting.notices), std::mem::take(&mut waiting.overflow))
     }
 
-    /// Gives notices back that could not be handled.
-    pub(super) fn put_back(&self, notices: Vec<Notice>) {
+    /// Puts notices back that could not be handled.
+    pub(super) fn requeue(&self, notices: Vec<Notice>) {
         let mut waiting = self.waiting.lock();
         let newer = std::mem::replace(&mut waiting.notices, notices);
         waiting.notices.extend(newer);
@@ -122,8 +122,8 @@ impl Notices {
     }
 }
 
-/// Returns the beginning of the time of which events may not have been told: a little before the last write.
-pub(super) fn told_until(written: Timestamp) -> Timestamp {
+/// Returns the beginning of the time of which events may not have been reported: a little before the last write.
+pub(super) fn reported_until(written: Timestamp) -> Timestamp {
     const MARGIN: SignedDuration = SignedDuration::from_mins(2);
     written.saturating_sub(MARGIN).unwrap_or(Timestamp::MIN)
 }

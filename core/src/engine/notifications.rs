@@ -30,7 +30,7 @@ use super::inner::EngineInner;
 use super::store_calls::STORE_RETRY;
 use crate::fault;
 use crate::id::{JobId, JobUid};
-use crate::notify::{JobEpisodes, Notifier, Outbox, Told, register_of};
+use crate::notify::{JobEpisodes, Notifier, Outbox, ReportedEvents, register_of};
 use crate::store::{Shard, StoreError};
 use delivery::{Channel, Delivered};
 
@@ -47,8 +47,8 @@ struct KeptOutbox {
     /// The version of the register; absent before there is one.
     version: Option<u64>,
     outbox: Outbox,
-    /// The events that the register knows as told.
-    told: Told,
+    /// The events that the register knows as reported.
+    reported: ReportedEvents,
     /// Whether it differs from the register.
     is_changed: bool,
     /// Whether it has notifications that the register has not.
@@ -66,7 +66,7 @@ struct Notifications {
     /// No write before this moment, because one failed.
     write_after: Instant,
     /// Events of the journal from before this moment were reported by an earlier process.
-    told_until: Timestamp,
+    reported_until: Timestamp,
 }
 
 /// Makes and delivers notifications until the engine stops. Does nothing without a notifier.
@@ -188,7 +188,7 @@ impl KeptOutbox {
     ) -> Result<(), StoreError> {
         let name = register_of(shard);
         let value = match content {
-            Content::Pending => self.outbox.register_value_knowing(&self.told),
+            Content::Pending => self.outbox.register_value_knowing(&self.reported),
             Content::All => self.outbox.register_value(now),
         };
         let written = engine.store.put_register(&name, &value, self.version).await;
@@ -202,7 +202,7 @@ impl KeptOutbox {
             version => version?,
         });
         if content == Content::All {
-            (self.told, self.is_changed, self.has_new) = (self.outbox.told(), false, false);
+            (self.reported, self.is_changed, self.has_new) = (self.outbox.reported(), false, false);
         }
         Ok(())
     }

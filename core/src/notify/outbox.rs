@@ -44,7 +44,7 @@ pub(crate) struct Outbox {
 
 /// The events that were reported, at one moment.
 #[derive(Debug, Clone)]
-pub(crate) struct Told {
+pub(crate) struct ReportedEvents {
     derived_until: Option<Timestamp>,
     recent: Vec<(String, Timestamp)>,
     jobs: BTreeMap<JobUid, JobEpisodes>,
@@ -156,8 +156,8 @@ impl Outbox {
     }
 
     /// Returns the value for the register with the present notifications, and with the events reported up to an earlier moment.
-    pub(crate) fn register_value_knowing(&self, told: &Told) -> String {
-        let Told { derived_until, recent, jobs } = told.clone();
+    pub(crate) fn register_value_knowing(&self, reported: &ReportedEvents) -> String {
+        let ReportedEvents { derived_until, recent, jobs } = reported.clone();
         Self { derived_until, recent, jobs, ..self.clone() }.to_text()
     }
 
@@ -171,9 +171,9 @@ impl Outbox {
     }
 
     /// Returns the events that channels know at present.
-    pub(crate) fn told(&self) -> Told {
+    pub(crate) fn reported(&self) -> ReportedEvents {
         let (derived_until, recent, jobs) = (self.derived_until, self.recent.clone(), self.jobs.clone());
-        Told { derived_until, recent, jobs }
+        ReportedEvents { derived_until, recent, jobs }
     }
 
     /// Changes what the channels know about a job; also returns whether the outbox has changed.
@@ -229,7 +229,7 @@ impl Outbox {
     }
 
     /// Removes a delivery.
-    pub(crate) fn take(&mut self, channel: &str, id: &str) -> Option<PendingDelivery> {
+    pub(crate) fn remove(&mut self, channel: &str, id: &str) -> Option<PendingDelivery> {
         let is_it = |one: &PendingDelivery| one.channel == channel && one.notification.id == id;
         self.pending.iter().position(is_it).map(|index| self.pending.remove(index))
     }

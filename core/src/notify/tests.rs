@@ -74,7 +74,7 @@ fn outbox_survives_its_register() {
     let mut outbox = Outbox::default();
     outbox.push("ops", notification(1), moment());
     outbox.remember("x", moment());
-    let failed = outbox.take("ops", &notification(1).id).unwrap();
+    let failed = outbox.remove("ops", &notification(1).id).unwrap();
     outbox.give_up(failed, "it is gone".to_owned(), moment());
     outbox.push("ops", notification(2), moment());
     let (uid, job) = (JobUid::random(), JobId::new("job").unwrap());

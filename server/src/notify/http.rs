@@ -195,7 +195,7 @@ impl HttpClient {
             hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(broken)?;
         let mut exchange = pin!(async {
             let answer = sender.send_request(request).await.map_err(broken)?;
-            judge(answer, secrets, self.clock.now()).await
+            check_response(answer, secrets, self.clock.now()).await
         });
         // The connection lasts as long as the exchange, and no longer. A receiver may close it behind its answer, which is there then.
         tokio::select! {
@@ -243,7 +243,7 @@ fn secrets(url: &ReceiverUrl, headers: &[(&str, String)]) -> Vec<String> {
     of_url.chain(of_headers).filter(|part| part.len() >= MIN_SECRET).map(str::to_owned).collect()
 }
 
-async fn judge(
+async fn check_response(
     answer: axum::http::Response<Incoming>,
     secrets: &[String],
     now: Timestamp,

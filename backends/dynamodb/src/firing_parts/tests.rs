@@ -112,7 +112,7 @@ fn part_of_another_version_is_not_joined() {
     earlier.write(&firing);
     add_call(&mut firing, 10);
     stored.write(&firing);
-    let key = row_key().part("t04");
+    let key = row_key().firing_part("t04");
     for part in [earlier.items.remove(&key), None] {
         stored.items.remove(&key);
         stored.items.extend(part.map(|part| (key.clone(), part)));

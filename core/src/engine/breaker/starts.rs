@@ -62,7 +62,7 @@ struct StartFailure {
 }
 
 impl StartHistory {
-    pub(in crate::engine) fn of<'f>(firings: impl IntoIterator<Item = &'f Firing>) -> Self {
+    pub(in crate::engine) fn from_firings<'f>(firings: impl IntoIterator<Item = &'f Firing>) -> Self {
         let mut history = Self::default();
         firings.into_iter().for_each(|firing| history.record(firing));
         history
@@ -70,7 +70,7 @@ impl StartHistory {
 
     /// Records the newest state of a firing.
     pub(in crate::engine) fn record(&mut self, firing: &Firing) {
-        self.0.insert(firing.decision, FiringStart::of(firing));
+        self.0.insert(firing.decision, FiringStart::from_firing(firing));
         while self.0.len() > MAX_STARTS {
             // Firings that say nothing about the job take no place of those that do.
             let neutral = self.0.iter().find(|(_, start)| start.result == StartResult::Neutral);
@@ -139,16 +139,16 @@ fn next_canary(breaker: &Breaker, failed: Timestamp, canaries: u32, now: Timesta
 }
 
 impl FiringStart {
-    fn of(firing: &Firing) -> Self {
+    fn from_firing(firing: &Firing) -> Self {
         // The rule of the breaker is the last one.
         let last_step = firing.explanation.rsplit("; ").next().unwrap_or_default();
         let is_canary = firing.origin == Origin::Tick && last_step.starts_with(CANARY);
-        Self { firing: firing.id.clone(), is_canary, result: StartResult::of(firing) }
+        Self { firing: firing.id.clone(), is_canary, result: StartResult::from_firing(firing) }
     }
 }
 
 impl StartResult {
-    fn of(firing: &Firing) -> Self {
+    fn from_firing(firing: &Firing) -> Self {
         if let Some(at) = firing.tasks.iter().filter_map(|task| started_at(task, firing)).max() {
             return Self::Started(at);
         }

@@ -150,13 +150,13 @@ impl Notifications {
         match result {
             Ok(()) => {
                 Counters::add(&counters.notifications_delivered, 1);
-                outbox.take(&channel, &id);
+                outbox.remove(&channel, &id);
                 if was_failing {
                     tracing::info!(channel, "a channel of notifications works again");
                 }
             }
             Err(DeliveryError::Refused { reason }) => {
-                if let Some(pending) = outbox.take(&channel, &id) {
+                if let Some(pending) = outbox.remove(&channel, &id) {
                     give_up(&engine, outbox, pending, reason, now);
                 }
             }
@@ -181,7 +181,7 @@ impl Notifications {
                 let Some(pending) = outbox.pending.iter_mut().find(is_it) else { return };
                 record_failure(pending, reason, retry_after, now);
                 if pending.is_expired(now)
-                    && let Some(pending) = outbox.take(&channel, &id)
+                    && let Some(pending) = outbox.remove(&channel, &id)
                 {
                     let error = pending.error.clone().unwrap_or_default();
                     let reason = format!("not delivered within {} h: {error}", MAX_AGE.as_hours());

@@ -49,7 +49,7 @@ impl Pass {
 impl Notifications {
     /// Makes notifications of the notices, and of the present state of jobs, and adds them to the outboxes.
     pub(super) async fn derive(&mut self) -> Result<(), StoreError> {
-        let (notices, overflow) = self.engine.notices.take();
+        let (notices, overflow) = self.engine.notices.drain();
         let failing = self.engine.process.faults.failing_jobs_of(self.engine.number);
         let named = notices.iter().map(Notice::job).chain(failing.values().map(|failing| &failing.job));
         let known = self.outboxes.values().flat_map(|kept| kept.outbox.jobs.values());
@@ -59,7 +59,7 @@ impl Notifications {
         let (jobs, late) = match read.await {
             Ok(read) => read,
             Err(error) => {
-                self.engine.notices.put_back(notices);
+                self.engine.notices.requeue(notices);
                 return Err(error);
             }
         };
@@ -132,7 +132,7 @@ impl Notifications {
                 let entry = NotifiedJob::new(job, &missed_text(&ticks)).since(ticks.first, ticks.count);
                 let parts = [uid.to_string(), ticks.first.to_string()];
                 let channels = self.channels_for(&cached, NotifyCondition::Missed);
-                self.tell(pass, NotificationKind::Missed, &entry, &parts, &channels);
+                self.add_notification(pass, NotificationKind::Missed, &entry, &parts, &channels);
             }
             Notice::Unknown { job, uid, firing, note, started } if uid == cached.uid => {
                 let tasks =
@@ -141,9 +141,9 @@ impl Notifications {
                 let remedy = "look for its tasks before you fire the job again";
                 let entry = NotifiedJob::new(job, &text).with_firing(&firing).with_remedy(remedy);
                 let channels = self.channels_for(&cached, NotifyCondition::Unknown);
-                self.tell(pass, NotificationKind::Unknown, &entry, &[firing.to_string()], &channels);
+                self.add_notification(pass, NotificationKind::Unknown, &entry, &[firing.to_string()], &channels);
             }
-            Notice::Suspension { job, changed } if changed >= self.told_until => {
+            Notice::Suspension { job, changed } if changed >= self.reported_until => {
                 self.derive_suspension(pass, job, &cached);
             }
             Notice::Missed { .. } | Notice::Unknown { .. } | Notice::Suspension { .. } => {}
@@ -167,11 +167,11 @@ impl Notifications {
         let until = suspension.until.map_or_else(String::new, |until| format!(", until {until}"));
         let entry = NotifiedJob::new(job, &format!("{reason}{by}{until}"));
         let parts = [cached.uid.to_string(), cached.revision.to_string()];
-        self.tell(pass, NotificationKind::Suspended, &entry, &parts, &channels);
+        self.add_notification(pass, NotificationKind::Suspended, &entry, &parts, &channels);
     }
 
     /// Adds a notification for each channel, unless it was added lately.
-    pub(super) fn tell(
+    pub(super) fn add_notification(
         &self,
         pass: &mut Pass,
         kind: NotificationKind,
@@ -231,7 +231,7 @@ impl Notifications {
         let (entry, since) = failing_entry(failing);
         for (channel, threshold) in new.into_iter().flatten() {
             let parts = [uid.to_string(), since.to_string(), threshold.to_string()];
-            self.tell(pass, NotificationKind::Failing, &entry, &parts, &[channel]);
+            self.add_notification(pass, NotificationKind::Failing, &entry, &parts, &[channel]);
         }
     }
 
@@ -267,7 +267,7 @@ impl Notifications {
             let text = format!("the tick of {tick} has no outcome after {}", format_duration(delay));
             let entry = NotifiedJob::new(job.id.clone(), &text).since(tick, 1);
             let parts = [uid.to_string(), tick.to_string(), delay.as_secs().to_string()];
-            self.tell(pass, NotificationKind::Late, &entry, &parts, &[channel]);
+            self.add_notification(pass, NotificationKind::Late, &entry, &parts, &[channel]);
         }
     }
 

@@ -46,13 +46,13 @@ impl Notifications {
             };
             let rules = self.rules(cached.job.as_ref().ok()).iter();
             let rules = rules.filter(|rule| rule.has(NotifyCondition::Recovered));
-            let is_told = |channel: &String| episodes.failing.iter().any(|told| told.channel == *channel);
-            let mut channels: Vec<String> = rules.map(|rule| rule.to.clone()).filter(is_told).collect();
+            let is_notified = |channel: &String| episodes.failing.iter().any(|told| told.channel == *channel);
+            let mut channels: Vec<String> = rules.map(|rule| rule.to.clone()).filter(is_notified).collect();
             channels.sort();
             channels.dedup();
             let entry =
                 NotifiedJob::new(episodes.job.clone(), "its newest tick and its newest tasks are fine");
-            self.tell(pass, NotificationKind::Recovered, &entry, &[uid.to_string(), evidence], &channels);
+            self.add_notification(pass, NotificationKind::Recovered, &entry, &[uid.to_string(), evidence], &channels);
             self.edit_episodes(uid, &episodes.job, |known| {
                 (known.failing, known.outcome, known.tasks) = (Vec::new(), None, false);
             });

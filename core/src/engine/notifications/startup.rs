@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use super::{KeptOutbox, Notifications};
 use crate::decide::TickOutcome;
 use crate::engine::inner::EngineInner;
-use crate::engine::notices::{Notice, told_until};
+use crate::engine::notices::{Notice, reported_until};
 use crate::engine::store_calls::STORE_RETRY;
 use crate::fault;
 use crate::firing::{Firing, FiringState};
@@ -43,7 +43,7 @@ impl Notifications {
         let written = outboxes.values().filter_map(|kept: &KeptOutbox| kept.outbox.derived_until).min();
         Self {
             // One that was written while the clock was ahead says nothing about later events.
-            told_until: written.map_or(wall, |written| told_until(written.min(wall))),
+            reported_until: written.map_or(wall, |written| reported_until(written.min(wall))),
             engine,
             notifier,
             outboxes,
@@ -86,7 +86,7 @@ impl Notifications {
 
     /// Reads the newest decisions and firings, and gives notice of what is worth it. Adds the jobs that failed.
     pub(super) async fn read_journal(&self, failing: &mut BTreeSet<JobId>) -> Result<(), StoreError> {
-        let (store, since) = (&self.engine.store, self.told_until);
+        let (store, since) = (&self.engine.store, self.reported_until);
         let oldest = since.saturating_sub(UNKNOWN_AFTER).unwrap_or(Timestamp::MIN);
         // A firing that has started tasks and has lost the answer of a call is not in the state `unknown`.
         let mut lost = Vec::new();
@@ -141,8 +141,8 @@ async fn read_outbox(engine: &EngineInner, shard: Shard) -> KeptOutbox {
             Ok(register) => {
                 let version = register.as_ref().map(|register| register.version);
                 let outbox = register.map(|register| Outbox::parse(&register.value)).unwrap_or_default();
-                let told = outbox.told();
-                return KeptOutbox { version, outbox, told, is_changed: false, has_new: false };
+                let reported = outbox.reported();
+                return KeptOutbox { version, outbox, reported, is_changed: false, has_new: false };
             }
             Err(error) => {
                 tracing::warn!(%shard, error = %fault::chain(&error), "could not read notifications; retrying");

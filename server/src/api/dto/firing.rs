@@ -88,7 +88,7 @@ struct FiringRetryView {
 }
 
 impl FiringRetryView {
-    fn of(retry: FiringRetry) -> Option<Self> {
+    fn from_retry(retry: FiringRetry) -> Option<Self> {
         let is_none = retry.is_none();
         let FiringRetry { of, number, at, by, note, .. } = retry;
         let text = |id: FiringId| id.to_string();
@@ -249,7 +249,7 @@ impl From<Firing> for FiringView {
             tasks: firing.tasks.into_iter().map(TaskView::from).collect(),
             explanation: firing.explanation,
             note,
-            retry: FiringRetryView::of(firing.retry),
+            retry: FiringRetryView::from_retry(firing.retry),
         }
     }
 }

@@ -39,7 +39,7 @@ fn canary() -> Value {
 
 /// Returns the state after these firings.
 fn state_of(firings: &[Firing]) -> BreakerState {
-    StartHistory::of(firings).state(&BREAKER, at(1_000_000))
+    StartHistory::from_firings(firings).state(&BREAKER, at(1_000_000))
 }
 
 fn failures_of(tasks: &[Value], fields: &Value) -> u64 {
@@ -167,7 +167,7 @@ fn an_open_canary_keeps_the_next_one_back() {
 
 #[test]
 fn a_failure_from_a_time_when_the_clock_was_ahead_does_not_delay_the_canary() {
-    let history = StartHistory::of(&[firing(0, &[broken(9_005), broken(9_006), broken(9_007)], &json!({}))]);
+    let history = StartHistory::from_firings(&[firing(0, &[broken(9_005), broken(9_006), broken(9_007)], &json!({}))]);
     assert_eq!(history.state(&BREAKER, at(60)).next_canary, Some(at(60)));
 }
 
@@ -205,8 +205,8 @@ proptest! {
         shuffled.sort_by_key(|firing| crate::hash::stable(&[&seed.to_be_bytes(), firing.id.as_str().as_bytes()]));
         prop_assert_eq!(&state_of(&shuffled), &expected);
         // Some were seen live, and all are in the journal.
-        let mut live = StartHistory::of(&firings[cut.min(firings.len())..]);
-        live.add_older(StartHistory::of(&firings));
+        let mut live = StartHistory::from_firings(&firings[cut.min(firings.len())..]);
+        live.add_older(StartHistory::from_firings(&firings));
         prop_assert_eq!(&live.state(&BREAKER, at(1_000_000)), &expected);
     }
 
