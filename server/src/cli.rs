@@ -14,7 +14,7 @@ pub mod jobs;
 pub mod migrate;
 mod notifications;
 mod offline_launcher;
-pub mod operate;
+pub mod server_commands;
 mod progress;
 pub mod reference;
 pub mod schedule;
@@ -33,7 +33,7 @@ use self::flags::{SettingFlags, add_setting_flags};
 use self::iam_policy::PolicyArgs;
 use self::import::ImportArgs;
 use self::migrate::MigrateArgs;
-use self::operate::ServerCommand;
+use self::server_commands::ServerCommand;
 use self::schedule::NextArgs;
 use crate::config::values::{self, Flags, Values};
 use crate::config::{self, Config, ConfigRejected};
@@ -165,7 +165,7 @@ fn execute(command: Command, builder: ServerBuilder) -> Result<ExitCode, Command
         Command::Demo(args) => return block_on(demo::run(builder, args)),
         Command::Server(command) => {
             let values = gather(&builder, &Flags::new())?;
-            block_on(operate::run(&command, &values, builder.clock().now()))?
+            block_on(server_commands::run(&command, &values, builder.clock().now()))?
         }
         Command::Schedule { command: ScheduleCommand::Next(args) } => {
             schedule::next(&args, builder.clock().as_ref())?

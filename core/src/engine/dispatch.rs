@@ -22,7 +22,7 @@ use super::inner::EngineInner;
 use super::notices::Notice;
 use super::spans::firing_span;
 use super::status::Counters;
-use super::without_details;
+use super::strip_details;
 use crate::backoff::Backoff;
 use crate::clock::is_ahead;
 use crate::decide::TickOutcome;
@@ -218,7 +218,7 @@ impl FiringDriver {
         if first {
             tracing::error!(error = %fault::chain(&refused), "the store refuses a firing; writing it without details");
         }
-        let smaller = without_details::firing(to);
+        let smaller = strip_details::firing(to);
         match self.write(&smaller, outcome).await {
             Ok(()) => {
                 *to = smaller;

@@ -1,6 +1,6 @@
 //! Makes a round durable: outcomes and intents first, launches after.
 
-mod alone;
+mod single;
 
 use std::sync::Arc;
 

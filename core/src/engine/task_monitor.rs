@@ -11,7 +11,7 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tracing::{Instrument as _, Span};
 
-use super::firing_moves;
+use super::record_firing;
 use super::inner::EngineInner;
 use super::message::Message;
 use super::spans::firing_span;
@@ -150,7 +150,7 @@ impl TaskMonitor {
         };
         for (from, to) in changed {
             let span = firing_span(&to);
-            firing_moves::record(&self.engine, from, to).instrument(span).await;
+            record_firing::record(&self.engine, from, to).instrument(span).await;
         }
     }
 
@@ -299,7 +299,7 @@ async fn record_states(engine: &EngineInner, from: Firing, mut to: Firing) {
         // The next poll tries again.
         return;
     }
-    firing_moves::record(engine, from, to).await;
+    record_firing::record(engine, from, to).await;
 }
 
 fn ended(firing: &Firing) -> bool {

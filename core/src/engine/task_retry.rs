@@ -7,7 +7,7 @@ use std::sync::Arc;
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::{mpsc, oneshot};
 
-use super::firing_moves;
+use super::record_firing;
 use super::inner::EngineInner;
 use super::message::{FireError, FireKind, FireOrder, Message, RetryOrder};
 use crate::clock::is_ahead;
@@ -148,7 +148,7 @@ pub(super) async fn run(engine: Arc<EngineInner>, firing: Firing, commands: mpsc
     let Some(known) = find(&engine, &firing.id).await else { return };
     if let Some(known) = known.filter(|known| known.state == FiringState::Finished) {
         // An earlier end was recorded, and its answer was lost.
-        return firing_moves::record(&engine, firing, known).await;
+        return record_firing::record(&engine, firing, known).await;
     }
     let mut ended = firing.clone();
     (ended.state, ended.retry.at) = (FiringState::Finished, None);
@@ -174,7 +174,7 @@ pub(super) async fn run(engine: Arc<EngineInner>, firing: Firing, commands: mpsc
         Ok(id) => ended.retry.by = Some(id),
         Err(note) => ended.retry.note = Some(note),
     }
-    firing_moves::record(&engine, firing, ended).await;
+    record_firing::record(&engine, firing, ended).await;
 }
 
 /// Orders a retry. Returns its firing, or why nothing was launched; nothing while that is not known.

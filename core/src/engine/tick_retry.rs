@@ -4,7 +4,7 @@
 //! it can be decided, a later tick replaces it, or its catch-up window has passed. In the last two cases its outcome is
 //! the one of the failed read, with the number of tries.
 //!
-//! After a restart the tick is still unsettled and is caught up like any other; [`kept_tries`](super::kept_tries) knows its tries. Beside these ticks are the
+//! After a restart the tick is still unsettled and is caught up like any other; [`tick_try_register`](super::tick_try_register) knows its tries. Beside these ticks are the
 //! firings whose launch failed and is tried again.
 
 use std::time::Duration;

@@ -3,7 +3,7 @@
 use super::faults::FaultyAction;
 use super::inner::EngineInner;
 use super::status::Counters;
-use super::without_details;
+use super::strip_details;
 use crate::event::Event;
 use crate::fault;
 use crate::firing::{Firing, FiringId, FiringState};
@@ -15,7 +15,7 @@ pub(super) async fn record(engine: &EngineInner, from: Firing, mut to: Firing) {
     let id = to.id.clone();
     let mut answer = engine.store.advance(FiringState::Launched, &to, None).await;
     if answer.as_ref().is_err_and(StoreError::is_lasting) {
-        to = without_details::firing(&to);
+        to = strip_details::firing(&to);
         answer = engine.store.advance(FiringState::Launched, &to, None).await;
     }
     match answer {

@@ -8,7 +8,7 @@ use super::PendingCommit;
 use crate::engine::faults::FaultyAction;
 use crate::engine::inner::EngineInner;
 use crate::engine::message::ReportSender;
-use crate::engine::without_details;
+use crate::engine::strip_details;
 use crate::fault;
 use crate::store::{Settled, Settlement, StoreError};
 
@@ -93,7 +93,7 @@ impl EngineInner {
             Err(error) => return (one, Err(error)),
         };
         let first = self.refused.record_refusal(uid);
-        let plain = without_details::settlement(&settlement);
+        let plain = strip_details::settlement(&settlement);
         let answer = self.store.try_settle(vec![plain.clone()]).await;
         match answer.map(|mut settled| settled.pop()) {
             Ok(Some(recorded @ Settled::Recorded(_))) => {
