@@ -26,7 +26,6 @@ use super::strip_details;
 use crate::backoff::Backoff;
 use crate::clock::is_ahead;
 use crate::decide::TickOutcome;
-use crate::event::Event;
 use crate::fault;
 use crate::firing::{Firing, FiringState, Origin};
 use crate::store::{FiringQuery, StoreError};
@@ -171,19 +170,8 @@ impl FiringDriver {
             match self.write_or_shrink(&mut to, outcome, &mut logged).await {
                 Ok(()) => {
                     self.firing = to;
-                    let faults = &self.engine.process.faults;
-                    faults.end_lasting(&self.firing.job, self.firing.uid, FaultyAction::RecordFiring);
-                    let Firing { state, requested, .. } = &self.firing;
-                    tracing::debug!(
-                        state = state.as_str(),
-                        requested,
-                        started = self.firing.started(),
-                        "a firing moved"
-                    );
                     self.record_outcome(outcome).await;
-                    self.engine.record_tasks(&self.firing, self.engine.clock.now());
-                    self.engine.record_start(&self.firing).await;
-                    self.engine.publish(|| Event::Firing(Box::new(self.firing.clone())));
+                    self.engine.after_move(&self.firing).await;
                     return Continue(());
                 }
                 Err(error @ (StoreError::Conflict(_) | StoreError::NotFound(_) | StoreError::Exists(_))) => {

@@ -21,13 +21,9 @@ pub(super) async fn record(engine: &EngineInner, from: Firing, mut to: Firing) {
     match answer {
         Ok(()) => {
             let faults = &engine.process.faults;
-            faults.end_lasting(&to.job, to.uid, FaultyAction::RecordFiring);
-            tracing::debug!(state = to.state.as_str(), started = to.started(), "a firing moved");
             count_ends(engine, &from, &to);
             faults.record_end(engine.number, &to);
-            engine.record_tasks(&to, engine.clock.now());
-            engine.record_start(&to).await;
-            engine.publish(|| Event::Firing(Box::new(to.clone())));
+            engine.after_move(&to).await;
             if to.state == FiringState::Finished {
                 // Another task that cannot be stopped is recorded again.
                 faults.end_lasting(&to.job, to.uid, FaultyAction::StopTasks);
@@ -48,6 +44,18 @@ pub(super) async fn record(engine: &EngineInner, from: Firing, mut to: Firing) {
             engine.forget_tasks(&to);
             drop_firing(engine, &id);
         }
+    }
+}
+
+impl EngineInner {
+    /// Logs, counts and publishes the state of a firing that became durable.
+    pub(super) async fn after_move(&self, firing: &Firing) {
+        self.process.faults.end_lasting(&firing.job, firing.uid, FaultyAction::RecordFiring);
+        let Firing { state, requested, .. } = firing;
+        tracing::debug!(state = state.as_str(), requested, started = firing.started(), "a firing moved");
+        self.record_tasks(firing, self.clock.now());
+        self.record_start(firing).await;
+        self.publish(|| Event::Firing(Box::new(firing.clone())));
     }
 }
 
