@@ -22,7 +22,7 @@ struct Plan {
 /// Files of a store that have their function, and other names for the same thing.
 const STORE_NAMES: &[(&str, &[&str])] = &[
     ("open", &["begin", "bootstrap_store", "intake", "opening", "start"]),
-    ("schema", &["layout", "migrate", "migration", "migrations", "tables"]),
+    ("schema", &["bootstrap", "layout", "migrate", "migration", "migrations", "tables"]),
     ("jobs", &["desk", "edit", "edits", "job_editor", "shelf"]),
     ("settle", &["settlement", "settlements", "settling"]),
     ("advance", &["advancing", "firings", "moves"]),
@@ -43,6 +43,7 @@ const STORE_PLACES: &[(&str, &str, &str)] = &[
     ("impl", " Journal for ", "store"),
     ("impl", " ObjectLog for ", "log"),
     ("impl", " Documents for ", "documents"),
+    ("impl", " Registers for ", "registers"),
     ("impl", " SharedStore for ", "shared_store"),
     ("impl", " Shards for ", "shared_store"),
     ("pub async fn open(", "", "open"),
@@ -57,6 +58,8 @@ const PLANS: &[Plan] = &[
             "lib",
             "store",
             "open",
+            "schema",
+            "codec",
             "jobs",
             "settle",
             "advance",

@@ -3,7 +3,7 @@
 //! `doc/stores/elasticsearch.md` describes guarantees and indices. In short: jobs stay one document each in the index that
 //! the Python version wrote (`documents`), everything else is a log in a second index (`log`), and
 //! `ecs-scheduler-backend-log-store` makes a store of the two. `client` has a dozen REST calls, `transport` retries them on
-//! one node after the other, and `bootstrap` checks the cluster and creates missing indices when a store is opened.
+//! one node after the other, and `schema` checks the cluster and creates missing indices when a store is opened.
 //!
 //! ```no_run
 //! # use ecs_scheduler_backend_elasticsearch::{Cluster, ElasticsearchOptions, IndexName};
@@ -13,7 +13,7 @@
 //! # drop(store); Ok(()) }
 //! ```
 
-mod bootstrap;
+mod schema;
 mod client;
 mod cluster;
 mod documents;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use ecs_scheduler_backend_log_store::{LogStore, LogStoreOptions, ObjectLog};
 use ecs_scheduler_core::{CheckResult, Clock, MemoryStore, StoreError, SystemClock, fault};
 
-use crate::bootstrap::{locate_indices, prepare_indices};
+use crate::schema::{locate_indices, prepare_indices};
 use crate::client::RestClient;
 use crate::cluster::Cluster;
 use crate::documents::JobDocuments;

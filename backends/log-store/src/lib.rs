@@ -12,6 +12,7 @@ mod log_op;
 mod log_writer;
 mod materialized_state;
 mod open;
+mod registers;
 mod replay;
 mod segment;
 mod segment_writer;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use ecs_scheduler_core::{
     Advance, DecisionQuery, DecisionRecord, FaultKind, Firing, FiringQuery, ImportBatch, JobId, JobList,
-    JobStore, Journal, ListFrom, MemoryStore, NewJob, Register, Registers, Retention, Revision, Settled,
+    JobStore, Journal, ListFrom, MemoryStore, NewJob, Retention, Revision, Settled,
     Settlement, Store, StoreError, StoreMaintenance, StoredJob, Timestamp, async_trait,
 };
 use serde_json::value::RawValue;
@@ -28,7 +28,7 @@ pub struct LogStore {
     kind: &'static str,
     lifecycle: Arc<Lifecycle>,
     log: Arc<dyn ObjectLog>,
-    editor: Arc<JobEditor>,
+    pub(crate) editor: Arc<JobEditor>,
 }
 
 impl LogStore {
@@ -41,7 +41,7 @@ impl LogStore {
         Self { kind, lifecycle, log, editor: Arc::new(editor) }
     }
 
-    fn memory(&self) -> Result<&MemoryStore, StoreError> {
+    pub(crate) fn memory(&self) -> Result<&MemoryStore, StoreError> {
         self.lifecycle.ensure_open()?;
         Ok(&self.editor.state.memory)
     }
@@ -120,25 +120,6 @@ impl Journal for LogStore {
 
     async fn firings(&self, query: &FiringQuery) -> Result<Vec<Firing>, StoreError> {
         self.memory()?.firings(query).await
-    }
-}
-
-#[async_trait]
-impl Registers for LogStore {
-    async fn get_register(&self, name: &str) -> Result<Option<Register>, StoreError> {
-        self.memory()?.get_register(name).await
-    }
-
-    async fn put_register(
-        &self,
-        name: &str,
-        value: &str,
-        expected: Option<u64>,
-        expires: Option<Timestamp>,
-    ) -> Result<u64, StoreError> {
-        let (name, value) = (name.to_owned(), value.to_owned());
-        let result = self.editor.writer.commit(LogOp::Register { name, value, expected, expires }).await?;
-        Ok(result.into_version())
     }
 }
 

@@ -1,12 +1,31 @@
 //! Registers: small named values that are changed by compare-and-set.
 
 use ecs_scheduler_core::store::encoding::to_nanos_opt;
-use ecs_scheduler_core::{Register, StoreError, Subject, Timestamp};
+use ecs_scheduler_core::{Register, Registers, StoreError, Subject, Timestamp, async_trait};
 use rusqlite::{OptionalExtension, Row, params};
 
 use crate::error::TxError;
 use crate::pool::ReadPool;
+use crate::store::SqliteStore;
 use crate::writer_conn::WriterConn;
+
+#[async_trait]
+impl Registers for SqliteStore {
+    async fn get_register(&self, name: &str) -> Result<Option<Register>, StoreError> {
+        self.pool.register(name.to_owned()).await
+    }
+
+    async fn put_register(
+        &self,
+        name: &str,
+        value: &str,
+        expected: Option<u64>,
+        expires: Option<Timestamp>,
+    ) -> Result<u64, StoreError> {
+        let (name, value) = (name.to_owned(), value.to_owned());
+        self.writer()?.submit(move |conn| conn.put_register(&name, &value, expected, expires)).await
+    }
+}
 
 impl WriterConn {
     /// Writes a register whose version is the expected one; returns its new version.

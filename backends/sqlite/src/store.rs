@@ -10,7 +10,7 @@ use ecs_scheduler_core::store::encoding::SettlementRow;
 use ecs_scheduler_core::store::group_commit::Priority;
 use ecs_scheduler_core::{
     Advance, DecisionQuery, DecisionRecord, FaultKind, Firing, FiringQuery, ImportBatch, JobId, JobList,
-    JobStore, Journal, ListFrom, NewJob, PrunedJobs, Register, Registers, Retention, Revision, Settled,
+    JobStore, Journal, ListFrom, NewJob, PrunedJobs, Retention, Revision, Settled,
     Settlement, Store, StoreError, StoreMaintenance, StoredJob, Timestamp, async_trait,
 };
 use serde_json::value::RawValue;
@@ -28,7 +28,7 @@ use crate::writer_thread::WriterThread;
 pub struct SqliteStore {
     path: PathBuf,
     cache: Arc<RowCache>,
-    pool: ReadPool,
+    pub(crate) pool: ReadPool,
     /// Absent in a store that is open for reading only.
     writer: Option<WriterThread>,
     /// The last decision that the current pruning pass has read.
@@ -58,7 +58,7 @@ impl SqliteStore {
         Ok(Self { writer: Some(writer), ..self })
     }
 
-    fn writer(&self) -> Result<&WriterThread, StoreError> {
+    pub(crate) fn writer(&self) -> Result<&WriterThread, StoreError> {
         self.writer.as_ref().ok_or_else(|| {
             let message =
                 format!("could not write to the store {:?}: it is open for reading only", self.path);
@@ -163,24 +163,6 @@ impl Journal for SqliteStore {
 
     async fn firings(&self, query: &FiringQuery) -> Result<Vec<Firing>, StoreError> {
         self.pool.firings(query.clone()).await
-    }
-}
-
-#[async_trait]
-impl Registers for SqliteStore {
-    async fn get_register(&self, name: &str) -> Result<Option<Register>, StoreError> {
-        self.pool.register(name.to_owned()).await
-    }
-
-    async fn put_register(
-        &self,
-        name: &str,
-        value: &str,
-        expected: Option<u64>,
-        expires: Option<Timestamp>,
-    ) -> Result<u64, StoreError> {
-        let (name, value) = (name.to_owned(), value.to_owned());
-        self.writer()?.submit(move |conn| conn.put_register(&name, &value, expected, expires)).await
     }
 }
 

@@ -1,4 +1,4 @@
-//! Bootstrap: checks the cluster's version, and locates, checks or creates the two indices.
+//! The schema: checks the version of the cluster, and locates, checks or creates the two indices.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
