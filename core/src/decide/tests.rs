@@ -284,6 +284,24 @@ fn outcomes_have_their_api_names() {
     assert!(error.starts_with("unknown outcome \"lost\"; one of pending, launched, "), "{error}");
 }
 
+#[test]
+fn ticks_that_were_evaluated_are_decided_and_failed_or_replaced_ones_are_not() {
+    let decided = TickOutcome::ALL.into_iter().filter(|outcome| outcome.is_decided());
+    let names: Vec<&str> = decided.map(TickOutcome::as_str).collect();
+    let expected = [
+        "pending",
+        "launched",
+        "partial",
+        "satisfied",
+        "idle",
+        "capped",
+        "skipped_overlap",
+        "cooldown",
+        "budget",
+    ];
+    assert_eq!(names, expected);
+}
+
 fn draft(outcome: TickOutcome, first: i64, last: i64, count: u64) -> DecisionDraft {
     let at = |second| jiff::Timestamp::from_second(second).unwrap();
     DecisionDraft {

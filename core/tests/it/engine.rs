@@ -14,6 +14,7 @@ mod failing;
 mod faults;
 mod hangs;
 mod history;
+mod launch_limits;
 mod logs;
 pub(crate) mod notify;
 mod queue;

@@ -242,6 +242,28 @@ async fn tasks_whose_retry_starts_nothing_stay_failed() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn retry_that_starts_nothing_leaves_other_jobs_alone() {
+    let (stage, life) = stage_with(&json!({}), 1).await;
+    *stage.launcher.run_for.lock() = Some(Duration::from_secs(1));
+    let other = json!({"taskDefinition": "other", "schedule": "52,56 59 9", "succeedsBy": "main"});
+    let other = stage.world.create("other", &other).await.unwrap();
+    life.engine.nudge(&other.id);
+    stage.until("2026-01-01T09:59:55Z").await;
+    assert!(life.engine.failing_tasks(&other.uid).is_some(), "its first firing failed");
+    exit_with(&stage, 0);
+    stage.until("2026-01-01T09:59:59Z").await;
+    assert_eq!(life.engine.failing_tasks(&other.uid), None, "the second one succeeded");
+    exit_with(&stage, 1);
+    stage.until("2026-01-01T10:00:25Z").await;
+    stage.launcher.script.lock().push_back(Script::Refuse { all_but: 0, retryable: false });
+    stage.until("2026-01-01T10:02:00Z").await;
+    let firings = stage.firings("job").await;
+    assert_eq!(firings[1].state, FiringState::Refused, "{:?}", ends(&firings));
+    assert!(life.engine.failing_tasks(&firings[0].uid).is_some());
+    assert_eq!(life.engine.failing_tasks(&other.uid), None);
+}
+
+#[tokio::test(start_paused = true)]
 async fn task_whose_end_is_unknown_starts_again_by_a_rule_only() {
     let rules = json!([{"reason": "taskLost", "action": "retry"}]);
     for (rules, firings) in [(json!([]), 1), (rules, 2)] {
