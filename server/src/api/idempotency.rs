@@ -75,7 +75,7 @@ pub(super) struct ClaimedKey {
 }
 
 /// Claims the keys of requests.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Idempotency {
     store: Arc<dyn Store>,
     clock: Arc<dyn Clock>,

@@ -17,11 +17,10 @@ use serde_json::{Map, Value};
 use tokio::time::Instant;
 use utoipa::ToSchema;
 
-use super::idempotency::Claim;
+use super::idempotency::{Claim, Idempotency};
 use super::problem::{Problem, ProblemType, TEST_INTERVAL_SECONDS};
 use super::request::{JsonBody, Parsers, ensure_known};
 use super::respond::{self, MayChange};
-use super::state::App;
 
 /// How long a test may take: less than a request.
 const TEST_TIMEOUT: Duration = Duration::from_secs(8);
@@ -200,7 +199,7 @@ pub(super) async fn list(
     responses((status = 200, description = "Whether the test was delivered", body = TestResult)),
 )]
 pub(super) async fn test(
-    State(app): State<App>,
+    State(idempotency): State<Idempotency>,
     State(engine): State<SchedulerNode>,
     State(clock): State<Arc<dyn Clock>>,
     State(limiter): State<Arc<TestLimiter>>,
@@ -215,7 +214,7 @@ pub(super) async fn test(
         let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
         Problem::field("/channel", format!("Must be one of the configured channels: {known}."))
     })?;
-    match app.idempotency.claim(&headers, "notifications/test", &body).await? {
+    match idempotency.claim(&headers, "notifications/test", &body).await? {
         Claim::NoKey => send_test(&**notifier, channel, &limiter, clock.now()).await,
         Claim::Answered(response) => Ok(response),
         Claim::Claimed(key) => {

@@ -152,6 +152,7 @@ parts!(
     answered: Arc<ResponseCounters>,
     tests: Arc<TestLimiter>,
     forwarder: Forwarder,
+    idempotency: Idempotency,
 );
 
 impl App {

@@ -1,4 +1,4 @@
-//! What a backfill and its job tell about ticks that wait, are refused, or have lost the answer of a call.
+//! A backfill and its job show the reasons of ticks that wait, are refused, or have lost the answer of a call.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -69,7 +69,7 @@ async fn refused_launches_show_their_reason_and_make_the_job_fail_also_after_a_r
     stage.until("2026-01-10T00:40:00Z").await;
     let recalled = life.engine.failing(&uid).expect("it still fails");
     assert_eq!((recalled.ticks, recalled.since, recalled.reason), (4, failing.since, failing.reason));
-    assert_eq!(kinds(&recorder), [NotificationKind::Failing], "it is told once");
+    assert_eq!(kinds(&recorder), [NotificationKind::Failing], "it is reported once");
     stage.until("2026-01-10T01:02:00Z").await;
     assert_eq!(life.engine.failing(&uid), None, "the tick at 01:00 has launched");
     assert_eq!(kinds(&recorder), [NotificationKind::Failing, NotificationKind::Recovered]);
