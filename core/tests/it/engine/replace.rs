@@ -64,6 +64,8 @@ async fn ticks_that_wait_for_a_slow_task_launch_one_replacement_when_it_has_stop
         FiringState::Planned,
     ];
     assert_eq!(stage.states("job").await, planned);
+    let uid = stage.firings("job").await[0].uid;
+    assert_eq!(life.engine.failing(&uid), None, "a superseded tick is no failure");
     stage.until("2026-01-01T10:02:17Z").await;
     let firings = stage.firings("job").await;
     for pair in firings[1..].windows(2) {
@@ -255,4 +257,19 @@ async fn replacement_waits_for_as_long_as_the_stopped_task_cannot_be_observed() 
     stage.until("2026-01-01T10:05:20Z").await;
     assert_eq!(stage.states("job").await, [FiringState::Finished, FiringState::Launched]);
     assert_eq!((most_alive(&stage), stops(&stage, "task-0") > 0), (1, true));
+}
+
+#[tokio::test(start_paused = true)]
+async fn replacement_waits_for_as_long_as_a_task_without_a_record_cannot_be_observed() {
+    let stage = staged(5, &json!({})).await;
+    stage.launcher.start_unrecorded("job", "stranger");
+    *stage.launcher.unread.lock() = Some(JobId::new("job").unwrap());
+    let life = boot(&stage).await;
+    fire(&life, None).await;
+    stage.until("2026-01-01T10:05:00Z").await;
+    assert_eq!(stage.states("job").await, [FiringState::Planned]);
+    *stage.launcher.unread.lock() = None;
+    stage.until("2026-01-01T10:05:20Z").await;
+    assert_eq!(stage.states("job").await, [FiringState::Launched]);
+    assert_eq!(most_alive(&stage), 1);
 }
