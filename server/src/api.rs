@@ -23,6 +23,7 @@ use utoipa_axum::routes;
 mod backfill;
 mod brake;
 mod budgets;
+mod bulk;
 mod cached_body;
 mod decisions;
 mod docs;
@@ -38,12 +39,16 @@ mod history_filter;
 mod home;
 mod idempotency;
 mod if_match;
+mod indexed_job;
 mod job_diff;
 mod job_document;
+mod job_query;
+mod job_search;
 mod job_status;
 mod job_summary;
 mod job_summary_cache;
 mod jobs;
+mod label;
 mod logs;
 mod manual_firing;
 mod metrics;
@@ -58,13 +63,16 @@ mod plugins;
 mod preflight;
 mod preview;
 mod problem;
+mod recent_outcomes;
 mod replicas;
 mod request;
 mod respond;
+mod search_index;
 mod serve;
 mod state;
 mod stats;
 mod suspend;
+mod text;
 mod view;
 
 pub(crate) use idempotency::{KEY_RULE, is_key};
@@ -82,6 +90,7 @@ pub fn router(state: ApiState) -> Router {
     let app = App::new(state, &document);
     routes
         .route("/spec", get(home::openapi))
+        .route(openapi::BULK_PATH, jobs::item::methods())
         .route("/ui/style.css", get(home::style))
         .route("/ui/script.js", get(home::script))
         .merge(docs::router())
@@ -105,6 +114,7 @@ fn resources() -> OpenApiRouter<App> {
         .routes(routes!(home::home))
         .routes(routes!(jobs::list::list, jobs::create::create))
         .routes(routes!(jobs::item::read, jobs::item::update, jobs::item::patch, jobs::item::remove))
+        .routes(routes!(bulk::change_jobs))
         .routes(routes!(suspend::suspend))
         .routes(routes!(suspend::resume))
         .routes(routes!(preview::next))

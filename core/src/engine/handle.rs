@@ -264,6 +264,20 @@ impl EngineHandle {
         self.engine.process.counters.firings.load(Ordering::Relaxed)
     }
 
+    /// Returns how many tasks of a job are pending or running, as far as this process knows.
+    #[must_use]
+    pub fn live_tasks(&self, job: &JobUid) -> usize {
+        self.engine.task_tracker.live_tasks(job).len()
+    }
+
+    /// Subscribes to the names of jobs that are created, replaced or removed from now on. A reader may lag by [`EVENT_BUFFER`] of them.
+    ///
+    /// [`EVENT_BUFFER`]: crate::EVENT_BUFFER
+    #[must_use]
+    pub fn subscribe_to_edits(&self) -> broadcast::Receiver<JobId> {
+        self.engine.process.edited_jobs.subscribe()
+    }
+
     /// Subscribes to events from now on.
     #[must_use]
     pub fn subscribe(&self) -> broadcast::Receiver<Event> {

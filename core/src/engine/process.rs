@@ -18,6 +18,7 @@ use super::lease::Lease;
 use super::status::{Brake, Counters};
 use crate::event::{EVENT_BUFFER, Event};
 use crate::fault::{self, FaultKind};
+use crate::id::{JobId, Revision};
 use crate::schedule::ScheduleCache;
 use crate::store::{Store, StoreError};
 
@@ -57,6 +58,8 @@ pub(crate) struct ProcessState {
     pub(crate) schedules: ScheduleCache,
     pub(crate) counters: Counters,
     pub(crate) events: broadcast::Sender<Event>,
+    /// The names of jobs that were created, replaced or removed: few and small, for readers that always listen.
+    pub(super) edited_jobs: broadcast::Sender<JobId>,
     pub(crate) store_fault: RwLock<Option<String>>,
     pub(crate) launcher_faults: LauncherFaults,
     /// Sources that cannot be read, and launches that fail.
@@ -86,6 +89,7 @@ impl ProcessState {
             schedules: ScheduleCache::new(SCHEDULE_CACHE_SIZE),
             counters: Counters::default(),
             events: broadcast::Sender::new(EVENT_BUFFER),
+            edited_jobs: broadcast::Sender::new(EVENT_BUFFER),
             store_fault: RwLock::default(),
             launcher_faults: LauncherFaults::default(),
             faults: Faults::default(),
@@ -95,6 +99,13 @@ impl ProcessState {
             lease,
             brake: RwLock::default(),
         })
+    }
+
+    /// Publishes that a job was created, replaced or removed.
+    pub(super) fn publish_job(&self, id: &JobId, revision: Option<Revision>) {
+        // A send fails only when there are no receivers.
+        let _ = self.edited_jobs.send(id.clone());
+        self.publish(|| Event::Job { id: id.clone(), revision });
     }
 
     /// Publishes an event. The closure runs only if there are subscribers.

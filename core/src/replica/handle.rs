@@ -200,6 +200,12 @@ impl ReplicaHandle {
         self.engine_of(&job.id)?.breaker(job)
     }
 
+    /// Returns how many tasks of a job are pending or running, if this replica owns it.
+    #[must_use]
+    pub fn live_tasks(&self, job: &StoredJob) -> Option<usize> {
+        Some(self.engine_of(&job.id)?.live_tasks(&job.uid))
+    }
+
     /// Tells whether a job of another replica is among the failing jobs whose names
     /// [`Self::refresh_failing_names`] read.
     #[must_use]

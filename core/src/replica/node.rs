@@ -233,6 +233,22 @@ impl SchedulerNode {
         self.any_engine().evaluating()
     }
 
+    /// Returns how many tasks of a job are pending or running, if this process owns the job.
+    #[must_use]
+    pub fn live_tasks(&self, job: &StoredJob) -> Option<usize> {
+        match self {
+            Self::Single(engine) => Some(engine.live_tasks(&job.uid)),
+            Self::Replica(replica) => replica.live_tasks(job),
+        }
+    }
+
+    /// Subscribes to the names of jobs of this process that are created, replaced or removed, as
+    /// [`EngineHandle::subscribe_to_edits`] does.
+    #[must_use]
+    pub fn subscribe_to_edits(&self) -> broadcast::Receiver<JobId> {
+        self.any_engine().subscribe_to_edits()
+    }
+
     /// Subscribes to the events of this process.
     #[must_use]
     pub fn subscribe(&self) -> broadcast::Receiver<Event> {

@@ -2,11 +2,13 @@
 
 mod aws_stats;
 mod backfill;
+mod bulk;
 mod decision;
 mod dry_run;
 mod enums;
 mod firing;
 mod job;
+mod job_row;
 mod log;
 mod named_schema;
 mod numbers;
@@ -14,11 +16,13 @@ mod requests;
 
 pub(super) use aws_stats::AwsStats;
 pub(super) use backfill::{BackfillBody, BackfillPreview, BackfillView, PreviewedTick};
+pub(super) use bulk::{BulkAction, BulkBody, BulkResult, BulkView};
 pub(super) use decision::{DecisionPage, DecisionView, EvaluationView};
 pub(super) use dry_run::{ChangeAnswer, Difference, DryRunView, WriteEffect};
 pub(super) use enums::{FiringStateName, JobStateName, OutcomeName, TaskOutcomeName};
 pub(super) use firing::{FiringPage, FiringView};
 pub(super) use job::{JobChange, JobDocument, JobPage, JobView, Link, Reference, Removed};
+pub(super) use job_row::JobRow;
 pub(super) use log::LogPageView;
 pub(super) use requests::{
     BrakeRequest, BrakeView, EvaluateJobRequest, EvaluateRequest, FireBody, GivenBody, GivenObservations,

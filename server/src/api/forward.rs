@@ -59,15 +59,30 @@ pub(super) async fn forward_to_owner(
     request: Request,
     next: Next,
 ) -> Response {
+    match route_to_owner(&forwarder, request).await {
+        Ok(request) => next.run(request).await,
+        Err(response) => *response,
+    }
+}
+
+/// Returns a request that is to be answered here.
+///
+/// # Errors
+///
+/// The response of the replica that owns the job, or 503 if none does at the moment.
+pub(super) async fn route_to_owner(
+    forwarder: &Forwarder,
+    request: Request,
+) -> Result<Request, Box<Response>> {
     let owned = forwarder.engine.replica().and_then(|replica| {
         let job = engine_call(request.method(), request.uri())?;
         Some((replica.clone(), job))
     });
-    let Some((replica, job)) = owned else { return next.run(request).await };
-    match replica.owner(&job) {
-        JobOwner::ThisReplica => next.run(request).await,
+    let Some((replica, job)) = owned else { return Ok(request) };
+    let response = match replica.owner(&job) {
+        JobOwner::ThisReplica => return Ok(request),
         JobOwner::OtherReplica { address, .. } if !request.headers().contains_key(&FORWARDED_BY) => {
-            send_to_owner(&forwarder, &replica, &address, request)
+            send_to_owner(forwarder, &replica, &address, request)
                 .await
                 .unwrap_or_else(IntoResponse::into_response)
         }
@@ -77,7 +92,8 @@ pub(super) async fn forward_to_owner(
             );
             Problem::new(ProblemType::Unavailable, detail).into_response()
         }
-    }
+    };
+    Err(Box::new(response))
 }
 
 /// Returns the job if the request needs its engine.

@@ -3,9 +3,8 @@
 use std::collections::HashSet;
 
 use ecs_scheduler_core::{DecisionRecord, Firing, JobId, StoreError, Timestamp};
-use serde::Deserialize;
-use serde_json::{Map, Value};
 
+use super::label::Label;
 use super::request::Query;
 use super::state::AppState;
 
@@ -20,20 +19,6 @@ pub(super) struct HistoryFilter {
     label: Option<Label>,
 }
 
-/// A label, with any value if none is given.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Label {
-    name: String,
-    value: Option<String>,
-}
-
-/// The labels of a job's document.
-#[derive(Deserialize)]
-struct DocumentLabels {
-    #[serde(default)]
-    labels: Map<String, Value>,
-}
-
 impl HistoryFilter {
     /// Reads `from`, `to` and `label`.
     pub(super) fn from_query(query: &mut Query) -> Self {
@@ -41,11 +26,7 @@ impl HistoryFilter {
         if from.zip(to).is_some_and(|(from, to)| from >= to) {
             query.refuse("to", "Must be after from.");
         }
-        let label = query.text("label").map(Label::parse);
-        if label.as_ref().is_some_and(|label| label.name.is_empty()) {
-            query.refuse("label", "Must be a name, or name=value.");
-        }
-        Self { from, to, label }
+        Self { from, to, label: Label::from_query(query) }
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -81,21 +62,5 @@ impl HistoryFilter {
         let found = app.store.get(&names).await?.into_iter();
         let labelled = found.filter(|job| label.matches(job.document.get()));
         Ok(Some(labelled.map(|job| job.id).collect()))
-    }
-}
-
-impl Label {
-    fn parse(text: &str) -> Self {
-        match text.split_once('=') {
-            Some((name, value)) => Self { name: name.to_owned(), value: Some(value.to_owned()) },
-            None => Self { name: text.to_owned(), value: None },
-        }
-    }
-
-    /// Tells whether a job's document has the label.
-    fn matches(&self, document: &str) -> bool {
-        let labels = serde_json::from_str::<DocumentLabels>(document).map(|labels| labels.labels).unwrap_or_default();
-        let found = labels.get(&self.name).and_then(Value::as_str);
-        found.is_some_and(|found| self.value.as_ref().is_none_or(|value| value == found))
     }
 }

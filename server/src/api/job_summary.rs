@@ -97,6 +97,11 @@ impl JobSummary {
         self.ticks.as_ref()?.next_after(after)
     }
 
+    /// Tells whether the job is suspended at a moment.
+    pub(super) fn is_suspended(&self, now: Timestamp) -> bool {
+        self.suspension.as_ref().is_some_and(|suspension| suspension.holds(now))
+    }
+
     /// Returns the state of the job at a moment. Whether a job of another replica is retrying is not known here.
     pub(super) fn status(&self, engine: &SchedulerNode, job: &StoredJob, now: Timestamp) -> JobStatus {
         let status = self.status_with(&JobFaults::read(engine, job), job, now);
@@ -108,7 +113,7 @@ impl JobSummary {
     fn status_with(&self, faults: &JobFaults, job: &StoredJob, now: Timestamp) -> JobStatus {
         if !self.invalid.is_empty() {
             JobStatus::Invalid
-        } else if self.suspension.as_ref().is_some_and(|suspension| suspension.holds(now)) {
+        } else if self.is_suspended(now) {
             JobStatus::Suspended
         } else if faults.failing.is_some()
             || faults.failing_tasks.is_some()

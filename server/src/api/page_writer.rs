@@ -28,6 +28,8 @@ pub(super) struct PageWriter {
     count: usize,
     /// Whether entries were left out because the page was full.
     is_cut: bool,
+    /// The number of all entries of the list, if it is shown.
+    total: Option<usize>,
     pages: Arc<Semaphore>,
     /// Acquired at once if one is free, otherwise when the page is no longer small.
     permit: Option<OwnedSemaphorePermit>,
@@ -38,7 +40,14 @@ impl PageWriter {
     pub(super) fn new(app: &AppState, name: &str) -> Self {
         let pages = Arc::clone(&app.pages);
         let permit = Arc::clone(&pages).try_acquire_owned().ok();
-        Self { body: format!("{{\"{name}\":[").into_bytes(), count: 0, is_cut: false, pages, permit }
+        Self {
+            body: format!("{{\"{name}\":[").into_bytes(),
+            count: 0,
+            is_cut: false,
+            total: None,
+            pages,
+            permit,
+        }
     }
 
     /// Returns how many entries to read next; nothing when the page is full or has `limit` entries. A page that is no
@@ -91,6 +100,11 @@ impl PageWriter {
         true
     }
 
+    /// Shows the number of all entries of the list.
+    pub(super) fn set_total(&mut self, total: usize) {
+        self.total = Some(total);
+    }
+
     /// Returns the number of entries.
     pub(super) fn count(&self) -> usize {
         self.count
@@ -98,8 +112,11 @@ impl PageWriter {
 
     /// Ends the page with these links. A large page keeps its permit until it is sent.
     pub(super) fn finish(self, links: &[(&str, Option<String>)]) -> Response {
-        let Self { mut body, permit, .. } = self;
+        let Self { mut body, permit, total, .. } = self;
         body.push(b']');
+        if let Some(total) = total {
+            body.extend_from_slice(format!(",\"total\":{total}").as_bytes());
+        }
         for (name, link) in links {
             if let Some(link) = link {
                 body.extend_from_slice(format!(",\"{name}\":\"{link}\"").as_bytes());

@@ -136,6 +136,16 @@ impl Problem {
         Self::invalid(messages(errors), errors.iter().map(WrongField::from).collect())
     }
 
+    /// Moves the errors about parameters of a query to their place in a body.
+    pub(super) fn under(mut self, pointer: &str) -> Self {
+        for error in &mut self.errors {
+            if let Some(name) = error.pointer.strip_prefix('?') {
+                error.pointer = format!("{pointer}{name}");
+            }
+        }
+        Self::invalid(self.messages.unwrap_or_default(), self.errors)
+    }
+
     /// Returns the document that is sent.
     pub(super) fn document(&self) -> ProblemDocument {
         ProblemDocument {

@@ -10,7 +10,7 @@ use ecs_scheduler_core::call_stats::CallMeter;
 use ecs_scheduler_core::job::JobContext;
 use ecs_scheduler_core::replica::SchedulerNode;
 use ecs_scheduler_core::schedule::Strictness;
-use ecs_scheduler_core::{Clock, Job, Store, StoredJob, Timestamp, TriggerRegistry};
+use ecs_scheduler_core::{Clock, Job, JobId, Store, StoredJob, Timestamp, TriggerRegistry};
 use serde_json::Value;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
@@ -25,7 +25,9 @@ use super::notifications::TestLimiter;
 use super::openapi::ServedDocument;
 use super::plugins::{PluginInfo, Plugins};
 use super::problem::Problem;
+use super::recent_outcomes::OutcomeCache;
 use super::request::{Name, Parsers};
+use super::search_index::{IndexContext, SearchIndex};
 use super::stats::AwsCalls;
 
 /// The maximum number of concurrent requests for `/readyz` and `/metrics`.
@@ -113,6 +115,8 @@ pub(super) struct AppState {
     forwarder: Forwarder,
     pub(super) idempotency: Idempotency,
     summaries: JobSummaryCache,
+    pub(super) index: SearchIndex,
+    pub(super) outcomes: OutcomeCache,
 }
 
 /// The state that handlers receive. A handler that needs one or two parts takes only these: `State<SchedulerNode>`.
@@ -183,6 +187,8 @@ impl App {
             forwarder: Forwarder::new(engine.clone(), limits.deadline),
             idempotency: Idempotency::new(Arc::clone(&store), Arc::clone(&clock), limits.deadline),
             summaries: JobSummaryCache::new(),
+            index: SearchIndex::default(),
+            outcomes: OutcomeCache::default(),
             plugins: Arc::new(Plugins { launchers, stores }),
             aws: AwsCalls { meter: aws, started: clock.now() },
             store,
@@ -235,6 +241,28 @@ impl AppState {
     pub(super) async fn has_job(&self, name: &Name) -> Result<bool, Problem> {
         let Ok(id) = name.job() else { return Ok(false) };
         Ok(!self.store.get(std::slice::from_ref(&id)).await?.is_empty())
+    }
+
+    /// Returns the parts that the index of jobs reads.
+    pub(super) fn index_context(&self) -> IndexContext<'_> {
+        IndexContext {
+            store: &self.store,
+            engine: &self.engine,
+            clock: &*self.clock,
+            summaries: &self.summaries,
+            jobs: self.context(Strictness::Lenient),
+        }
+    }
+
+    /// Tells the engine and the index that a job was written.
+    pub(super) fn job_written(&self, id: &JobId) {
+        self.index.mark_written(id);
+        self.engine.nudge(id);
+    }
+
+    /// Returns the installed kinds of trigger.
+    pub(super) fn trigger_kinds(&self) -> impl Iterator<Item = &str> {
+        self.registry.kinds().map(|kind| kind.kind())
     }
 
     /// Returns the summary of a job, parsed now or earlier.

@@ -70,7 +70,7 @@ pub(super) fn write(app: &AppState, job: &StoredJob, now: Timestamp, out: &mut V
 }
 
 /// Returns the next tick that is not settled.
-fn next(summary: &JobSummary, job: &StoredJob, now: Timestamp) -> Option<Timestamp> {
+pub(super) fn next(summary: &JobSummary, job: &StoredJob, now: Timestamp) -> Option<Timestamp> {
     summary.next(job.progress.settled.map_or(now, |settled| settled.max(now)))
 }
 

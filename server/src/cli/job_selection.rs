@@ -69,7 +69,7 @@ impl JobSelection {
         };
         let mut found = Self::default();
         if let Some(server) = &args.server {
-            let answer = jobs::list_jobs(&Client::new(server)?, None).await?;
+            let answer = jobs::list_jobs(&Client::new(server)?, "").await?;
             for view in answer["jobs"].as_array().into_iter().flatten() {
                 found.add_view(view, &context(Strictness::Lenient));
             }

@@ -1,6 +1,7 @@
 //! `ecs-scheduler jobs …`: commands for the jobs of a running server.
 
 mod backfill;
+mod bulk;
 pub(super) mod create;
 mod dry_run;
 mod fire;
@@ -9,12 +10,13 @@ pub(super) mod show;
 
 use std::path::PathBuf;
 
-use clap::Subcommand;
+use clap::{Args, Subcommand};
 use ecs_scheduler_core::Timestamp;
 use reqwest::{Method, header};
 use serde_json::{Value, json};
 
 use self::backfill::BackfillArgs;
+use self::bulk::BulkArgs;
 use self::fire::FireArgs;
 use self::logs::LogsArgs;
 use super::history::{self, HistoryFilter};
@@ -25,12 +27,8 @@ use crate::input::read_document;
 /// Commands for jobs.
 #[derive(Debug, Clone, Subcommand)]
 pub(crate) enum JobsCommand {
-    /// List all jobs
-    List {
-        /// Only jobs in this state: ok, failing, retrying, late, suspended or invalid
-        #[arg(long)]
-        state: Option<String>,
-    },
+    /// List all jobs, or those that pass all of the filters
+    List(JobFilter),
     /// Print a job's document
     Get {
         /// The job
@@ -69,6 +67,8 @@ pub(crate) enum JobsCommand {
     Fire(FireArgs),
     /// Fire past ticks of a job, oldest first, by its present schedule; or show or stop its backfill
     Backfill(BackfillArgs),
+    /// Suspend, resume, fire, label or delete many jobs. The exit code is 5 if some of them are refused
+    Bulk(BulkArgs),
     /// Suspend a job
     Suspend {
         /// The job
@@ -120,6 +120,45 @@ pub(crate) enum JobsCommand {
     Logs(LogsArgs),
 }
 
+/// The filters and the order of a list of jobs.
+#[derive(Debug, Clone, Default, Args)]
+pub(crate) struct JobFilter {
+    /// Only jobs in this state: ok, failing, retrying, late, suspended or invalid
+    #[arg(long)]
+    state: Option<String>,
+    /// Only jobs whose name, description or labels contain these words; a word with `-` in front must not be there
+    #[arg(long, value_name = "WORDS", allow_hyphen_values = true)]
+    search: Option<String>,
+    /// Only jobs with this label: a name, or name=value
+    #[arg(long)]
+    label: Option<String>,
+    /// Only jobs with this kind of trigger; `noop` for none
+    #[arg(long)]
+    trigger: Option<String>,
+    /// Only jobs whose newest outcome is this one
+    #[arg(long)]
+    outcome: Option<String>,
+    /// Order: created, id or next; reversed with `-` in front
+    #[arg(long, allow_hyphen_values = true)]
+    sort: Option<String>,
+}
+
+impl JobFilter {
+    /// Returns the parameters of the request, each with `&` in front.
+    fn query(&self) -> String {
+        let given = [
+            ("state", &self.state),
+            ("q", &self.search),
+            ("label", &self.label),
+            ("trigger", &self.trigger),
+            ("outcome", &self.outcome),
+            ("sort", &self.sort),
+        ];
+        let given = given.into_iter().filter_map(|(name, value)| Some((name, value.as_ref()?)));
+        given.map(|(name, value)| format!("&{name}={}", escape(value))).collect()
+    }
+}
+
 /// Runs a command at the moment `now` and returns its output.
 ///
 /// # Errors
@@ -132,9 +171,10 @@ pub(crate) async fn run(
     now: Timestamp,
 ) -> Result<String, CommandError> {
     let (answer, people): (Value, Renderer) = match command {
-        JobsCommand::List { state } => {
-            let answer = list_jobs(client, state.as_deref()).await?;
-            let people = || show::jobs(&answer, state.as_deref(), now);
+        JobsCommand::List(filter) => {
+            let query = filter.query();
+            let answer = list_jobs(client, &query).await?;
+            let people = || show::jobs(&answer, !query.is_empty(), filter.state.as_deref(), now);
             return Ok(if as_json { show::json(&answer) } else { people() });
         }
         JobsCommand::Get { id } => (client.get(&path(id, "")).await?, show::json),
@@ -156,14 +196,10 @@ pub(crate) async fn run(
         }
         JobsCommand::Fire(args) => return fire::run(args, client, as_json).await,
         JobsCommand::Backfill(args) => return backfill::run(args, client, as_json).await,
+        JobsCommand::Bulk(args) => return bulk::run(args, client, as_json).await,
         JobsCommand::Logs(args) => return logs::run(args, client, as_json).await,
         JobsCommand::Suspend { id, reason, until } => {
-            let mut body = json!({});
-            for (name, value) in [("reason", reason), ("until", until)] {
-                if let Some(value) = value {
-                    body[name] = value.as_str().into();
-                }
-            }
+            let body = suspension(reason.as_deref(), until.as_deref());
             (client.send(Method::POST, &path(id, "/suspend"), Some(&body), &[]).await?.body, show::suspended)
         }
         JobsCommand::Resume { id } => (
@@ -183,6 +219,17 @@ pub(crate) async fn run(
         }
     };
     Ok(if as_json { show::json(&answer) } else { people(&answer) })
+}
+
+/// Returns the body of a request that suspends a job.
+fn suspension(reason: Option<&str>, until: Option<&str>) -> Value {
+    let mut body = json!({});
+    for (name, value) in [("reason", reason), ("until", until)] {
+        if let Some(value) = value {
+            body[name] = value.into();
+        }
+    }
+    body
 }
 
 /// Returns the query of a request that writes a job.
@@ -227,9 +274,8 @@ async fn explain(
 /// Renders a response for people.
 type Renderer = fn(&Value) -> String;
 
-/// Reads every page of the list of jobs, or of those in a state.
-pub(super) async fn list_jobs(client: &Client, state: Option<&str>) -> Result<Value, CommandError> {
-    let filter = state.map(|state| format!("&state={}", escape(state))).unwrap_or_default();
+/// Reads every page of the list of jobs with these further parameters.
+pub(super) async fn list_jobs(client: &Client, filter: &str) -> Result<Value, CommandError> {
     let (mut jobs, mut next) = (Vec::new(), Some(format!("/jobs?count=1000{filter}")));
     while let Some(path) = next {
         let mut page = client.get(&path).await?;

@@ -111,11 +111,10 @@ async fn an_unknown_parameter_is_refused_on_every_route_with_the_nearest_name() 
         let (method, path) = call.split_once(' ').unwrap();
         let path = path.replace("{id}", "none").replace("{task}", "none").replace("{kind}", "stale");
         let headers = [("content-type", "application/json")];
-        let reply =
-            server.call(&method.to_uppercase(), &format!("{path}?suspended=true"), &headers, "").await;
+        let reply = server.call(&method.to_uppercase(), &format!("{path}?paused=true"), &headers, "").await;
         assert_eq!(reply.status, 400, "{call}: {}", reply.text());
-        assert_eq!(reply.json()["errors"][0]["pointer"], "?suspended", "{call}");
-        assert_eq!(reply.json()["messages"]["suspended"].as_array().unwrap().len(), 1, "{call}");
+        assert_eq!(reply.json()["errors"][0]["pointer"], "?paused", "{call}");
+        assert_eq!(reply.json()["messages"]["paused"].as_array().unwrap().len(), 1, "{call}");
     }
     for (path, near) in [
         ("/jobs?cuont=5", "did you mean \"count\"?"),

@@ -119,6 +119,9 @@ fn the_demo_fires_real_processes_and_the_commands_work_on_it() {
     assert!(err(&unknown).contains("one of succeeded, failed, stopped"), "{}", err(&unknown));
     assert_eq!(out(&demo.jobs(&["list", "--state", "failing"])), "no jobs in state failing\n");
     assert!(out(&demo.jobs(&["list", "--state", "ok"])).contains("disk-report"));
+    let searched = out(&demo.jobs(&["list", "--search", "report", "--sort", "-id"]));
+    assert!(searched.contains("disk-report") && !searched.contains("heartbeat"), "{searched}");
+    assert_eq!(out(&demo.jobs(&["list", "--label", "nobody"])), "no jobs pass the filters\n");
     assert!(out(&demo.jobs(&["explain", "disk-report"])).contains("fired by hand"));
 
     assert_eq!(out(&demo.jobs(&["suspend", "heartbeat", "--reason", "lunch"])), "suspended heartbeat\n");
@@ -128,7 +131,7 @@ fn the_demo_fires_real_processes_and_the_commands_work_on_it() {
     let file = demo.folder.path().join("job.json");
     std::fs::write(&file, r#"{"id": "mine", "taskDefinition": "heartbeat", "schedule": "0 0 2"}"#).unwrap();
     let dry = out(&demo.jobs(&["create", "job.json", "--dry-run"]));
-    assert!(dry.starts_with("would create mine\n") && dry.contains("a tick that is due now: launched"), "{dry}");
+    assert!(dry.starts_with("would create mine\n") && dry.contains("launched, 1 to launch"), "{dry}");
     assert_eq!(out(&demo.jobs(&["create", "job.json"])), "created mine\n");
     let again = demo.jobs(&["create", "job.json"]);
     assert_eq!(
@@ -137,7 +140,11 @@ fn the_demo_fires_real_processes_and_the_commands_work_on_it() {
     );
     std::fs::write(&file, r#"{"schedule": "0 0 3", "timezone": "Europe/Berlin"}"#).unwrap();
     let dry = demo.json(&["edit", "mine", "job.json", "--dry-run"]);
-    assert_eq!((&dry["effect"], &dry["diff"][0]["pointer"]), (&"change".into(), &"/schedule".into()), "{dry:#}");
+    assert_eq!(
+        (&dry["effect"], &dry["diff"][0]["pointer"]),
+        (&"change".into(), &"/schedule".into()),
+        "{dry:#}"
+    );
     assert_eq!(out(&demo.jobs(&["edit", "mine", "job.json"])), "changed mine\n");
     let next = out(&demo.jobs(&["next", "mine", "--count", "1"]));
     assert!(next.contains("T03:00:00+0"), "{next}");

@@ -4,6 +4,7 @@
 
 mod api;
 mod api_backfill;
+mod api_bulk;
 mod api_dry_run;
 mod api_faults;
 mod api_history;
@@ -11,6 +12,7 @@ mod api_limits;
 mod api_openapi;
 mod api_origin;
 mod api_resilience;
+mod api_search;
 #[cfg(feature = "aws")]
 mod aws;
 mod bad_input;

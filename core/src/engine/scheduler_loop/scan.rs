@@ -16,7 +16,6 @@ use crate::engine::agenda::{Agenda, AgendaEntry, SlotId};
 use crate::engine::inner::EngineInner;
 use crate::engine::message::FireError;
 use crate::engine::notices::Notice;
-use crate::event::Event;
 use crate::fault;
 use crate::job::{JobId, StoredJob};
 use crate::store::{JobList, ListFrom, StoreError};
@@ -199,7 +198,7 @@ impl SchedulerLoop {
             self.engine.process.faults.restore(&stored.uid);
             let slot = self.insert(stored);
             let revision = self.agenda.get(slot).map(|entry| entry.revision);
-            self.engine.publish(|| Event::Job { id: stored.id.clone(), revision });
+            self.engine.process.publish_job(&stored.id, revision);
             return;
         };
         let Some(entry) = self.agenda.get_mut(slot) else { return };
@@ -233,7 +232,7 @@ impl SchedulerLoop {
         if was_suspended {
             self.engine.notices.push(|| Notice::suspension(stored));
         }
-        self.engine.publish(|| Event::Job { id: stored.id.clone(), revision: Some(stored.revision) });
+        self.engine.process.publish_job(&stored.id, Some(stored.revision));
     }
 
     fn remove(&mut self, slot: SlotId) {
@@ -246,7 +245,7 @@ impl SchedulerLoop {
             self.engine.process.budgets.end_wait(self.engine.number, &entry.id, &entry.uid);
             self.engine.backfills.wake(&entry.uid);
             self.engine.already_launched.lock().remove(&entry.uid);
-            self.engine.publish(|| Event::Job { id: entry.id.clone(), revision: None });
+            self.engine.process.publish_job(&entry.id, None);
             self.refuse_orders(&entry.id);
         }
     }

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use utoipa::ToSchema;
 
+use super::job_row::JobRow;
 use super::named_schema::named_schema;
 
 /// The fields of a document, and the shapes inside them.
@@ -35,13 +36,25 @@ named_schema!(
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "only its schema is used: jobs are copied as text into the answer")]
 pub(in crate::api) struct JobPage {
-    jobs: Vec<JobView>,
+    jobs: Vec<ListedJob>,
+    /// The number of jobs that pass the filter; with `q`, `label`, `trigger`, `suspended`, `sort` or `view` only, and without `outcome`.
+    #[schema(nullable = false)]
+    total: Option<u64>,
     /// A link to the previous page.
     #[schema(nullable = false)]
     prev: Option<String>,
     /// A link to the next page.
     #[schema(nullable = false)]
     next: Option<String>,
+}
+
+/// A job in a list: its document, or a row.
+#[derive(ToSchema)]
+#[serde(untagged)]
+#[expect(dead_code, reason = "only its schema is used: each form is written by its own type")]
+pub(in crate::api) enum ListedJob {
+    Job(JobView),
+    Row(JobRow),
 }
 
 /// A job's name and the link to it.

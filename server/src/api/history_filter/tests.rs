@@ -19,22 +19,6 @@ fn range_has_its_begin_and_not_its_end() {
 }
 
 #[test]
-fn label_matches_by_name_or_by_name_and_value() {
-    let document = r#"{"labels": {"team": "a=b", "stage": ""}, "taskDefinition": "x"}"#;
-    for (query, expected) in [
-        ("team", true),
-        ("team=a=b", true),
-        ("team=a", false),
-        ("stage=", true),
-        ("other", false),
-        ("team=", false),
-    ] {
-        assert_eq!(Label::parse(query).matches(document), expected, "{query}");
-    }
-    assert!(!Label::parse("team").matches("{}") && !Label::parse("team").matches("not JSON"));
-}
-
-#[test]
 fn wrong_filters_are_refused() {
     for query in ["from=yesterday", "from=1970-01-01T01:00:00Z&to=1970-01-01T01:00:00Z", "label=", "label==x"]
     {

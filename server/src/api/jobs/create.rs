@@ -122,7 +122,7 @@ async fn store(
         }
         other => other?,
     };
-    app.engine.nudge(&stored.id);
+    app.job_written(&stored.id);
     let mut response = view::reference(app, StatusCode::CREATED, &stored, &warnings);
     let place =
         HeaderValue::try_from(format!("/jobs/{}", stored.id)).expect("a job's name is a header value");

@@ -47,7 +47,7 @@ pub(in crate::api) async fn edit(
         let (job, changed) = changing.await?;
         let Some(changed) = changed else { return Ok(job) };
         if let Some(stored) = written(app.store.replace(&job.id, job.revision, changed, now).await, name)? {
-            app.engine.nudge(&stored.id);
+            app.job_written(&stored.id);
             return Ok(stored);
         }
     }
@@ -68,7 +68,7 @@ pub(in crate::api) async fn remove(
         let job = app.job(name).await?;
         conditions.check(&job)?;
         if written(app.store.remove(&job.id, Some(job.revision)).await, name)?.is_some() {
-            app.engine.nudge(&job.id);
+            app.job_written(&job.id);
             return Ok(job.id);
         }
     }

@@ -4,6 +4,7 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
+use axum::routing::{MethodRouter, get};
 use ecs_scheduler_core::StoredJob;
 use ecs_scheduler_core::job::{Prepared, prepare_patch, prepare_update, replacement};
 use ecs_scheduler_core::schedule::Strictness;
@@ -18,6 +19,11 @@ use crate::api::problem::Problem;
 use crate::api::request::{self, JsonBody, Name, Query};
 use crate::api::state::App;
 use crate::api::{dry_run, respond, view};
+
+/// Returns the methods of a job whose path is that of another operation, too.
+pub(in crate::api) fn methods() -> MethodRouter<App> {
+    get(read).put(update).patch(patch).delete(remove)
+}
 
 /// Returns a job.
 #[utoipa::path(

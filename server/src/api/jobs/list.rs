@@ -6,7 +6,8 @@ use axum::extract::State;
 use axum::response::Response;
 use ecs_scheduler_core::{ListFrom, StoreError};
 
-use crate::api::dto::{JobPage, JobStateName};
+use crate::api::dto::{JobPage, JobStateName, OutcomeName};
+use crate::api::job_search;
 use crate::api::job_status::JobStatus;
 use crate::api::page::{MAX_COUNT, PageRequest};
 use crate::api::page_writer::PageWriter;
@@ -18,7 +19,7 @@ use crate::api::view;
 /// The number of jobs of one read of a filtered list.
 const FILTERED_READ: NonZeroUsize = NonZeroUsize::new(200).expect("200 is not zero");
 
-/// Lists jobs in the order of their creation.
+/// Lists jobs, in the order of their creation unless `sort` says otherwise.
 #[utoipa::path(
     get, path = "/jobs", tag = "jobs", operation_id = "listJobs",
     params(
@@ -26,10 +27,26 @@ const FILTERED_READ: NonZeroUsize = NonZeroUsize::new(200).expect("200 is not ze
         ("count" = Option<u64>, Query, description = "Page size (default 10, max 10,000 and 4 MiB); `next` links to the next page", minimum = 1),
         ("state" = Option<JobStateName>, Query, description = "Filter by state. A page reads at most 10,000 jobs: it may show few \
             or none, and `next` links to the rest"),
+        ("q" = Option<String>, Query, description = "Search: words that the name, the description or the labels (`name=value`) contain, in \
+            any case; a word with `-` in front must not be there"),
+        ("label" = Option<String>, Query, description = "Only jobs with this label: a name, or `name=value`"),
+        ("trigger" = Option<String>, Query, description = "Only jobs with this kind of trigger; `noop` for none"),
+        ("suspended" = Option<bool>, Query, description = "Only jobs that are suspended, or only others"),
+        ("outcome" = Option<OutcomeName>, Query, description = "Only jobs whose newest outcome is this one. A page checks 1,000 jobs: it \
+            may show few or none, and `next` links to the rest"),
+        ("sort" = Option<String>, Query, description = "Order: `created` (default), `id` or `next`, the next tick; reversed with `-` in front",
+            pattern = "^-?(created|id|next)$"),
+        ("view" = Option<String>, Query, description = "`row` for rows of about 300 bytes, at most 200 a page; `job` (default) for documents",
+            pattern = "^(job|row)$"),
+        ("fields" = Option<String>, Query, description = "The members of rows, separated by commas"),
     ),
     responses((status = 200, description = "A page of jobs with links to the previous and next page", body = JobPage)),
 )]
 pub(in crate::api) async fn list(State(app): State<App>, query: Query) -> Result<Response, Problem> {
+    if job_search::is_search(&query) {
+        app.engine.refresh_failing_names().await;
+        return job_search::list(&app, query).await;
+    }
     let page = PageRequest::from_query(query)?;
     app.engine.refresh_failing_names().await;
     if let Some(state) = page.state {

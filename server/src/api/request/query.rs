@@ -170,12 +170,14 @@ pub(in crate::api) struct ValidQuery(Vec<(String, String)>);
 impl ValidQuery {
     /// Links to the page after the entry `last`, with the same filters.
     pub(in crate::api) fn next_link(&self, path: &str, last: &str) -> String {
-        const CURSOR: &str = "after";
+        self.link(path, "after", last)
+    }
+
+    /// Links to a resource with the same parameters, except that `name` has this value.
+    pub(in crate::api) fn link(&self, path: &str, name: &str, value: &str) -> String {
         let mut query = form_urlencoded::Serializer::new(String::new());
-        for (name, value) in self.0.iter().filter(|(name, _)| name != CURSOR) {
-            query.append_pair(name, value);
-        }
-        format!("{path}?{}", query.append_pair(CURSOR, last).finish())
+        query.extend_pairs(self.0.iter().filter(|(given, _)| given != name));
+        format!("{path}?{}", query.append_pair(name, value).finish())
     }
 }
 

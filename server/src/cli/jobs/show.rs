@@ -12,11 +12,15 @@ use crate::output::table::{cell, table};
 #[cfg(test)]
 mod tests;
 
-/// Shows a list of jobs: all, or those in a state. Suspensions that ended before the moment `now` are not shown.
-pub(super) fn jobs(answer: &Value, in_state: Option<&str>, now: Timestamp) -> String {
+/// Shows a list of jobs: all, or those that pass filters, one of which may be a state. Suspensions that ended before the moment
+/// `now` are not shown.
+pub(super) fn jobs(answer: &Value, is_filtered: bool, in_state: Option<&str>, now: Timestamp) -> String {
     let jobs = list(answer, "jobs");
     if let Some(name) = in_state.filter(|_| jobs.is_empty()) {
         return format!("no jobs in state {}\n", printable(name));
+    }
+    if is_filtered && jobs.is_empty() {
+        return "no jobs pass the filters\n".to_owned();
     }
     if jobs.is_empty() {
         return "no jobs; `ecs-scheduler jobs create job.json` creates one\n".to_owned();

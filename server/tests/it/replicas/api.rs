@@ -129,6 +129,37 @@ async fn a_job_is_written_fired_and_evaluated_by_way_of_any_replica() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn each_replica_finds_the_jobs_of_all_and_dry_runs_changes_at_their_owner() {
+    let (a, b) = two().await;
+    let found = async |process: &Process| process.get("/jobs?q=job&view=row&sort=id").await["jobs"].clone();
+    assert_eq!((found(&a).await, found(&b).await), (json!([]), json!([])));
+    let (of_a, of_b) = (a.a_job(), b.a_job());
+    for job in [&of_a, &of_b] {
+        assert_eq!(a.post("/jobs", &document(job)).await.status(), StatusCode::CREATED);
+    }
+    for process in [&a, &b] {
+        until("both jobs are found", async || found(process).await.as_array().unwrap().len() == 2).await;
+        for row in found(process).await.as_array().unwrap() {
+            let is_own = process.replica.owner(&JobId::new(row["id"].as_str().unwrap()).unwrap())
+                == JobOwner::ThisReplica;
+            assert_eq!(row["running"].is_number(), is_own, "only the owner counts the tasks: {row}");
+        }
+    }
+    until("the owner hears of the job", async || b.replica.status().jobs == 1).await;
+    b.post(&format!("/jobs/{of_b}/firings"), &json!({"tasks": 2})).await;
+    let change =
+        Client::new().put(format!("{}/jobs/{of_b}?dryRun=true", a.url)).json(&json!({"maxCount": 2}));
+    let dry: Value = change.send().await.unwrap().json().await.unwrap();
+    assert_eq!(
+        (&dry["effect"], &dry["evaluation"]["outcome"]),
+        (&json!("change"), &json!("capped")),
+        "{dry}"
+    );
+    Client::new().delete(format!("{}/jobs/{of_a}", b.url)).send().await.unwrap();
+    until("the other replica misses the job", async || found(&a).await.as_array().unwrap().len() == 1).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_repeated_request_with_a_key_fires_once_whichever_replica_is_asked() {
     let (a, b) = two().await;
     let job = b.a_job();

@@ -21,7 +21,7 @@ fn jobs_are_a_table() {
          "suspension": {"until": "2027-01-01T12:00:00+00:00"}, "estimatedNextRun": "2027-01-02T02:00:00+00:00"},
         {"id": "stuck", "schedule": "0 0 2", "taskCount": 1, "state": "late"},
     ]});
-    assert_snapshot!(jobs(&answer, None, noon()), @r"
+    assert_snapshot!(jobs(&answer, false, None, noon()), @r"
     JOB      SCHEDULE  TRIGGER  TASKS  STATE      LAST RUN                   NEXT RUN
     nightly  0 0 2     –        1…–    ok         2027-01-01T02:00:00+00:00  2027-01-02T02:00:00+00:00
     orders   */10      sqs      1…10   suspended  –                          suspended
@@ -29,8 +29,8 @@ fn jobs_are_a_table() {
     resumed  0 0 2     –        1…–    ok         –                          2027-01-02T02:00:00+00:00
     stuck    0 0 2     –        1…–    late       –                          –
     ");
-    assert!(jobs(&json!({"jobs": []}), None, noon()).starts_with("no jobs; "));
-    assert_eq!(jobs(&json!({"jobs": []}), Some("late"), noon()), "no jobs in state late\n");
+    assert!(jobs(&json!({"jobs": []}), false, None, noon()).starts_with("no jobs; "));
+    assert_eq!(jobs(&json!({"jobs": []}), true, Some("late"), noon()), "no jobs in state late\n");
 }
 
 #[test]
@@ -166,7 +166,7 @@ fn explain_shows_an_open_breaker_and_what_comes_next() {
     assert_eq!(shown(&closed), "no decision yet\n");
     let listed =
         json!({"jobs": [{"id": "a", "state": "failing", "breakerState": state, "failingTasks": {}}]});
-    assert!(jobs(&listed, None, noon()).contains("breaker open"));
+    assert!(jobs(&listed, false, None, noon()).contains("breaker open"));
 }
 
 #[test]
