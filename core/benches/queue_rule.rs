@@ -6,8 +6,8 @@
 
 use ecs_scheduler_core::Mode;
 use ecs_scheduler_testing::queue_model::{
-    QueueSetting, REFERENCE, Report, ModelRule, SCENARIOS, Scenario, run, run_scheduler, run_with_default_settle,
-    summary,
+    ModelRule, QueueSetting, REFERENCE, Report, SCENARIOS, Scenario, run, run_scheduler,
+    run_with_default_settle, summary,
 };
 use serde_json::json;
 

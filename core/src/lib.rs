@@ -77,8 +77,8 @@ pub use policy::{
     Breaker, CatchUp, CatchUpPolicy, HistoryRule, Mode, NotifyCondition, NotifyRule, OnError, Overlap, Policy,
 };
 pub use provider::{
-    LauncherProvider, LauncherSetup, MemoryProvider, OpenMode, PathKind, ProviderDescriptor, SameStore, Setting,
-    SettingDefault, SettingError, SettingValues, StoreProvider, StoreSetup,
+    LauncherProvider, LauncherSetup, MemoryProvider, OpenMode, PathKind, ProviderDescriptor, SameStore,
+    Setting, SettingDefault, SettingError, SettingValues, StoreProvider, StoreSetup,
 };
 pub use queue::{OwnTasks, QueueFacts, QueueHistory};
 pub use registry::{BuildContext, TriggerFactory, TriggerRegistry, TriggerType, read_config};

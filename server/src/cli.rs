@@ -14,10 +14,10 @@ pub mod jobs;
 pub mod migrate;
 mod notifications;
 mod offline_launcher;
-pub mod server_commands;
 mod progress;
 pub mod reference;
 pub mod schedule;
+pub mod server_commands;
 
 use std::process::ExitCode;
 
@@ -33,8 +33,8 @@ use self::flags::{SettingFlags, add_setting_flags};
 use self::iam_policy::PolicyArgs;
 use self::import::ImportArgs;
 use self::migrate::MigrateArgs;
-use self::server_commands::ServerCommand;
 use self::schedule::NextArgs;
+use self::server_commands::ServerCommand;
 use crate::config::values::{self, Flags, Values};
 use crate::config::{self, Config, ConfigRejected};
 use crate::demo::{self, DemoArgs};

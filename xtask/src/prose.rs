@@ -60,11 +60,7 @@ pub(crate) fn check(workspace: &Workspace) -> anyhow::Result<Vec<String>> {
         }
         let text = std::fs::read_to_string(workspace.root.join(&path))?;
         let is_page = path.extension().is_some_and(|extension| extension == "md");
-        let sentences = if is_page {
-            page_lines(&text)
-        } else {
-            text.lines().map(spoken_parts).collect()
-        };
+        let sentences = if is_page { page_lines(&text) } else { text.lines().map(spoken_parts).collect() };
         for (at, parts) in sentences.iter().enumerate() {
             let faults = parts.iter().flat_map(|part| faults(part));
             violations.extend(faults.map(|fault| format!("{}:{}: {fault}", path.display(), at + 1)));

@@ -14,7 +14,7 @@ use crate::options::{
     Capacity, ContainerResources, LaunchOptions, LaunchType, ProviderShare, capacity_place, overrides_length,
 };
 use crate::request;
-use crate::sizes::{self, Reservation, Size};
+use crate::sizes::{self, ResourceReservation, Size};
 
 #[cfg(test)]
 mod tests;
@@ -306,7 +306,7 @@ fn own_instances(options: &LaunchOptions, definition: &Definition) -> Option<Fin
 }
 
 /// Returns the reservation of each container, as the job changes them.
-pub(crate) fn reservations_of(task: &TaskSpec, definition: &Definition) -> Vec<Reservation> {
+pub(crate) fn reservations_of(task: &TaskSpec, definition: &Definition) -> Vec<ResourceReservation> {
     let mut needs = definition.reservations.clone();
     for change in &task.overrides {
         let Some(need) = needs.iter_mut().find(|need| need.name == change.container_name) else { continue };

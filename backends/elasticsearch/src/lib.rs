@@ -13,7 +13,6 @@
 //! # drop(store); Ok(()) }
 //! ```
 
-mod schema;
 mod client;
 mod cluster;
 mod documents;
@@ -24,6 +23,7 @@ mod log;
 mod message;
 mod open;
 mod provider;
+mod schema;
 mod timeouts;
 mod tls;
 mod transport;

@@ -5,12 +5,12 @@ use std::sync::Arc;
 use ecs_scheduler_backend_log_store::{LogStore, LogStoreOptions, ObjectLog};
 use ecs_scheduler_core::{CheckResult, Clock, MemoryStore, StoreError, SystemClock, fault};
 
-use crate::schema::{locate_indices, prepare_indices};
 use crate::client::RestClient;
 use crate::cluster::Cluster;
 use crate::documents::JobDocuments;
 use crate::index::IndexName;
 use crate::log::{EmptyLog, JournalLog};
+use crate::schema::{locate_indices, prepare_indices};
 use crate::timeouts::ClusterTimeouts;
 
 /// The kind of the store, for lists and logs.

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use crate::definition::{LocalDefinition, DefinitionProblem, parse};
+use crate::definition::{DefinitionProblem, LocalDefinition, parse};
 
 #[cfg(test)]
 mod tests;

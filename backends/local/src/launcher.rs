@@ -17,7 +17,7 @@ use tokio::task::JoinSet;
 
 use crate::context::Context;
 use crate::data_dir::{self, DataDir, StopMarker};
-use crate::definition::{LocalDefinition, DefinitionProblem};
+use crate::definition::{DefinitionProblem, LocalDefinition};
 use crate::definition_store::DefinitionStore;
 use crate::limits::{MAX_TASKS_PER_CALL, TOKEN_TTL};
 use crate::options::LocalOptions;

@@ -31,7 +31,7 @@ mod shim;
 mod supervisor;
 mod task_table;
 
-pub use crate::definition::{LocalDefinition, DefinitionProblem};
+pub use crate::definition::{DefinitionProblem, LocalDefinition};
 pub use crate::definition_store::Definitions;
 pub use crate::launcher::LocalLauncher;
 pub use crate::options::LocalOptions;

@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use crate::container::{ContainerExit, ContainerState, start_container, wait_for_exit};
 use crate::context::Context;
 use crate::data_dir::{DiskState, FileEvent, LaunchRecord, StopMarker, TaskDir};
-use crate::definition::{StartCondition, MAX_STOP_TIMEOUT_SECS};
+use crate::definition::{MAX_STOP_TIMEOUT_SECS, StartCondition};
 use crate::resolved_task::ResolvedContainer;
 use crate::shim;
 

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use ecs_scheduler_core::{
     Advance, DecisionQuery, DecisionRecord, FaultKind, Firing, FiringQuery, ImportBatch, JobId, JobList,
-    JobStore, Journal, ListFrom, MemoryStore, NewJob, Retention, Revision, Settled,
-    Settlement, Store, StoreError, StoreMaintenance, StoredJob, Timestamp, async_trait,
+    JobStore, Journal, ListFrom, MemoryStore, NewJob, Retention, Revision, Settled, Settlement, Store,
+    StoreError, StoreMaintenance, StoredJob, Timestamp, async_trait,
 };
 use serde_json::value::RawValue;
 

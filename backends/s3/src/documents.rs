@@ -4,7 +4,7 @@ use ecs_scheduler_backend_log_store::{Document, DocumentVersion, Documents};
 use ecs_scheduler_core::{FaultKind, JobId, StoreError, async_trait};
 use serde_json::value::RawValue;
 
-use crate::bucket::{S3Bucket, Precondition, WriteResult};
+use crate::bucket::{Precondition, S3Bucket, WriteResult};
 use crate::codec::to_python_json;
 use crate::error::conflict;
 use crate::keys::KeyLayout;

@@ -3,7 +3,7 @@
 use ecs_scheduler_backend_log_store::{CreateResult, ObjectLog};
 use ecs_scheduler_core::{StoreError, async_trait};
 
-use crate::bucket::{S3Bucket, Precondition, WriteResult};
+use crate::bucket::{Precondition, S3Bucket, WriteResult};
 
 /// The log's folder in a bucket.
 #[derive(Debug)]

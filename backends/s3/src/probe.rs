@@ -3,7 +3,7 @@
 
 use ecs_scheduler_core::{FaultKind, StoreError};
 
-use crate::bucket::{S3Bucket, Precondition, WriteResult};
+use crate::bucket::{Precondition, S3Bucket, WriteResult};
 use crate::error::REQUIRED_FEATURES;
 
 /// The name of the object that the probe writes, in the folder of the log.

@@ -10,8 +10,8 @@ use ecs_scheduler_core::store::encoding::SettlementRow;
 use ecs_scheduler_core::store::group_commit::Priority;
 use ecs_scheduler_core::{
     Advance, DecisionQuery, DecisionRecord, FaultKind, Firing, FiringQuery, ImportBatch, JobId, JobList,
-    JobStore, Journal, ListFrom, NewJob, PrunedJobs, Retention, Revision, Settled,
-    Settlement, Store, StoreError, StoreMaintenance, StoredJob, Timestamp, async_trait,
+    JobStore, Journal, ListFrom, NewJob, PrunedJobs, Retention, Revision, Settled, Settlement, Store,
+    StoreError, StoreMaintenance, StoredJob, Timestamp, async_trait,
 };
 use serde_json::value::RawValue;
 

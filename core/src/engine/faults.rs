@@ -356,7 +356,8 @@ impl Faults {
     /// Records that tasks of a firing have failed, and that no other firing starts them again.
     pub(crate) fn record_failed_tasks(&self, engine: u64, firing: &Firing) {
         let mut known = self.state.lock();
-        let Some(mut failing) = FailingTasks::from_firing(firing).filter(|_| !known.removed.0.contains(&firing.uid))
+        let Some(mut failing) =
+            FailingTasks::from_firing(firing).filter(|_| !known.removed.0.contains(&firing.uid))
         else {
             return;
         };

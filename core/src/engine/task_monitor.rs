@@ -11,9 +11,9 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tracing::{Instrument as _, Span};
 
-use super::record_firing;
 use super::inner::EngineInner;
 use super::message::Message;
+use super::record_firing;
 use super::spans::firing_span;
 use super::task_retry;
 use super::time_limit::{FutureTimes, overdue, time_limits};

@@ -7,9 +7,9 @@ use std::sync::Arc;
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::{mpsc, oneshot};
 
-use super::record_firing;
 use super::inner::EngineInner;
 use super::message::{FireError, FireKind, FireOrder, Message, RetryOrder};
+use super::record_firing;
 use crate::clock::is_ahead;
 use crate::decide::DecisionRecord;
 use crate::firing::{Firing, FiringId, FiringState};

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::ReplicaId;
-use super::records::{Beat, Holder, ShardOwnership, RegisterName};
+use super::records::{Beat, Holder, RegisterName, ShardOwnership};
 use crate::store::{Register, Shard};
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use ecs_scheduler_core::Mode;
 use ecs_scheduler_testing::queue_model::{
-    MAX_TASKS, QueueSetting, REFERENCE, Report, ModelRule, SCENARIOS, Scenario, run, run_scheduler,
+    MAX_TASKS, ModelRule, QueueSetting, REFERENCE, Report, SCENARIOS, Scenario, run, run_scheduler,
     run_with_default_settle, summary,
 };
 
@@ -73,7 +73,9 @@ async fn a_one_shot_job_with_default_settle_starts_one_task_per_message() {
 
 #[tokio::test(start_paused = true)]
 async fn other_rules_make_empty_runs_with_the_reference_scenario() {
-    for (rule, least) in [(ModelRule::KedaDefault, 10.0), (ModelRule::KedaAccurate, 10.0), (ModelRule::KedaEager, 40.0)] {
+    for (rule, least) in
+        [(ModelRule::KedaDefault, 10.0), (ModelRule::KedaAccurate, 10.0), (ModelRule::KedaEager, 40.0)]
+    {
         let report = run(rule, REFERENCE, MINUTE, 1);
         assert!(report.empty_percent() > least, "{}: {:.0} %", rule.name(), report.empty_percent());
     }

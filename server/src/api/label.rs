@@ -17,7 +17,7 @@ pub(super) struct Label {
 
 /// The labels of a job's document.
 #[derive(Deserialize)]
-struct Labels {
+struct DocumentLabels {
     #[serde(default)]
     labels: Map<String, Value>,
 }
@@ -41,7 +41,7 @@ impl Label {
 
     /// Tells whether a job's document has the label.
     pub(super) fn matches(&self, document: &str) -> bool {
-        let labels = serde_json::from_str::<Labels>(document).map(|labels| labels.labels).unwrap_or_default();
+        let labels = serde_json::from_str::<DocumentLabels>(document).map(|labels| labels.labels).unwrap_or_default();
         self.is_among(&labels)
     }
 

@@ -374,7 +374,10 @@ impl Launcher for ChaosLauncher {
         match fault {
             InjectedFault::LoseAnswer => Err(LaunchError::unanswered("could not launch: chaos after it")),
             InjectedFault::HangAfter => std::future::pending().await,
-            InjectedFault::None | InjectedFault::Before | InjectedFault::Throttle | InjectedFault::HangBefore => Ok(report),
+            InjectedFault::None
+            | InjectedFault::Before
+            | InjectedFault::Throttle
+            | InjectedFault::HangBefore => Ok(report),
         }
     }
 

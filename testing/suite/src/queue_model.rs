@@ -15,7 +15,7 @@ mod scheduler;
 mod simulation;
 
 pub use report::{Report, summary};
-pub use rules::{QueueView, ModelRule, run};
+pub use rules::{ModelRule, QueueView, run};
 pub use scenario::{Arrivals, QueueSetting, REFERENCE, SCENARIOS, STEADY_START, Scenario};
 pub use scheduler::{run_scheduler, run_with_default_settle};
 pub use simulation::QueueSimulation;

@@ -96,7 +96,9 @@ impl Expression {
                     text.push_str(prefix);
                     text.push_str(name);
                 }
-                MathToken::Name(piece) | MathToken::Function(piece) | MathToken::Other(piece) => text.push_str(piece),
+                MathToken::Name(piece) | MathToken::Function(piece) | MathToken::Other(piece) => {
+                    text.push_str(piece)
+                }
             }
         }
         text

@@ -91,8 +91,12 @@ fn a_shell_needs_a_task_role() {
 
 #[test]
 fn sizes_of_job_and_definition_must_fit_together() {
-    let need =
-        ResourceReservation { name: "main".to_owned(), cpu: None, memory: Some(512), memory_reservation: None };
+    let need = ResourceReservation {
+        name: "main".to_owned(),
+        cpu: None,
+        memory: Some(512),
+        memory_reservation: None,
+    };
     let known = Definition {
         size: Size { cpu: Some(256), memory: Some(512) },
         reservations: vec![need],

@@ -1,7 +1,6 @@
 //! The use of budgets by the jobs of this process, in memory: what each firing holds, and which jobs wait.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
 
 use hashbrown::{HashMap, HashSet};
 use jiff::Timestamp;
@@ -15,7 +14,6 @@ use crate::engine::store_calls::MAX_LATE_SETTLEMENT;
 use crate::firing::{Firing, FiringId};
 use crate::id::{JobId, JobUid};
 use crate::store::Shard;
-
 
 /// The use of budgets by the jobs of this process.
 #[derive(Debug, Default)]

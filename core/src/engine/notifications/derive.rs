@@ -141,7 +141,13 @@ impl Notifications {
                 let remedy = "look for its tasks before you fire the job again";
                 let entry = NotifiedJob::new(job, &text).with_firing(&firing).with_remedy(remedy);
                 let channels = self.channels_for(&cached, NotifyCondition::Unknown);
-                self.add_notification(pass, NotificationKind::Unknown, &entry, &[firing.to_string()], &channels);
+                self.add_notification(
+                    pass,
+                    NotificationKind::Unknown,
+                    &entry,
+                    &[firing.to_string()],
+                    &channels,
+                );
             }
             Notice::Suspension { job, changed } if changed >= self.reported_until => {
                 self.derive_suspension(pass, job, &cached);

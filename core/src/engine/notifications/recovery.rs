@@ -52,7 +52,13 @@ impl Notifications {
             channels.dedup();
             let entry =
                 NotifiedJob::new(episodes.job.clone(), "its newest tick and its newest tasks are fine");
-            self.add_notification(pass, NotificationKind::Recovered, &entry, &[uid.to_string(), evidence], &channels);
+            self.add_notification(
+                pass,
+                NotificationKind::Recovered,
+                &entry,
+                &[uid.to_string(), evidence],
+                &channels,
+            );
             self.edit_episodes(uid, &episodes.job, |known| {
                 (known.failing, known.outcome, known.tasks) = (Vec::new(), None, false);
             });

@@ -123,7 +123,12 @@ pub(crate) async fn is_notified(
 }
 
 /// Checks that the receiver got each notification that the journal asks for once, that nothing was given up, and that each signature is right.
-pub(crate) async fn check_notified(store: &dyn Store, receiver: &Receiver, failing: &[&str], suspended: &[&str]) {
+pub(crate) async fn check_notified(
+    store: &dyn Store,
+    receiver: &Receiver,
+    failing: &[&str],
+    suspended: &[&str],
+) {
     assert_eq!(count(told(receiver)), count(expected(store, failing, suspended).await));
     let deliveries = read_deliveries(store).await.unwrap();
     assert_eq!((deliveries.pending, deliveries.failed), (vec![], vec![]));

@@ -11,7 +11,7 @@ use super::fleet::{ReplicaProcess, SharedDb, until_seen, until_shared};
 use crate::aws::cloud::{Cloud, Kind};
 use crate::aws::stage::Stage;
 use crate::crash::audit::audit_store;
-use crate::crash::followed::{check_retries, check_notified, is_notified, jobs};
+use crate::crash::followed::{check_notified, check_retries, is_notified, jobs};
 use crate::crash::moving_edits::MovingEdits;
 use crate::crash::site::{DEADLINE, until};
 use crate::notify::receiver::{Answer, OK, Receiver};
@@ -104,7 +104,8 @@ async fn run(db: SharedDb) {
     let failing: Vec<&str> = names.iter().copied().filter(|id| id.starts_with("failing")).collect();
     replicas[0].scheduler.quiesce_within(DEADLINE * 2).await;
     let store = db.open().await;
-    until_seen("every event has arrived", async || is_notified(&*store, &receiver, &failing, &names).await).await;
+    until_seen("every event has arrived", async || is_notified(&*store, &receiver, &failing, &names).await)
+        .await;
     for replica in replicas {
         assert!(replica.scheduler.terminate().await.0.success());
     }

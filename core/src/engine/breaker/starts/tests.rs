@@ -167,7 +167,8 @@ fn an_open_canary_keeps_the_next_one_back() {
 
 #[test]
 fn a_failure_from_a_time_when_the_clock_was_ahead_does_not_delay_the_canary() {
-    let history = StartHistory::from_firings(&[firing(0, &[broken(9_005), broken(9_006), broken(9_007)], &json!({}))]);
+    let history =
+        StartHistory::from_firings(&[firing(0, &[broken(9_005), broken(9_006), broken(9_007)], &json!({}))]);
     assert_eq!(history.state(&BREAKER, at(60)).next_canary, Some(at(60)));
 }
 
