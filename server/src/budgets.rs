@@ -44,18 +44,18 @@ pub(crate) fn parse(text: &str) -> Result<Vec<Budget>, Vec<String>> {
 }
 
 /// The bounds of a number, and its unit.
-struct Bounds {
+struct NumberBounds {
     unit: &'static str,
     least: f64,
     most: u32,
     is_whole: bool,
 }
 
-const TASKS: Bounds = Bounds { unit: "tasks", least: 1.0, most: MAX_LIMIT, is_whole: true };
-const VCPU: Bounds = Bounds { unit: "vCPU", least: 0.1, most: MAX_LIMIT, is_whole: false };
-const MEMORY: Bounds = Bounds { unit: "MiB", least: 1.0, most: MAX_MEMORY, is_whole: true };
-const DOLLARS: Bounds = Bounds { unit: "dollars", least: 0.01, most: MAX_LIMIT, is_whole: false };
-const PRICE: Bounds = Bounds { unit: "dollars", least: 0.0, most: MAX_PRICE, is_whole: false };
+const TASKS: NumberBounds = NumberBounds { unit: "tasks", least: 1.0, most: MAX_LIMIT, is_whole: true };
+const VCPU: NumberBounds = NumberBounds { unit: "vCPU", least: 0.1, most: MAX_LIMIT, is_whole: false };
+const MEMORY: NumberBounds = NumberBounds { unit: "MiB", least: 1.0, most: MAX_MEMORY, is_whole: true };
+const DOLLARS: NumberBounds = NumberBounds { unit: "dollars", least: 0.01, most: MAX_LIMIT, is_whole: false };
+const PRICE: NumberBounds = NumberBounds { unit: "dollars", least: 0.0, most: MAX_PRICE, is_whole: false };
 
 /// Returns an amount in the smallest unit, of which `scale` make one.
 #[expect(
@@ -174,14 +174,20 @@ impl BudgetReader {
         Some(ComputePrice { vcpu_hour: micros(vcpu?), gib_hour: micros(gib?) })
     }
 
-    fn number(&mut self, key: &str, fields: &Map<String, Value>, name: &str, bounds: &Bounds) -> Option<f64> {
+    fn number(
+        &mut self,
+        key: &str,
+        fields: &Map<String, Value>,
+        name: &str,
+        bounds: &NumberBounds,
+    ) -> Option<f64> {
         let given = fields.get(name)?;
         let number = given.as_f64().filter(|number| {
             (bounds.least..=f64::from(bounds.most)).contains(number)
                 && (!bounds.is_whole || number.fract() == 0.0)
         });
         if number.is_none() {
-            let (kind, Bounds { least, most, .. }) =
+            let (kind, NumberBounds { least, most, .. }) =
                 (if bounds.is_whole { "whole number" } else { "number" }, bounds);
             let remedy = if given.as_f64() == Some(0.0) { "; to stop launches, use the brake" } else { "" };
             self.problems.push(format!(
