@@ -208,13 +208,15 @@ pub struct FiringQuery {
     pub state: Option<FiringState>,
     /// Only firings settled before this one; none when the store does not know it.
     pub before: Option<FiringId>,
+    /// Only firings whose decision is older than this one, which need not exist.
+    pub before_decision: Option<DecisionId>,
     /// The maximum number of results; 1…1000.
     pub limit: NonZeroUsize,
 }
 
 impl Default for FiringQuery {
     fn default() -> Self {
-        Self { id: None, job: None, state: None, before: None, limit: MAX_PAGE }
+        Self { id: None, job: None, state: None, before: None, before_decision: None, limit: MAX_PAGE }
     }
 }
 

@@ -65,10 +65,12 @@ pub(crate) async fn decisions(
 pub(crate) async fn firings(context: &StoreContext, query: &FiringQuery) -> Result<Vec<Firing>, StoreError> {
     let limit = query.limit.get();
     let before = match &query.before {
-        None => None,
+        None => query.before_decision,
         Some(firing) => match find_row_key(context, firing).await? {
             None => return Ok(Vec::new()),
-            Some(key) => key.range.parse().ok().map(DecisionId),
+            Some(key) => {
+                key.range.parse().ok().map(DecisionId).into_iter().chain(query.before_decision).min()
+            }
         },
     };
     let matches = |firing: &Firing| query.state.is_none_or(|state| firing.state == state);

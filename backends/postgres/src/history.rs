@@ -7,18 +7,26 @@ use ecs_scheduler_core::{
 use crate::codec::{self, decision_columns, firing_columns, signed};
 use crate::pool::Pool;
 
+#[cfg(test)]
+mod tests;
+
 /// The newest firings of each state are merged: the index by state has them in their order.
+///
+/// Here and below, an equal value is written as a range, and the rows are ordered by it too: so only the index of this value and `seq` has
+/// their order. With `=` a generic plan may walk the whole journal in the order of `seq` instead, in search of a rare value.
 const FIRINGS: &str = concat!(
     "SELECT ",
     firing_columns!(),
-    " FROM ecss_journal WHERE seq IN (SELECT n.seq FROM unnest($1::text[]) AS s(state), LATERAL \
-     (SELECT seq FROM ecss_journal j WHERE j.state = s.state AND j.seq < $2 ORDER BY j.seq DESC LIMIT $3) n \
-     ORDER BY n.seq DESC LIMIT $3) ORDER BY seq DESC"
+    " FROM ecss_journal WHERE seq = ANY(ARRAY(SELECT n.seq FROM unnest($1::text[]) AS s(state), LATERAL \
+     (SELECT seq FROM ecss_journal j WHERE (j.state, j.seq) < (s.state, $2) AND j.state >= s.state \
+     ORDER BY j.state DESC, j.seq DESC LIMIT $3) n \
+     ORDER BY n.seq DESC LIMIT $3)) ORDER BY seq DESC"
 );
 const FIRINGS_OF_JOB: &str = concat!(
     "SELECT ",
     firing_columns!(),
-    " FROM ecss_journal WHERE state = ANY($1::text[]) AND seq < $2 AND job = $4 ORDER BY seq DESC LIMIT $3"
+    " FROM ecss_journal WHERE firing IS NOT NULL AND (job, seq) < ($4, $2) AND job >= $4 AND state = ANY($1::text[]) \
+     ORDER BY job DESC, seq DESC LIMIT $3"
 );
 const FIRING_BY_ID: &str = concat!(
     "SELECT ",
@@ -36,12 +44,13 @@ const DECISIONS: &str =
 const DECISIONS_OF_JOB: &str = concat!(
     "SELECT ",
     decision_columns!(),
-    " FROM ecss_journal WHERE seq < $1 AND job = $3 AND outcome = coalesce($4, outcome) ORDER BY seq DESC LIMIT $2"
+    " FROM ecss_journal WHERE (job, seq) < ($3, $1) AND job >= $3 AND outcome = coalesce($4, outcome) \
+     ORDER BY job DESC, seq DESC LIMIT $2"
 );
 const DECISIONS_OF_OUTCOME: &str = concat!(
     "SELECT ",
     decision_columns!(),
-    " FROM ecss_journal WHERE seq < $1 AND outcome = $3 ORDER BY seq DESC LIMIT $2"
+    " FROM ecss_journal WHERE (outcome, seq) < ($3, $1) AND outcome >= $3 ORDER BY outcome DESC, seq DESC LIMIT $2"
 );
 
 impl Pool {
@@ -69,11 +78,12 @@ impl Pool {
     }
 
     pub(crate) async fn firings(&self, query: &FiringQuery) -> Result<Vec<Firing>, StoreError> {
+        let newest = query.before_decision.map_or(i64::MAX, |id| signed(id.0));
         let before = match &query.before {
-            None => i64::MAX,
+            None => newest,
             Some(id) => match self.seq_of_firing(id).await? {
                 None => return Ok(Vec::new()),
-                Some(seq) => seq,
+                Some(seq) => seq.min(newest),
             },
         };
         let wanted = states(|state| query.state.is_none_or(|wanted| wanted == state));

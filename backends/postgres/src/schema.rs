@@ -11,7 +11,7 @@ use crate::error::{corrupt_row, database_error, timed_out};
 use crate::pool::Pool;
 
 /// The migrations from one layout to the next; `ecss_layout.version` is the number of those that were applied.
-const MIGRATIONS: [&str; 1] = [include_str!("schema/0001.sql")];
+const MIGRATIONS: [&str; 2] = [include_str!("schema/0001.sql"), include_str!("schema/0002.sql")];
 /// The oldest supported server, as the server numbers its versions: 12.
 const MIN_SERVER_VERSION: i32 = 120_000;
 /// How long a migration may take, and how long a process waits for another one that migrates.

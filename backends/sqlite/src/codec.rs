@@ -53,7 +53,7 @@ fn read_uid(row: &Row<'_>, column: usize) -> rusqlite::Result<JobUid> {
 macro_rules! meta_columns {
     () => {
         "m.no, m.uid, m.revision, m.created, m.changed, m.head, m.settled, m.last_firing, m.last_fired, m.last_run, \
-         m.last_run_tasks"
+         m.last_run_tasks, m.head_firing"
     };
 }
 pub(crate) use meta_columns;
@@ -68,6 +68,8 @@ pub(crate) struct JobMeta {
     pub(crate) changed: Timestamp,
     /// The newest decision under the job's name; 0 when there is none.
     pub(crate) newest: u64,
+    /// The newest of these decisions that has a firing; 0 when there is none.
+    pub(crate) newest_firing: u64,
     /// The key of that decision, if the next one may fold into it.
     pub(crate) open_row: Option<FoldKey<'static>>,
     pub(crate) progress: Progress,
@@ -107,6 +109,7 @@ pub(crate) fn read_meta(row: &Row<'_>) -> rusqlite::Result<JobMeta> {
         created: read_timestamp(row, 3)?,
         changed: read_timestamp(row, 4)?,
         newest: row.get(5)?,
+        newest_firing: row.get(11)?,
         open_row: None,
         progress: Progress {
             settled: read_timestamp_opt(row, 6)?,
@@ -121,10 +124,10 @@ pub(crate) fn read_meta(row: &Row<'_>) -> rusqlite::Result<JobMeta> {
 /// Reads the columns of [`meta_columns`], then the outcome and the explanation of the newest decision. Either is NULL when
 /// the next decision may not fold into it.
 pub(crate) fn read_meta_and_key(row: &Row<'_>) -> rusqlite::Result<JobMeta> {
-    let outcome = read_text_opt(row, 11)?
-        .map(|outcome| outcome.parse().map_err(|error: String| conversion_error(11, error)))
+    let outcome = read_text_opt(row, 12)?
+        .map(|outcome| outcome.parse().map_err(|error: String| conversion_error(12, error)))
         .transpose()?;
-    let explanation = row.get::<_, Option<String>>(12)?;
+    let explanation = row.get::<_, Option<String>>(13)?;
     let open_row =
         outcome.zip(explanation).map(|(outcome, text)| FoldKey { outcome, explanation: text.into() });
     Ok(JobMeta { open_row, ..read_meta(row)? })
@@ -133,15 +136,15 @@ pub(crate) fn read_meta_and_key(row: &Row<'_>) -> rusqlite::Result<JobMeta> {
 /// Reads a job: the columns of [`meta_columns`], then `id` and `data`. Returns it with its rowid.
 pub(crate) fn read_job(row: &Row<'_>) -> rusqlite::Result<(i64, StoredJob)> {
     let meta = read_meta(row)?;
-    let id = read_job_id(row, 11)?;
+    let id = read_job_id(row, 12)?;
     let document: Box<RawValue> =
-        serde_json::from_str(read_text(row, 12)?).map_err(|error| conversion_error(12, error))?;
+        serde_json::from_str(read_text(row, 13)?).map_err(|error| conversion_error(13, error))?;
     Ok((meta.no, meta.with_document(id, document)))
 }
 
 /// The columns that [`read_decision`] reads.
 pub(crate) const DECISION_COLUMNS: &str =
-    "seq, job, uid, outcome, observed, first, last, count, ledger, firing, prev";
+    "seq, job, uid, outcome, observed, first, last, count, ledger, firing";
 
 /// Reads the columns of [`DECISION_COLUMNS`].
 pub(crate) fn read_decision(row: &Row<'_>) -> rusqlite::Result<DecisionRecord> {
@@ -170,20 +173,15 @@ pub(crate) const FIRING_COLUMNS: &str = "state, seq, firing, job, uid, body";
 
 /// Reads the columns of [`FIRING_COLUMNS`].
 pub(crate) fn read_firing(row: &Row<'_>) -> rusqlite::Result<Firing> {
-    read_firing_from(row, 0)
-}
-
-/// Reads the columns of [`FIRING_COLUMNS`], which begin at column `first`.
-pub(crate) fn read_firing_from(row: &Row<'_>, first: usize) -> rusqlite::Result<Firing> {
     let columns = FiringColumns {
-        state: read_state(row, first)?,
-        decision: DecisionId(row.get(first + 1)?),
-        id: FiringId::from_text(read_text(row, first + 2)?),
-        job: read_job_id(row, first + 3)?,
-        uid: read_uid(row, first + 4)?,
+        state: read_state(row, 0)?,
+        decision: DecisionId(row.get(1)?),
+        id: FiringId::from_text(read_text(row, 2)?),
+        job: read_job_id(row, 3)?,
+        uid: read_uid(row, 4)?,
     };
-    let body: FiringBody<'_> = serde_json::from_str(read_text(row, first + 5)?)
-        .map_err(|error| conversion_error(first + 5, error))?;
+    let body: FiringBody<'_> =
+        serde_json::from_str(read_text(row, 5)?).map_err(|error| conversion_error(5, error))?;
     Ok(body.into_firing(columns))
 }
 

@@ -38,10 +38,11 @@ impl WriterConn {
             return Err(TxError::Refused(StoreError::Exists(new.id.clone())));
         }
         let no = self.sequences.no + 1;
-        let sql = "INSERT OR REPLACE INTO marks(no, id, uid, created, changed, head) \
-             VALUES (?1, ?2, ?3, ?4, ?4, coalesce((SELECT head FROM departed WHERE id = ?2), 0)) RETURNING head";
-        let values = params![no, id, new.uid.as_uuid().as_bytes(), at];
-        let newest = self.connection.prepare_cached(sql)?.query_row(values, |row| row.get(0))?;
+        let (newest, newest_firing) = self.departed_heads(&new.id)?;
+        let sql = "INSERT OR REPLACE INTO marks(no, id, uid, created, changed, head, head_firing) \
+             VALUES (?1, ?2, ?3, ?4, ?4, ?5, ?6)";
+        let values = params![no, id, new.uid.as_uuid().as_bytes(), at, newest, newest_firing];
+        self.connection.prepare_cached(sql)?.execute(values)?;
         let sql = "INSERT INTO jobs(rowid, id, data) VALUES (?1, ?2, ?3)";
         self.connection.prepare_cached(sql)?.execute(params![no, id, new.document.get()])?;
         self.sequences.no = no;
@@ -52,6 +53,7 @@ impl WriterConn {
             created: new.at,
             changed: new.at,
             newest,
+            newest_firing,
             open_row: None,
             progress: Progress::default(),
         };

@@ -7,7 +7,7 @@ use rusqlite::{Connection, Transaction, TransactionBehavior, params};
 use serde::de::IgnoredAny;
 
 /// The migrations from each format to the next; the file's `user_version` is the number of those that were applied.
-const MIGRATIONS: [&str; 1] = [include_str!("schema.sql")];
+const MIGRATIONS: [&str; 2] = [include_str!("schema.sql"), include_str!("schema_2.sql")];
 /// The namespace of identities that are derived for jobs of other programs.
 const UID_NAMESPACE: &str = "sqlite";
 
@@ -103,10 +103,10 @@ fn rebuild_meta(transaction: &Transaction<'_>) -> rusqlite::Result<()> {
              DELETE FROM marks;
              INSERT INTO marks SELECT j.rowid, j.id, k.uid, coalesce(k.revision, 1), k.created, k.changed,
                  coalesce(k.broken, 0), coalesce(k.head, 0), k.folds, k.settled, k.last_firing, k.last_fired,
-                 k.last_run, k.last_run_tasks
+                 k.last_run, k.last_run_tasks, coalesce(k.head_firing, 0)
                  FROM jobs j LEFT JOIN known k ON k.id = j.id;
              INSERT OR REPLACE INTO departed
-                 SELECT id, head FROM known WHERE head > 0 AND id NOT IN (SELECT id FROM jobs);
+                 SELECT id, head, head_firing FROM known WHERE head > 0 AND id NOT IN (SELECT id FROM jobs);
              DROP TABLE known;",
         )?;
     }

@@ -11,12 +11,13 @@ use crate::row_cache::CacheChange;
 use crate::writer_conn::{WriterConn, cached_meta};
 
 const INSERT: &str = "INSERT INTO journal(seq, prev, job, uid, outcome, born, observed, first, last, count, ledger, \
-     firing, state, tasks, body) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14) \
+     firing, state, tasks, body, prev_firing) \
+     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15) \
      ON CONFLICT(firing) WHERE firing IS NOT NULL DO NOTHING";
 const FOLD: &str =
     "UPDATE journal SET observed = ?2, last = ?3, count = count + ?4, ledger = ?5 WHERE seq = ?1";
-const UPDATE_META: &str = "UPDATE marks SET settled = ?2, head = ?3, folds = ?4, last_firing = ?5, last_fired = ?6 \
-     WHERE no = ?1";
+const UPDATE_META: &str = "UPDATE marks SET settled = ?2, head = ?3, folds = ?4, last_firing = ?5, last_fired = ?6, \
+     head_firing = ?7 WHERE no = ?1";
 
 /// The prepared statements of a batch of settlements.
 struct Statements<'c> {
@@ -93,6 +94,7 @@ impl<'c> Statements<'c> {
             meta.open_row.as_ref().map(|key| key.outcome.as_str()),
             progress.last_firing.as_ref().map(|firing| firing.as_str()),
             to_nanos_opt(progress.last_fired)?,
+            meta.newest_firing,
         ])?;
         Ok(Some(ids))
     }
@@ -130,12 +132,16 @@ impl<'c> Statements<'c> {
             firing.map(|firing| firing.state.as_str()),
             firing.map(|firing| firing.tasks.len()),
             body,
+            firing.map(|_| meta.newest_firing),
         ])?;
         if inserted == 0 {
             return Ok(false);
         }
         *self.seq = seq;
         meta.newest = seq;
+        if firing.is_some() {
+            meta.newest_firing = seq;
+        }
         meta.open_row = op.open_row(record.fold_key()).map(|key| key.into_owned());
         Ok(true)
     }

@@ -147,10 +147,10 @@ impl MemoryJournal {
 
     pub(super) fn firings(&self, query: &FiringQuery) -> Vec<Firing> {
         let before = match &query.before {
-            None => None,
+            None => query.before_decision,
             Some(firing) => match self.firings.get(firing) {
                 None => return Vec::new(),
-                known => known.copied(),
+                Some(known) => Some(query.before_decision.map_or(*known, |before| before.min(*known))),
             },
         };
         let rows: Box<dyn Iterator<Item = &JournalEntry>> = match &query.id {

@@ -12,7 +12,7 @@ use tokio_postgres::{Client, NoTls};
 use crate::server::{server, unique_name};
 
 /// The newest layout, which the present code makes.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 
 const TABLES: [&str; 6] =
     ["ecss_edits", "ecss_jobs", "ecss_journal", "ecss_layout", "ecss_registers", "ecss_shards"];

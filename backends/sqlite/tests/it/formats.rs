@@ -16,7 +16,7 @@ use rusqlite::types::ValueRef;
 use tempfile::TempDir;
 
 /// The newest format, which the present code writes.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 
 fn fixture(format: u32) -> PathBuf {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures");

@@ -24,7 +24,7 @@ async fn fired(store: &SqliteStore) -> Firing {
 }
 
 async fn only(store: &SqliteStore) -> Firing {
-    let query = FiringQuery { id: None, job: None, state: None, before: None, limit: 2.try_into().unwrap() };
+    let query = FiringQuery { limit: 2.try_into().unwrap(), ..FiringQuery::default() };
     let mut firings = store.firings(&query).await.unwrap();
     assert_eq!(firings.len(), 1);
     firings.remove(0)

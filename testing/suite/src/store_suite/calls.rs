@@ -108,7 +108,7 @@ pub(super) fn all_decisions() -> DecisionQuery {
 }
 
 pub(super) fn all_firings() -> FiringQuery {
-    FiringQuery { id: None, job: None, state: None, before: None, limit: count(1000) }
+    FiringQuery { limit: count(1000), ..FiringQuery::default() }
 }
 
 /// Reads a job's decisions, newest first.

@@ -129,6 +129,23 @@ pub async fn firings_are_paged_newest_first(subject: &dyn StoreFixture) {
             assert!(all.is_sorted_by(|newer, older| newer.decision > older.decision));
         }
     }
+    for job in [None, Some(name("a"))] {
+        let all =
+            store.firings(&FiringQuery { job: job.clone(), ..all_firings() }).await.expect("they are read");
+        let last = all.len() - 1;
+        // Decisions between two firings are cursors too, and the older one of two cursors counts.
+        for (index, behind) in [(1, 0), (1, 1), (last - 1, 0), (last - 1, 1)] {
+            let before_decision = Some(DecisionId(all[index].decision.0 + behind));
+            let query = FiringQuery { job: job.clone(), before_decision, ..all_firings() };
+            let expected = &all[if behind == 0 { index + 1 } else { index }..];
+            for (before, expected) in
+                [(None, expected), (Some(&all[0]), expected), (Some(&all[last - 1]), &all[last..])]
+            {
+                let query = FiringQuery { before: before.map(|firing| firing.id.clone()), ..query.clone() };
+                assert_eq!(store.firings(&query).await.expect("firings are read"), expected);
+            }
+        }
+    }
     let lost = FiringQuery { before: Some(FiringId::from_text("nobody")), ..all_firings() };
     assert!(store.firings(&lost).await.expect("firings are read").is_empty());
 }
