@@ -36,6 +36,7 @@ mod firings;
 mod forward;
 mod health;
 mod history_filter;
+mod history_seek;
 mod home;
 mod idempotency;
 mod if_match;

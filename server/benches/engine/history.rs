@@ -11,19 +11,17 @@ use anyhow::Context as _;
 use axum::Router;
 use axum::body::Body;
 use axum::http::Request;
-use ecs_scheduler::api::{self, ApiState, Limits};
 #[cfg(feature = "postgres")]
 use ecs_scheduler_backend_postgres::{PostgresOptions, PostgresStore};
 use ecs_scheduler_core::{
-    Clock as _, DEFAULT_MAX_TASKS, DecisionId, DecisionRecord, FiringState, ImportBatch, JobId, JournalEntry,
-    MemoryStore, PrunedJobs, Retention, Settled, Store, StoredJob, SystemClock, TaskId, TaskPhase, TaskState,
-    TickOutcome, Timestamp, TriggerRegistry,
+    Clock as _, DecisionId, DecisionRecord, FiringState, ImportBatch, JobId, JournalEntry, MemoryStore,
+    PrunedJobs, Retention, Settled, Store, StoredJob, SystemClock, TaskId, TaskPhase, TaskState, TickOutcome,
+    Timestamp,
 };
 use ecs_scheduler_testing::sample;
 use http_body_util::BodyExt as _;
 use jiff::SignedDuration;
 use tokio::time::Instant as Moment;
-use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 
 use crate::figure::{Figure, Goal, quantile};
@@ -32,10 +30,13 @@ use crate::jobs;
 
 /// Jobs that share the history, in turn.
 const JOBS: usize = 10_000;
+/// One decision in so many is about the first job.
+const FIRST_JOB_EVERY: usize = 10;
 /// Entries of one import.
 const BATCH: usize = 10_000;
-/// One decision in so many has a firing.
+/// One decision in so many has a firing, and one firing in so many has a task that failed.
 const FIRING_EVERY: usize = 100;
+const FAILED_EVERY: usize = 1_000;
 /// The age of the oldest decision; half of them may be pruned.
 const AGE: SignedDuration = SignedDuration::from_hours(60 * 24);
 /// The number of reads of one kind of page.
@@ -58,7 +59,7 @@ pub(crate) async fn measure(count: usize, url: Option<&str>) -> anyhow::Result<(
     jobs::fill(&*store, JOBS, |_| "0 0 3".to_owned()).await?;
     let now = SystemClock.now();
     fill(&*store, count, now).await?;
-    pages(&store, kind, count).await?;
+    pages(&store, kind, count, now).await?;
     prune(&store, kind, now).await?;
     store.close().await?;
     Ok(())
@@ -78,7 +79,7 @@ fn job(number: usize) -> JobId {
     JobId::new(&format!("job-{number:07}")).expect("it is a job's name")
 }
 
-/// Imports decisions that were made at equal intervals, in turn about each job.
+/// Imports decisions that were made at equal intervals, in turn about each job, and more often about the first one.
 async fn fill(store: &dyn Store, count: usize, now: Timestamp) -> anyhow::Result<()> {
     let began = Moment::now();
     let ids: Vec<JobId> = (0..JOBS).map(job).collect();
@@ -87,13 +88,13 @@ async fn fill(store: &dyn Store, count: usize, now: Timestamp) -> anyhow::Result
     let step = SignedDuration::from_millis(i64::try_from(step.max(1))?);
     let first = now - AGE;
     let entry = |number: usize| {
-        let of = &stored[number % JOBS];
+        let of = &stored[if number.is_multiple_of(FIRST_JOB_EVERY) { 0 } else { number % JOBS }];
         let at = first + step * i32::try_from(number).unwrap_or(i32::MAX);
         let has_firing = number.is_multiple_of(FIRING_EVERY);
         let firing = has_firing.then(|| {
             let mut firing = sample::firing(&of.id, of.uid, at);
             let mut task = TaskState::new(TaskId::new(format!("task-{number}")), None, TaskPhase::Stopped);
-            task.exit_code = Some(0);
+            task.exit_code = Some(i32::from((number / FIRING_EVERY).is_multiple_of(FAILED_EVERY)));
             (firing.state, firing.tasks) = (FiringState::Finished, vec![task]);
             firing
         });
@@ -115,36 +116,55 @@ async fn fill(store: &dyn Store, count: usize, now: Timestamp) -> anyhow::Result
     Ok(())
 }
 
+/// Returns the lists to read, by name; `range` is a range of time.
+fn places(range: &str) -> [(&'static str, String); 12] {
+    [
+        ("decisions", "/decisions?limit=100".to_owned()),
+        ("launched decisions", "/decisions?limit=100&outcome=launched".to_owned()),
+        ("decisions of a job", format!("/jobs/{}/decisions?limit=100", job(0))),
+        ("launched decisions of a job", format!("/jobs/{}/decisions?limit=100&outcome=launched", job(0))),
+        (
+            "decisions of jobs with a label, of which there are none",
+            "/decisions?limit=100&label=team".to_owned(),
+        ),
+        ("decisions in a range of time", format!("/decisions?limit=100&{range}")),
+        ("firings", "/firings?limit=100".to_owned()),
+        ("finished firings", "/firings?limit=100&state=finished".to_owned()),
+        ("firings whose tasks failed", "/firings?limit=100&outcome=failed".to_owned()),
+        ("firings of a job", format!("/jobs/{}/firings?limit=100", job(0))),
+        ("firings of a job without any", format!("/jobs/{}/firings?limit=100", job(1))),
+        ("firings in a range of time", format!("/firings?limit=100&{range}")),
+    ]
+}
+
 /// Measures pages of the API at several depths.
-async fn pages(store: &Arc<dyn Store>, kind: &str, count: usize) -> anyhow::Result<()> {
+async fn pages(store: &Arc<dyn Store>, kind: &str, count: usize, now: Timestamp) -> anyhow::Result<()> {
     let engine = jobs::engine(Arc::new(MemoryStore::default()), Arc::new(Instant::default())).await?;
-    let router = api::router(ApiState {
-        store: Arc::clone(store),
-        engine: engine.clone().into(),
-        registry: Arc::new(TriggerRegistry::new()),
-        clock: Arc::new(SystemClock),
-        max_tasks: DEFAULT_MAX_TASKS,
-        launchers: Vec::new(),
-        stores: Vec::new(),
-        aws: None,
-        hosts: Vec::new(),
-        limits: Limits::default(),
-        closing: CancellationToken::new(),
-    });
+    let router = jobs::api(store, &engine);
     let newest = get(&router, "/decisions?limit=1").await?;
     let newest = newest["decisions"][0]["id"].as_u64().context("there is a decision")?;
-    // The id of the decision about a job that is so many turns of all jobs old.
-    let cursor = |turns: usize| newest - (turns * JOBS) as u64;
+    // The id of a decision about the first job that is so many turns of all jobs old.
+    let cursor = |turns: usize| newest - ((count - 1) % FIRST_JOB_EVERY + turns * JOBS) as u64;
     let turns = count / JOBS;
+    // A hundredth of the history, and the newest decision in it is so many turns old.
+    let range = |back: usize| {
+        let part = |turns: usize| i32::try_from(turns).unwrap_or(i32::MAX);
+        let to = now - AGE / part(turns.max(1)) * part(back);
+        format!("from={}&to={to}", to - AGE / 100)
+    };
     let mut first = None;
     for (depth, back) in [("newest", 0), ("at the middle", turns / 2), ("near the end", turns - turns / 10)] {
-        let places = [
-            ("decisions", "/decisions?limit=100".to_owned()),
-            ("launched decisions", "/decisions?limit=100&outcome=launched".to_owned()),
-            ("decisions of a job", format!("/jobs/{}/decisions?limit=100", job((count - 1) % JOBS))),
-        ];
-        for (name, place) in places {
-            let after = if back == 0 { String::new() } else { format!("&after={}", cursor(back)) };
+        let firing = get(&router, &format!("/firings?limit=1&{}", range(back))).await?;
+        let firing =
+            firing["firings"][0]["id"].as_str().context("there is a firing in the range")?.to_owned();
+        for (name, place) in places(&range(back)) {
+            let after = if place.contains("/firings?") { firing.clone() } else { cursor(back).to_string() };
+            // A range has its own place in the history.
+            let after = if back == 0 || place.contains("to=") || place.contains(&job(1).to_string()) {
+                String::new()
+            } else {
+                format!("&after={after}")
+            };
             let mut times = Vec::new();
             for _ in 0..READS {
                 let began = Moment::now();

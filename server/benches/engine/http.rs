@@ -6,12 +6,9 @@ use std::sync::Arc;
 use axum::Router;
 use axum::http::header::CONTENT_TYPE;
 use axum::routing::get;
-use ecs_scheduler::api::{self, ApiState, Limits};
-use ecs_scheduler_core::{DEFAULT_MAX_TASKS, SystemClock, TriggerRegistry};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::Instant as Moment;
-use tokio_util::sync::CancellationToken;
 
 use crate::figure::{Figure, Goal, quantile};
 use crate::instant::Instant;
@@ -30,19 +27,7 @@ pub(crate) async fn measure() -> anyhow::Result<()> {
     let store = jobs::open(&folder.path().join("http.db")).await?;
     jobs::fill(&*store, JOBS, |number| format!("{} {}", number % 60, number / 60 % 60)).await?;
     let engine = jobs::engine(Arc::clone(&store), Arc::new(Instant::default())).await?;
-    let router = api::router(ApiState {
-        store: Arc::clone(&store),
-        engine: engine.clone().into(),
-        registry: Arc::new(TriggerRegistry::new()),
-        clock: Arc::new(SystemClock),
-        max_tasks: DEFAULT_MAX_TASKS,
-        launchers: Vec::new(),
-        stores: Vec::new(),
-        aws: None,
-        hosts: Vec::new(),
-        limits: Limits::default(),
-        closing: CancellationToken::new(),
-    });
+    let router = jobs::api(&store, &engine);
     let product = serve(router).await?;
     let body = sample(product).await?;
     let bare = Router::new().route(

@@ -3,14 +3,17 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use axum::Router;
+use ecs_scheduler::api::{self, ApiState, Limits};
 use ecs_scheduler_backend_sqlite::{SqliteOptions, SqliteStore};
 use ecs_scheduler_core::{
-    Clock, Engine, EngineHandle, EngineOptions, JobId, JobUid, Launcher, NewJob, Store, StoreError,
-    SystemClock, TriggerRegistry,
+    Clock, DEFAULT_MAX_TASKS, Engine, EngineHandle, EngineOptions, JobId, JobUid, Launcher, NewJob, Store,
+    StoreError, SystemClock, TriggerRegistry,
 };
 use futures::{StreamExt as _, TryStreamExt as _};
 use serde_json::json;
 use serde_json::value::to_raw_value;
+use tokio_util::sync::CancellationToken;
 
 /// How many jobs are on their way to the store at once.
 const MAX_CONCURRENT_WRITES: usize = 1_024;
@@ -51,4 +54,21 @@ pub(crate) async fn engine(
     Engine { options: EngineOptions::default(), store, launcher, registry, clock: Arc::new(SystemClock) }
         .start()
         .await
+}
+
+/// Makes the API of an engine, over a store that need not be the engine's.
+pub(crate) fn api(store: &Arc<dyn Store>, engine: &EngineHandle) -> Router {
+    api::router(ApiState {
+        store: Arc::clone(store),
+        engine: engine.clone().into(),
+        registry: Arc::new(TriggerRegistry::new()),
+        clock: Arc::new(SystemClock),
+        max_tasks: DEFAULT_MAX_TASKS,
+        launchers: Vec::new(),
+        stores: Vec::new(),
+        aws: None,
+        hosts: Vec::new(),
+        limits: Limits::default(),
+        closing: CancellationToken::new(),
+    })
 }

@@ -5,6 +5,7 @@ use std::num::NonZeroUsize;
 use axum::extract::State;
 use axum::response::Response;
 use ecs_scheduler_core::{DecisionId, DecisionQuery, DecisionRecord, JobId, StoreError, TickOutcome};
+use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 
 use super::dto::{DecisionPage, DecisionView, OutcomeName};
 use super::firings;
@@ -22,7 +23,8 @@ use super::state::{App, AppState};
         ("from" = Option<String>, Query, description = "Only decisions made at this moment (RFC 3339) or later. With this filter, `to` \
             or `label`, and with `outcome` for one job, a page reads at most 1,000 decisions: it may show few or none, and `next` links to \
             the rest"),
-        ("to" = Option<String>, Query, description = "Only decisions made before this moment (RFC 3339)"),
+        ("to" = Option<String>, Query, description = "Only decisions made before this moment (RFC 3339). One that stands for several ticks may \
+            be missing if it was recorded more than an hour after `to`, or began more than an hour before `from`; the list of its job has it"),
         ("label" = Option<String>, Query, description = "Only decisions about jobs that have this label now: a name, or `name=value`"),
         ("after" = Option<u64>, Query, description = "Cursor: list decisions older than this one", minimum = 0),
         ("limit" = Option<u64>, Query, description = "Page size (default 100)", minimum = 1, maximum = 1000),
@@ -57,8 +59,12 @@ async fn list(app: &AppState, job: Option<JobId>, mut query: Query) -> Result<Re
     let filter = HistoryFilter::from_query(&mut query);
     let decisions = Decisions { outcome: query.choice("outcome"), filter };
     let after = query.text("after").is_some().then(|| DecisionId(query.integer("after", 0, 0)));
-    let limit = query.limit();
-    paged::respond(app, &decisions, PageOf { job, after, limit, query: query.finish()? }).await
+    let (limit, query) = (query.limit(), query.finish()?);
+    let after = match after {
+        None if job.is_none() => decisions.filter.start(app).await?,
+        after => after,
+    };
+    paged::respond(app, &decisions, PageOf { job, after, limit, query }).await
 }
 
 /// The decisions with an outcome and that pass a filter, or all.
@@ -87,11 +93,9 @@ impl Paged for Decisions {
             return self.read_filtered(app, query).await;
         }
         let asked = DecisionQuery { job: job.cloned(), outcome: self.outcome, before, limit };
-        let mut views = Vec::new();
-        for record in app.store.decisions(&asked).await? {
-            views.push((record.id, with_note(app, record).await?));
-        }
-        Ok(Part::of_all(views, limit))
+        let records = app.store.decisions(&asked).await?.into_iter();
+        let rows = with_notes(app, records.map(|record| (record, true)).collect()).await?;
+        Ok(Part::filtered(rows, limit, limit))
     }
 }
 
@@ -99,19 +103,36 @@ impl Decisions {
     /// Reads decisions, and returns those that pass.
     async fn read_filtered(&self, app: &AppState, query: DecisionQuery) -> Result<Part<Self>, StoreError> {
         let (wanted, limit) = (query.limit, filtered_read_size(query.limit));
-        let records = app.store.decisions(&DecisionQuery { limit, ..query }).await?;
+        let mut records = app.store.decisions(&DecisionQuery { limit, ..query }).await?;
+        let end = records.iter().position(|record| self.filter.ends_before(record.draft.observed));
+        records.truncate(end.unwrap_or(records.len()));
         let labelled = self.filter.labelled(app, records.iter().map(|record| &record.job)).await?;
-        let (mut rows, mut shown) = (Vec::with_capacity(records.len()), 0);
-        for record in records {
+        let mut shown = 0;
+        let check = |record: DecisionRecord| {
             let passes = shown < wanted.get()
                 && self.outcome.is_none_or(|outcome| record.draft.outcome == outcome)
                 && self.filter.has_decision(&record)
                 && labelled.as_ref().is_none_or(|jobs| jobs.contains(&record.job));
             shown += usize::from(passes);
-            rows.push((record.id, if passes { Some(with_note(app, record).await?) } else { None }));
-        }
-        Ok(Part::filtered(rows, limit, wanted))
+            (record, passes)
+        };
+        let checked = records.into_iter().map(check).collect();
+        Ok(Part::filtered(with_notes(app, checked).await?, limit, wanted))
     }
+}
+
+/// How many firings are read at once for the notes of a page.
+const CONCURRENT_NOTES: usize = 16;
+
+/// Converts those of these decisions that are to be shown.
+async fn with_notes(
+    app: &AppState,
+    records: Vec<(DecisionRecord, bool)>,
+) -> Result<Vec<(DecisionId, Option<DecisionView>)>, StoreError> {
+    let convert = |(record, is_shown): (DecisionRecord, bool)| async move {
+        Ok((record.id, if is_shown { Some(with_note(app, record).await?) } else { None }))
+    };
+    stream::iter(records).map(convert).buffered(CONCURRENT_NOTES).try_collect().await
 }
 
 /// Converts a decision, with the reason if its firing did not launch as requested.

@@ -9,7 +9,8 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::Response;
 use ecs_scheduler_core::engine::{FireError, FireRequest, ManualFiring};
 use ecs_scheduler_core::{
-    Firing, FiringId, FiringQuery, FiringState, JobId, StoreError, StoredJob, TaskEnd, TickOutcome,
+    DecisionId, Firing, FiringId, FiringQuery, FiringState, JobId, StoreError, StoredJob, TaskEnd,
+    TickOutcome,
 };
 
 use super::dto::{DecisionView, FireBody, FiringPage, FiringStateName, FiringView, TaskOutcomeName};
@@ -47,7 +48,7 @@ pub(super) async fn all(State(app): State<App>, query: Query) -> Result<Response
     params(
         ("id" = String, Path, description = "The job's name"),
         ("state" = Option<FiringStateName>, Query, description = "Filter by state"),
-        ("outcome" = Option<TaskOutcomeName>, Query, description = "Filter by outcome. With this filter, `from`, `to` or `label`, a \
+        ("outcome" = Option<TaskOutcomeName>, Query, description = "Filter by outcome. With this filter, `state`, `from`, `to` or `label`, a \
             page reads at most 1,000 firings: it may show few or none, and `next` links to the rest"),
         ("from" = Option<String>, Query, description = "Only firings decided at this moment (RFC 3339) or later"),
         ("to" = Option<String>, Query, description = "Only firings decided before this moment (RFC 3339)"),
@@ -170,17 +171,18 @@ fn refusal(job: &JobId, error: FireError) -> Problem {
 }
 
 pub(super) async fn find(app: &AppState, id: &FiringId) -> Result<Option<Firing>, StoreError> {
-    let query =
-        FiringQuery { id: Some(id.clone()), job: None, state: None, before: None, limit: NonZeroUsize::MIN };
+    let query = FiringQuery { id: Some(id.clone()), limit: NonZeroUsize::MIN, ..FiringQuery::default() };
     Ok(app.store.firings(&query).await?.into_iter().next())
 }
 
 async fn list(app: &AppState, job: Option<JobId>, mut query: Query) -> Result<Response, Problem> {
     let filter = HistoryFilter::from_query(&mut query);
-    let firings = Firings { state: query.choice("state"), outcome: query.choice("outcome"), filter };
+    let (state, outcome) = (query.choice("state"), query.choice("outcome"));
     let after = cursor(&mut query);
-    let limit = query.limit();
-    paged::respond(app, &firings, PageOf { job, after, limit, query: query.finish()? }).await
+    let (limit, query) = (query.limit(), query.finish()?);
+    let before_decision = if job.is_none() && after.is_none() { filter.start(app).await? } else { None };
+    let firings = Firings { state, outcome, filter, before_decision };
+    paged::respond(app, &firings, PageOf { job, after, limit, query }).await
 }
 
 /// Reads `after`: 32 hexadecimal digits.
@@ -198,6 +200,8 @@ struct Firings {
     state: Option<FiringState>,
     outcome: Option<TaskEnd>,
     filter: HistoryFilter,
+    /// The list begins with older firings than this decision.
+    before_decision: Option<DecisionId>,
 }
 
 impl Paged for Firings {
@@ -212,10 +216,19 @@ impl Paged for Firings {
         before: Option<FiringId>,
         limit: NonZeroUsize,
     ) -> Result<Part<Self>, StoreError> {
-        let query = FiringQuery { id: None, job: job.cloned(), state: self.state, before, limit };
-        if self.outcome.is_some() || !self.filter.is_empty() {
+        let query = FiringQuery {
+            job: job.cloned(),
+            before,
+            before_decision: self.before_decision,
+            limit,
+            ..FiringQuery::default()
+        };
+        // The states of one job have no index in every store.
+        let checks_state = job.is_some() && self.state.is_some();
+        if checks_state || self.outcome.is_some() || !self.filter.is_empty() {
             return self.read_filtered(app, query).await;
         }
+        let query = FiringQuery { state: self.state, ..query };
         let firings = app.store.firings(&query).await?.into_iter();
         Ok(Part::of_all(firings.map(|firing| (firing.id.clone(), FiringView::from(firing))).collect(), limit))
     }
@@ -230,11 +243,15 @@ impl Firings {
             return Ok(Part::of_all(Vec::new(), wanted));
         }
         let limit = filtered_read_size(wanted);
-        let firings =
-            app.store.firings(&FiringQuery { state: self.state.or(finished), limit, ..query }).await?;
+        let state = self.state.or(finished);
+        let asked = FiringQuery { state: state.filter(|_| query.job.is_none()), limit, ..query };
+        let mut firings = app.store.firings(&asked).await?;
+        let end = firings.iter().position(|firing| self.filter.ends_before(firing.observed));
+        firings.truncate(end.unwrap_or(firings.len()));
         let labelled = self.filter.labelled(app, firings.iter().map(|firing| &firing.job)).await?;
         let passes = |firing: &Firing| {
-            self.outcome.is_none_or(|outcome| firing.end() == Some(outcome))
+            state.is_none_or(|state| firing.state == state)
+                && self.outcome.is_none_or(|outcome| firing.end() == Some(outcome))
                 && self.filter.has_firing(firing)
                 && labelled.as_ref().is_none_or(|jobs| jobs.contains(&firing.job))
         };

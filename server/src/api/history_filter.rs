@@ -1,15 +1,24 @@
 //! Filters of the history that no store has an index for: each entry that is read is checked, and a request reads a bounded number.
+//!
+//! Entries are recorded in the order of time, unless the clock was stepped: a list of all jobs begins behind the range, and a list ends
+//! before it.
 
 use std::collections::HashSet;
 
-use ecs_scheduler_core::{DecisionRecord, Firing, JobId, StoreError, Timestamp};
+use ecs_scheduler_core::{DecisionId, DecisionRecord, Firing, JobId, StoreError, Timestamp};
+use jiff::SignedDuration;
 
+use super::history_seek::{begin_of, first_since};
 use super::label::Label;
 use super::request::Query;
 use super::state::AppState;
 
 #[cfg(test)]
 mod tests;
+
+/// How much later than at its place in the list an entry may have been recorded: the clock may have been stepped, and the clocks of replicas
+/// differ.
+const CLOCK_TOLERANCE: SignedDuration = SignedDuration::from_hours(1);
 
 /// A range of time, and a label of the job.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -35,14 +44,25 @@ impl HistoryFilter {
 
     /// Tells whether a decision was made in the range. One that stands for several ticks counts from its first to its newest tick.
     pub(super) fn has_decision(&self, record: &DecisionRecord) -> bool {
-        let (span, observed) = (&record.draft.span, record.draft.observed);
-        let begin = if span.count > 1 { span.first.min(observed) } else { observed };
-        self.contains(begin, observed)
+        self.contains(begin_of(record), record.draft.observed)
     }
 
     /// Tells whether a firing was decided in the range.
     pub(super) fn has_firing(&self, firing: &Firing) -> bool {
         self.contains(firing.observed, firing.observed)
+    }
+
+    /// Returns the decision before which a list of all jobs begins; `None` if it begins with the newest entry.
+    pub(super) async fn start(&self, app: &AppState) -> Result<Option<DecisionId>, StoreError> {
+        match self.to.and_then(|to| to.checked_add(CLOCK_TOLERANCE).ok()) {
+            Some(end) => first_since(&*app.store, end).await,
+            None => Ok(None),
+        }
+    }
+
+    /// Tells whether the list ends before an entry that was recorded at this moment: the older ones are out of the range, too.
+    pub(super) fn ends_before(&self, observed: Timestamp) -> bool {
+        self.from.is_some_and(|from| observed.saturating_add(CLOCK_TOLERANCE).is_ok_and(|late| late < from))
     }
 
     /// `from` belongs to the range, `to` does not.

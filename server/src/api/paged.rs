@@ -54,7 +54,7 @@ impl<P: Paged> Part<P> {
 }
 
 /// The least number of entries that one read of a filtered list asks for: most of them may not pass.
-const MIN_FILTERED_READ: usize = 50;
+const MIN_FILTERED_READ: usize = 200;
 
 /// Returns the number of entries to read for `wanted` entries that pass a filter.
 pub(super) fn filtered_read_size(wanted: NonZeroUsize) -> NonZeroUsize {

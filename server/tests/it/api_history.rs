@@ -172,6 +172,39 @@ async fn time_range_finds_every_entry_although_the_clock_was_stepped_back() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn range_of_time_is_found_at_once_however_old_it_is() {
+    let server = with_job(json!({"id": "idle", "taskDefinition": "tick", "schedule": "0 0 0"})).await;
+    // Every ten minutes, for three weeks.
+    import_at(&server, "often", (0..3_000).rev().map(|index| 600 * index), &[600 * 2_990]).await;
+    let range = format!("from={}&to={}", tick(600 * 2_990), tick(600 * 2_988));
+    for name in ["firings", "decisions"] {
+        let expected = ticks("often", &[600 * 2_989, 600 * 2_990]);
+        assert_eq!(pages(&server, &format!("/{name}?{range}"), name).await, (expected, vec![2]));
+        let of_job = format!("/jobs/often/{name}?{range}");
+        let (seen, sizes) = pages(&server, &of_job, name).await;
+        assert_eq!((seen, sizes), (ticks("often", &[600 * 2_989, 600 * 2_990]), vec![0, 0, 2]), "{of_job}");
+        // A list with a begin ends there, although the history goes on.
+        let (seen, sizes) = pages(&server, &format!("/jobs/often/{name}?from={}", tick(1_200)), name).await;
+        assert_eq!((seen, sizes), (ticks("often", &[0, 600, 1_200]), vec![3]));
+    }
+    let failed = pages(&server, &format!("/firings?{range}&outcome=failed"), "firings").await;
+    assert_eq!(failed, (ticks("often", &[600 * 2_990]), vec![1]));
+    let launched = pages(&server, &format!("/decisions?{range}&outcome=launched&limit=1"), "decisions").await;
+    assert_eq!(launched, (ticks("often", &[600 * 2_989, 600 * 2_990]), vec![1, 1, 0]));
+    assert!(pages(&server, &format!("/firings?to={}", tick(600 * 3_000)), "firings").await.0.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn rare_state_of_one_job_reads_a_bounded_part_of_its_firings() {
+    let server = with_job(json!({"id": "idle", "taskDefinition": "tick", "schedule": "0 0 0"})).await;
+    import_firings(&server, "busy", 2_300, &[]).await;
+    let (seen, sizes) = pages(&server, "/jobs/busy/firings?state=refused", "firings").await;
+    assert_eq!((seen.len(), sizes), (0, vec![0, 0, 0]));
+    let (seen, _) = pages(&server, "/jobs/busy/firings?state=finished&limit=1000", "firings").await;
+    assert_eq!(seen.len(), 2_300);
+}
+
+#[tokio::test(start_paused = true)]
 async fn decision_about_many_ticks_is_in_every_range_that_meets_them() {
     let server = with_job(json!({"id": "idle", "taskDefinition": "tick", "schedule": "0 0 0"})).await;
     let mut draft = sample::draft(TickOutcome::Idle, tick(50));

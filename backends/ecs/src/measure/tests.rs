@@ -1,13 +1,13 @@
 use serde_json::json;
 
 use super::*;
-use crate::sizes::{Reservation, Size};
+use crate::sizes::{ResourceReservation, Size};
 
 fn definition() -> Definition {
     Definition {
         compatibilities: vec!["EC2".to_owned(), "FARGATE".to_owned()],
         size: Size { cpu: Some(256), memory: Some(512) },
-        reservations: vec![Reservation {
+        reservations: vec![ResourceReservation {
             name: "main".to_owned(),
             cpu: Some(128),
             memory: Some(300),
@@ -37,10 +37,10 @@ fn the_size_is_that_of_the_job_or_of_the_definition_or_of_all_containers() {
     assert_eq!(of(larger, &known), (Some(1_024), Some(2_048)));
     let mut without = Definition { size: Size::default(), ..known };
     assert_eq!(of(json!({}), &without), (Some(128), Some(200)), "what ECS reserves on an instance");
-    without.reservations.push(Reservation {
+    without.reservations.push(ResourceReservation {
         name: "more".to_owned(),
         memory: Some(50),
-        ..Reservation::default()
+        ..ResourceReservation::default()
     });
     assert_eq!(of(json!({}), &without), (None, Some(250)), "one container has no CPU units");
 }
