@@ -60,6 +60,7 @@ mod spans;
 mod status;
 mod stop_requests;
 mod store_calls;
+mod store_waits;
 mod strip_details;
 mod task_monitor;
 mod task_retry;

@@ -75,7 +75,7 @@ mod tests {
 
     #[test]
     fn types_are_found_where_they_are_defined() {
-        let text = "pub(crate) struct A<T>(T);\nenum B { {}\nfn f() { struct C; }\ntrait D: E {}\nuse x::F;\n#[cfg(test)]\nstruct G;";
+        let text = "pub(crate) struct A<T>(T);\nenum B {}\nfn f() { struct C; }\ntrait D: E {}\nuse x::F;\n#[cfg(test)]\nstruct G;";
         assert_eq!(defined_types(text), ["A", "B", "D"]);
     }
 

@@ -23,7 +23,7 @@ use tracing::Instrument as _;
 use super::driven_backfills::{Driven, KeptBackfill};
 use super::inner::EngineInner;
 use super::message::{BackfillOrder, FireError, FireKind, FireOrder, Message};
-use super::store_calls::STORE_RETRY;
+use super::store_waits::STORE_RETRY;
 use super::task_retry::is_recorded;
 use crate::backfill::{Backfill, BackfillState, BackfillWait, ENDED_TTL, ListedBackfill, register_of};
 use crate::backoff::Backoff;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::budgets::MAX_AGE;
 use super::inner::EngineInner;
-use super::store_calls::STORE_RETRY;
+use super::store_waits::STORE_RETRY;
 use crate::fault;
 
 /// How long ends of tasks are gathered before the register is written.

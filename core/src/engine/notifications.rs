@@ -27,7 +27,7 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::inner::EngineInner;
-use super::store_calls::STORE_RETRY;
+use super::store_waits::STORE_RETRY;
 use crate::fault;
 use crate::id::{JobId, JobUid};
 use crate::notify::{JobEpisodes, Notifier, Outbox, ReportedEvents, register_of};

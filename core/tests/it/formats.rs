@@ -132,7 +132,13 @@ async fn the_register_of_budgets_keeps_its_json() {
     }
     let _life = stage.world.boot(StoreFaults::default(), 0).await.unwrap();
     stage.until("2026-01-01T10:00:30Z").await;
-    println!("BUDGETS {}", stage_register(&stage, "budgets").await);
+    let used = json!({"owner": 0, "budgets": {"shared": {"tasks": 3, "launches": {"5890872": 3}}}});
+    let waiting = json!({
+        "job": 15_502_510_419_124_884_553_u64, "since": 1_767_261_610, "asked": 1_767_261_610,
+        "next": 1_767_265_210, "tasks": 1,
+    });
+    let waits = json!({"owner": 0, "budgets": {"shared": {"waiting": [waiting]}}});
+    assert_eq!(stage_register(&stage, "budgets").await, json!({"parts": {"10": used, "15": waits}}));
 }
 
 #[tokio::test(start_paused = true)]
@@ -144,7 +150,15 @@ async fn the_registers_of_retried_ticks_keep_their_names_and_json() {
     let _life = stage.world.boot(StoreFaults::default(), 0).await.unwrap();
     *stage.launcher.population_fails.lock() = true;
     stage.until("2026-01-01T03:00:00.5Z").await;
-    println!("TRIES {} {}", job.uid, stage_register(&stage, &format!("tick-tries/{shard}")).await);
+    let kept = stage_register(&stage, &format!("tick-tries/{shard}")).await;
+    let uid = json!(job.uid).as_str().unwrap().to_owned();
+    let next: Timestamp = kept[&uid]["nextTry"].as_str().unwrap().parse().unwrap();
+    let tick = "2026-01-01T03:00:00Z";
+    let expected = json!({uid: {
+        "tick": tick, "outcome": "live_unknown", "reason": "could not list tasks", "tries": 1, "since": tick,
+        "nextTry": next,
+    }});
+    assert_eq!(kept, expected);
 }
 
 #[tokio::test(start_paused = true)]
@@ -161,6 +175,26 @@ async fn the_registers_of_failing_jobs_and_notifications_keep_their_names_and_js
     stage.launcher.script.lock().push_back(Script::Fail { kind: FaultKind::Denied });
     let _life = stage.world.boot(StoreFaults::default(), 0).await.unwrap();
     stage.until("2026-01-01T10:01:10Z").await;
-    println!("FAILING {}", stage_register(&stage, &format!("failing-jobs/{shard}")).await);
-    println!("NOTE {} {}", job.uid, stage_register(&stage, &format!("notifications/{shard}")).await);
+    assert_eq!(stage_register(&stage, &format!("failing-jobs/{shard}")).await, json!(["job"]));
+    let outbox = stage_register(&stage, &format!("notifications/{shard}")).await;
+    let uid = json!(job.uid).as_str().unwrap().to_owned();
+    let moment = |value: &Value| value.as_str().unwrap().parse::<Timestamp>().unwrap();
+    let (written, next) = (moment(&outbox["derivedUntil"]), moment(&outbox["pending"][0]["nextAttempt"]));
+    let (id, at, since) = ("U-zF5BG7ADkHij83x5QEcWXF", "2026-01-01T10:01:02Z", "2026-01-01T10:01:00Z");
+    let text = format!("1 tick failed (launch_failed) since {since}: could not run task");
+    let failed = json!({"job": "job", "text": text, "since": since, "count": 1});
+    let expected = json!({
+        "derivedUntil": written,
+        "recent": [[id, at]],
+        "jobs": {uid: {
+            "job": "job", "failing": [{"channel": "ops", "threshold": 1}], "outcome": "launch_failed",
+            "tasks": false,
+        }},
+        "pending": [{
+            "channel": "ops", "notification": {"id": id, "kind": "failing", "at": at, "jobs": [failed]},
+            "attempts": 2, "nextAttempt": next, "error": "the receiver answered 500",
+        }],
+        "failed": [],
+    });
+    assert_eq!(outbox, expected);
 }

@@ -10,7 +10,7 @@ use super::held::{BudgetShare, Held};
 use super::register::{BudgetPart, BudgetRegister, MAX_WAITING, PartUse, WaitingJob, step_of};
 use crate::budget::{Amounts, Budget, BudgetLimit};
 use crate::decide::DecisionId;
-use crate::engine::store_calls::MAX_LATE_SETTLEMENT;
+use crate::engine::store_waits::MAX_LATE_SETTLEMENT;
 use crate::firing::{Firing, FiringId};
 use crate::id::{JobId, JobUid};
 use crate::store::Shard;

@@ -13,7 +13,7 @@ use super::{KeptOutbox, Notifications};
 use crate::decide::TickOutcome;
 use crate::engine::inner::EngineInner;
 use crate::engine::notices::{Notice, reported_until};
-use crate::engine::store_calls::STORE_RETRY;
+use crate::engine::store_waits::STORE_RETRY;
 use crate::fault;
 use crate::firing::{Firing, FiringState};
 use crate::id::JobId;

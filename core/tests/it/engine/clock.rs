@@ -73,7 +73,7 @@ async fn job_fires_again_after_the_clock_was_ten_years_ahead_for_seconds() {
     assert_eq!(told.unwrap().draft.span.count, 0, "it is no tick");
     stage.until("2026-01-01T10:30:00Z").await;
     assert_eq!(life.engine.status().clock_fault, None);
-    assert_eq!(log.with("count again").len(), 2, "{log:?}");
+    assert_eq!(log.with("jobs are evaluated again").len(), 2, "{log:?}");
 }
 
 #[tokio::test(start_paused = true)]
