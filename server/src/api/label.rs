@@ -41,7 +41,8 @@ impl Label {
 
     /// Tells whether a job's document has the label.
     pub(super) fn matches(&self, document: &str) -> bool {
-        let labels = serde_json::from_str::<DocumentLabels>(document).map(|labels| labels.labels).unwrap_or_default();
+        let labels =
+            serde_json::from_str::<DocumentLabels>(document).map(|labels| labels.labels).unwrap_or_default();
         self.is_among(&labels)
     }
 
