@@ -188,7 +188,31 @@ fn no_response(address: &str, error: &reqwest::Error) -> Problem {
 
 #[cfg(test)]
 mod tests {
+    use ecs_scheduler_test_support::TcpProxy;
+
     use super::*;
+
+    #[tokio::test]
+    async fn connection_that_was_idle_for_a_minute_is_not_used_again() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let proxy = TcpProxy::start(listener.local_addr().unwrap().port()).await;
+        let replica = axum::Router::new().fallback(async || "answered");
+        tokio::spawn(async move { axum::serve(listener, replica).await });
+        let (client, url) = (client(), format!("http://127.0.0.1:{}/", proxy.port()));
+        let call = async || {
+            let answer = client.post(&url).timeout(Duration::from_secs(5)).send().await;
+            assert_eq!(answer.unwrap().text().await.unwrap(), "answered");
+        };
+        call().await;
+        call().await;
+        assert_eq!(proxy.connections(), 1, "a connection is used again at once");
+        proxy.forget_connections();
+        tokio::time::pause();
+        tokio::time::advance(Duration::from_secs(55)).await;
+        tokio::time::resume();
+        call().await;
+        assert_eq!(proxy.connections(), 2, "a firewall may have dropped it silently");
+    }
 
     #[test]
     fn only_engine_calls_are_forwarded_to_the_owner() {

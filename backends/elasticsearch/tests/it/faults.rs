@@ -11,6 +11,8 @@ use crate::fixture::{
     SHORT_TIMEOUTS, TIMEOUTS, TestCluster, at, document, fault_chain, listed, name, new_job, options,
 };
 use ecs_scheduler_fake_elasticsearch::{InjectedFault, WriteCondition};
+use ecs_scheduler_test_support::TcpProxy;
+use tokio::time::Instant;
 
 /// A short timeout of responses.
 const SHORT_TIMEOUT: Duration = Duration::from_millis(500);
@@ -58,6 +60,27 @@ async fn transient_errors_are_retried() {
         drop(store);
         assert_changed(&cluster.store().await).await;
     }
+}
+
+#[tokio::test]
+async fn connection_that_was_idle_for_a_minute_is_not_used_again() {
+    let cluster = TestCluster::new().await;
+    let hosts = cluster.fake.hosts();
+    let (_, port) = hosts.split(',').next().unwrap().rsplit_once(':').unwrap();
+    let proxy = TcpProxy::start(port.parse().unwrap()).await;
+    let nodes = Cluster::nodes(&format!("http://127.0.0.1:{}", proxy.port())).unwrap();
+    let store = options(Cluster { nodes, ..Cluster::default() }, "jobs").open().await.unwrap();
+    store.create(new_job("a", "{}")).await.unwrap();
+    let before = proxy.connections();
+    proxy.forget_connections();
+    tokio::time::pause();
+    tokio::time::advance(Duration::from_secs(55)).await;
+    tokio::time::resume();
+    let began = Instant::now();
+    store.create(new_job("b", "{}")).await.unwrap();
+    let took = began.elapsed();
+    assert!(took < TIMEOUTS.response, "{took:?}: a firewall may have dropped the idle connection silently");
+    assert!(proxy.connections() > before);
 }
 
 #[tokio::test]

@@ -1,4 +1,7 @@
 use axum::http::HeaderValue;
+use ecs_scheduler_core::SystemClock;
+use ecs_scheduler_test_support::TcpProxy;
+use tokio::time::Instant;
 
 use super::*;
 
@@ -27,4 +30,22 @@ fn date_counts_from_the_clock_of_the_receiver() {
     let ahead = "Fri, 06 Nov 2026 13:00:00 GMT";
     assert_eq!(wait("Fri, 06 Nov 2026 13:00:20 GMT", Some(ahead)), Some(20));
     assert_eq!(wait("Fri, 06 Nov 2026 12:00:20 GMT", Some("now")), Some(20), "a wrong date does not count");
+}
+
+#[tokio::test]
+async fn delivery_does_not_use_an_earlier_connection_that_a_firewall_may_have_dropped() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let proxy = TcpProxy::start(listener.local_addr().unwrap().port()).await;
+    let receiver = axum::Router::new().fallback(async || "received");
+    tokio::spawn(async move { axum::serve(listener, receiver).await });
+    let allow = AllowList::parse(&["127.0.0.1".to_owned()]).unwrap();
+    let client = HttpClient::new(allow, Arc::new(SystemClock));
+    let url = ReceiverUrl::parse(&format!("http://127.0.0.1:{}/hook", proxy.port())).unwrap();
+    for number in 1..=3 {
+        let began = Instant::now();
+        client.post(&url, &[], "{}".to_owned()).await.unwrap();
+        assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
+        assert_eq!(proxy.connections(), number);
+        proxy.forget_connections();
+    }
 }
