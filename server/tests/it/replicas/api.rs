@@ -128,6 +128,61 @@ async fn a_job_is_written_fired_and_evaluated_by_way_of_any_replica() {
     assert_eq!(huge.status(), StatusCode::PAYLOAD_TOO_LARGE);
 }
 
+/// Returns the text with each byte in percent-encoding.
+fn percent_encoded(text: &str) -> String {
+    text.bytes().map(|byte| format!("%{byte:02x}")).collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_percent_encoded_job_id_reaches_the_owner_by_way_of_any_replica() {
+    let (a, b) = two().await;
+    let names = (0..1_000).map(|number| JobId::new(&format!("job_{number}-x")).unwrap());
+    let job = names.into_iter().find(|job| b.replica.owner(job) == JobOwner::ThisReplica).unwrap();
+    assert_eq!(a.post("/jobs", &document(&job)).await.status(), StatusCode::CREATED);
+    until("the owner hears of the job", async || b.replica.status().jobs == 1).await;
+    let encoded = [percent_encoded(job.as_str()), job.as_str().replace('_', "%5F").replace('-', "%2D")];
+    for (process, path) in
+        [&a, &b].into_iter().flat_map(|process| encoded.iter().map(move |id| (process, id)))
+    {
+        let fired = process.post(&format!("/jobs/{path}/firings"), &json!({})).await;
+        assert_eq!(fired.status(), StatusCode::CREATED, "{path}");
+        let firing: Value = fired.json().await.unwrap();
+        assert_eq!(firing["job"], json!(job), "{path}");
+        let evaluated = process.post(&format!("/jobs/{path}/evaluate"), &json!({})).await;
+        assert_eq!(evaluated.status(), StatusCode::OK, "{path}");
+        let resumed = process.post(&format!("/jobs/{path}/resume"), &json!({})).await;
+        assert_eq!(resumed.status(), StatusCode::OK, "{path}");
+        assert_eq!(process.get(&format!("/jobs/{path}")).await["id"], json!(job), "{path}");
+    }
+    assert_eq!(a.get(&format!("/jobs/{job}/firings")).await["firings"].as_array().unwrap().len(), 4);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_id_that_no_job_can_have_gets_the_same_answer_from_each_replica() {
+    let (a, b) = two().await;
+    let job = b.a_job();
+    assert_eq!(a.post("/jobs", &document(&job)).await.status(), StatusCode::CREATED);
+    until("the owner hears of the job", async || b.replica.status().jobs == 1).await;
+    // A blank, a slash, a line feed, no UTF-8, another letter, an end that is cut off, and an id that is encoded twice.
+    let twice = percent_encoded(&percent_encoded(job.as_str()));
+    let ids = ["a%20b", "a%2Fb", "a%2fb", "a%0Ab", "%ff", "%C3%A9", "a%2", "..%2F..", twice.as_str()];
+    for path in ids {
+        for call in ["firings", "evaluate", "resume"] {
+            let mut answers = Vec::new();
+            for process in [&a, &b] {
+                let answer = process.post(&format!("/jobs/{path}/{call}"), &json!({})).await;
+                answers.push((answer.status(), answer.text().await.unwrap()));
+            }
+            assert!(answers[0].0.is_client_error(), "{path} {call}: {answers:?}");
+            assert_eq!(answers[0], answers[1], "{path} {call}");
+        }
+        let created =
+            a.post("/jobs", &json!({"id": path, "taskDefinition": "work", "schedule": "@yearly"})).await;
+        assert_eq!(created.status(), StatusCode::BAD_REQUEST, "{path}");
+    }
+    assert!(a.get(&format!("/jobs/{job}/firings")).await["firings"].as_array().unwrap().is_empty());
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn each_replica_finds_the_jobs_of_all_and_dry_runs_changes_at_their_owner() {
     let (a, b) = two().await;
