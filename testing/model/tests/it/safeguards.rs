@@ -96,7 +96,10 @@ fn a_firing_is_launched_twice_when_an_old_owner_may_write_and_tokens_are_random(
     let faults = Faults { refusals: true, crashes: true, ..FREEZES };
     let random = Safeguards { token: Token::Recorded, ..Safeguards::ALL };
     let open = Safeguards { fence: false, ..random };
-    breaks(one_tick(Config::REPLICAS, faults, open), property::DOUBLED, 26);
+    let actions = breaks(one_tick(Config::REPLICAS, faults, open), property::DOUBLED, 26);
+    let calls: Vec<&Action> = actions.iter().filter(|action| matches!(action, Action::Call(..))).collect();
+    assert!(matches!(calls[..], [Action::Call(_, _, CallAnswer::Refuses), _, _]), "{actions:?}");
+    assert!(actions.iter().any(|action| matches!(action, Action::Claim(_))), "{actions:?}");
     holds(one_tick(Config::REPLICAS, faults, random), property::DOUBLED);
 }
 
