@@ -6,7 +6,6 @@ use crate::open::PostgresOptions;
 use crate::store::PostgresStore;
 
 #[path = "../../tests/it/server.rs"]
-#[expect(dead_code, reason = "the integration tests use all of it")]
 mod server;
 
 /// Rows of a page.
