@@ -80,7 +80,7 @@ impl Amounts {
     }
 }
 
-/// The size of a task as one budget counts it. What is not known counts as nothing: a launch is not allowed then.
+/// The size of a task as one budget counts it. An unknown number counts as nothing: a launch is not allowed then.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct TaskShare {
     cpu: u64,

@@ -43,14 +43,8 @@ impl Config {
         let allowed_hosts = collect_error(allowed_hosts(values), &mut problems).unwrap_or_default();
         let max_tasks = collect_error(max_tasks(values), &mut problems);
         let history_days = collect_error(history_days(values), &mut problems);
-        let notify = notify(values).unwrap_or_else(|mut wrong| {
-            problems.append(&mut wrong);
-            NotifyConfig::default()
-        });
-        let budgets = budgets(values).unwrap_or_else(|mut wrong| {
-            problems.append(&mut wrong);
-            Vec::new()
-        });
+        let notify = collect_errors(notify(values), &mut problems);
+        let budgets = collect_errors(budgets(values), &mut problems);
         let replica = collect_error(replica(values), &mut problems).unwrap_or_default();
         let assume_role = collect_error(assume_role(values), &mut problems).flatten();
         collect_error(server(values), &mut problems);
@@ -163,6 +157,13 @@ pub(crate) fn offline_on_ecs(values: &Values) -> Result<Config, ConfigRejected> 
 
 fn collect_error<T>(outcome: Result<T, String>, problems: &mut Vec<String>) -> Option<T> {
     outcome.map_err(|problem| problems.push(problem)).ok()
+}
+
+fn collect_errors<T: Default>(outcome: Result<T, Vec<String>>, problems: &mut Vec<String>) -> T {
+    outcome.unwrap_or_else(|mut wrong| {
+        problems.append(&mut wrong);
+        T::default()
+    })
 }
 
 fn absent_parts(values: &Values, of: &dyn Fn(&ListedSetting) -> bool) -> Vec<String> {

@@ -49,7 +49,7 @@ pub(super) struct ShardUse {
     pub(super) uses: Vec<PartUse>,
     /// The past of earlier owners.
     inherited: Vec<PartUse>,
-    /// What the open firings held at the end of the recovery.
+    /// The amounts that the open firings held at the end of the recovery.
     recovered: Vec<Amounts>,
     sequence: u64,
 }
@@ -179,8 +179,8 @@ impl ShardUse {
         }
     }
 
-    /// Takes over the past and the waiting jobs of earlier owners. What they held and no open firing holds may have been used after
-    /// they wrote it.
+    /// Takes over the past and the waiting jobs of earlier owners. Amounts that they held and no open firing holds may
+    /// have been used after they wrote them.
     pub(super) fn load(&mut self, known: Vec<PartUse>, now: Timestamp) {
         self.is_loaded = true;
         for (number, mut part) in known.into_iter().enumerate() {
