@@ -1,4 +1,4 @@
-//! The place of a moment in the history: ids of decisions grow with time, so that a search finds it with a few reads of one decision.
+//! The place of a moment in the history: ids of decisions grow with time, so that a search finds it with some twenty reads of one decision.
 
 use std::num::NonZeroUsize;
 
