@@ -12,14 +12,14 @@ use crate::store::{JobList, ListFrom, NewJob, Shard, StoreError};
 /// Jobs by name, and their names in the order of creation.
 #[derive(Debug, Default)]
 pub(super) struct JobTable {
-    jobs: HashMap<JobId, JobRow>,
+    jobs: HashMap<JobId, StoredRow>,
     /// Sorted by the number assigned at creation, so that an offset into the list is found without a scan.
     order: Vec<(u64, JobId)>,
     created: u64,
 }
 
 #[derive(Debug)]
-struct JobRow {
+struct StoredRow {
     number: u64,
     job: StoredJob,
 }
@@ -42,7 +42,7 @@ impl JobTable {
     fn put(&mut self, job: StoredJob) {
         self.created += 1;
         self.order.push((self.created, job.id.clone()));
-        self.jobs.insert(job.id.clone(), JobRow { number: self.created, job });
+        self.jobs.insert(job.id.clone(), StoredRow { number: self.created, job });
     }
 
     pub(super) fn get(&self, id: &JobId) -> Option<&StoredJob> {

@@ -15,7 +15,7 @@ mod tests;
 /// The replicas and shard owners of the last snapshot of the registers.
 #[derive(Debug, Default)]
 pub(super) struct Peers {
-    members: BTreeMap<ReplicaId, Member>,
+    members: BTreeMap<ReplicaId, PeerMember>,
     ownerships: BTreeMap<Shard, (u64, ShardOwnership)>,
     /// When the newest read began; its contents are not older.
     snapshot_began: Option<Instant>,
@@ -23,7 +23,7 @@ pub(super) struct Peers {
 
 /// A replica in the last snapshot.
 #[derive(Debug, Clone)]
-pub(super) struct Member {
+pub(super) struct PeerMember {
     version: u64,
     pub(super) beat: Beat,
     /// When the newest version was first seen, at the end of that read.
@@ -50,7 +50,7 @@ impl Peers {
                     let known = self.members.remove(&id).filter(|member| member.version == register.version);
                     let member = known.or_else(|| {
                         let beat = serde_json::from_str(&register.value).ok()?;
-                        Some(Member { version: register.version, beat, changed: ended })
+                        Some(PeerMember { version: register.version, beat, changed: ended })
                     });
                     seen.extend(member.map(|member| (id, member)));
                 }
@@ -66,16 +66,16 @@ impl Peers {
     }
 
     /// Tells whether a replica was live at the beginning of the newest read, as far as is known.
-    pub(super) fn lives(&self, member: &Member, dead_after: Duration) -> bool {
+    pub(super) fn lives(&self, member: &PeerMember, dead_after: Duration) -> bool {
         self.snapshot_began.is_none_or(|began| began.saturating_duration_since(member.changed) < dead_after)
     }
 
     /// Iterates over the known replicas, by name.
-    pub(super) fn members(&self) -> impl Iterator<Item = (&ReplicaId, &Member)> {
+    pub(super) fn members(&self) -> impl Iterator<Item = (&ReplicaId, &PeerMember)> {
         self.members.iter()
     }
 
-    pub(super) fn member(&self, id: &ReplicaId) -> Option<&Member> {
+    pub(super) fn member(&self, id: &ReplicaId) -> Option<&PeerMember> {
         self.members.get(id)
     }
 

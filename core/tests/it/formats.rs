@@ -132,11 +132,13 @@ async fn the_register_of_budgets_keeps_its_json() {
     }
     let _life = stage.world.boot(StoreFaults::default(), 0).await.unwrap();
     stage.until("2026-01-01T10:00:30Z").await;
-    let used = json!({"owner": 0, "budgets": {"shared": {"tasks": 3, "launches": {"5890872": 3}}}});
-    let waiting = json!({
-        "job": 15_502_510_419_124_884_553_u64, "since": 1_767_261_610, "asked": 1_767_261_610,
-        "next": 1_767_265_210, "tasks": 1,
-    });
+    let used = json!({"owner": 0, "budgets": {"shared": {
+        "held": [3, 0, 0, 0, 0], "launches": {"5890872": 3},
+    }}});
+    let waiting =
+        json!(
+            [15_502_510_419_124_884_553_u64, 1_767_261_610, 1_767_261_610, 1_767_265_210, [1, 1, 0, 0, 0],]
+        );
     let waits = json!({"owner": 0, "budgets": {"shared": {"waiting": [waiting]}}});
     assert_eq!(stage_register(&stage, "budgets").await, json!({"parts": {"10": used, "15": waits}}));
 }

@@ -47,7 +47,7 @@ pub(super) async fn change_jobs(
     let body = JsonBody::read(&app.parsers, &headers, body).await?;
     let BulkBody { select, action, reason, actor, until, labels, expect, dry_run } =
         body.parse(|body| member("", body.into())).await?;
-    let call = Call::new(action, reason, actor, until, labels)?;
+    let call = BulkCall::new(action, reason, actor, until, labels)?;
     let by_query = select.query.is_some();
     let ids = match (select.ids, select.query) {
         (Some(ids), None) => named(&ids)?,
@@ -85,7 +85,7 @@ pub(super) async fn change_jobs(
 async fn change_one(
     app: App,
     forwarder: Forwarder,
-    call: Call,
+    call: BulkCall,
     id: JobId,
     headers: HeaderMap,
     until: Instant,
@@ -182,13 +182,13 @@ async fn existing(app: &AppState, ids: Vec<JobId>) -> Result<Vec<BulkResult>, Pr
 
 /// The request that each job gets.
 #[derive(Debug, Clone)]
-struct Call {
+struct BulkCall {
     action: BulkAction,
     reason: Option<String>,
     body: Value,
 }
 
-impl Call {
+impl BulkCall {
     fn new(
         action: BulkAction,
         reason: Option<String>,

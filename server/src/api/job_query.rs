@@ -101,7 +101,7 @@ enum SortKey {
     Next,
 }
 
-/// What jobs are sorted by; equal ones in the order of their creation.
+/// A value that jobs are sorted by; equal ones in the order of their creation.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum SortValue {
     Created,

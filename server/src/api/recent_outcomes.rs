@@ -27,14 +27,14 @@ pub(super) struct RecentOutcomes {
     /// The newest settled tick and the newest firing of the job when they were read.
     read_at: (Option<Timestamp>, Option<FiringId>),
     /// Newest first.
-    runs: Vec<Run>,
+    runs: Vec<OutcomeRun>,
     /// The explanation of the newest one.
     pub(super) reason: String,
 }
 
 /// Consecutive ticks with one outcome.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Run {
+struct OutcomeRun {
     id: DecisionId,
     outcome: TickOutcome,
     ticks: usize,
@@ -97,10 +97,11 @@ impl RecentOutcomes {
     fn new(
         read_at: (Option<Timestamp>, Option<FiringId>),
         decisions: Vec<DecisionRecord>,
-        older: Vec<Run>,
+        older: Vec<OutcomeRun>,
     ) -> Self {
         let reason = decisions.first().map(|newest| newest.draft.explanation.clone()).unwrap_or_default();
-        let run = |one: &DecisionRecord| Run { id: one.id, outcome: one.draft.outcome, ticks: ticks(one) };
+        let run =
+            |one: &DecisionRecord| OutcomeRun { id: one.id, outcome: one.draft.outcome, ticks: ticks(one) };
         let (mut runs, mut left) = (Vec::new(), MAX_OUTCOMES);
         for run in decisions.iter().map(run).chain(older) {
             if left == 0 {
@@ -113,7 +114,7 @@ impl RecentOutcomes {
     }
 
     /// Returns the known runs before the oldest of these decisions, unless that is not known or one of them may still change.
-    fn older_than(&self, decisions: &[DecisionRecord]) -> Option<Vec<Run>> {
+    fn older_than(&self, decisions: &[DecisionRecord]) -> Option<Vec<OutcomeRun>> {
         let oldest = decisions.last()?.id;
         let index = self.runs.iter().position(|run| run.id == oldest)?;
         let older = &self.runs[index + 1..];

@@ -6,7 +6,7 @@
 //!  both:         writes of this API ─────────────┘
 //! ```
 //!
-//! It holds what follows from the documents. What the engine or the journal knows is read for the jobs of a page.
+//! It holds what follows from the documents. Facts of the engine and of the journal are read for the jobs of a page.
 //! Rejected: a search by the store, because each of the six would need an index of its own.
 
 use std::collections::{BTreeMap, HashMap, HashSet};

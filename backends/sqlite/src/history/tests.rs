@@ -10,7 +10,8 @@ use crate::store::SqliteStore;
 /// Returns how a statement reads the tables of a new file: one line for each table and each sort.
 fn plan(connection: &Connection, sql: &str) -> Vec<String> {
     let mut statement = connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
-    let lines = statement.query_map([], |row| row.get::<_, String>(3)).unwrap().map(Result::unwrap);
+    // The values of its parameters are NULL.
+    let lines = statement.raw_query().mapped(|row| row.get::<_, String>(3)).map(Result::unwrap);
     let reads = |line: &String| ["SEARCH", "SCAN", "USE TEMP"].iter().any(|word| line.starts_with(word));
     // The rows of a subquery are as many as its own statement reads.
     lines.filter(|line| reads(line) && !line.starts_with("SCAN (subquery")).collect()

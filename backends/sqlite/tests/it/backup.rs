@@ -50,7 +50,7 @@ async fn backup_is_consistent_while_another_connection_writes() {
         let sql = format!("INSERT INTO jobs VALUES ('late-{}', '{{}}')", steps.get());
         writer.execute(&sql, []).unwrap();
     });
-    assert_eq!(contents.unwrap(), BackupContents { format: 1, jobs: 120, decisions: 0, firings: 0 });
+    assert_eq!(contents.unwrap(), BackupContents { format: 2, jobs: 120, decisions: 0, firings: 0 });
     assert!(steps.get() >= 1 && !beside(&store_file, ".copy-wal").exists());
     assert_eq!(rows(&store_file.path()), 120 + steps.get());
 }

@@ -111,7 +111,7 @@ fn lose_second_call(stage: &Stage) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn lost_call_beside_started_tasks_is_told_as_unknown_once_also_after_a_crash() {
+async fn lost_call_beside_started_tasks_is_reported_as_unknown_once_also_after_a_crash() {
     for crashes in [false, true] {
         let more = json!({"taskCount": 12, "maxCount": 40, "notify": [{"to": "ops", "on": ["unknown"]}]});
         let (stage, recorder) = staged(&more).await;

@@ -2,11 +2,11 @@ use std::collections::BTreeSet;
 
 use super::*;
 
-fn run(id: u64, outcome: TickOutcome, ticks: usize) -> Run {
-    Run { id: DecisionId(id), outcome, ticks }
+fn run(id: u64, outcome: TickOutcome, ticks: usize) -> OutcomeRun {
+    OutcomeRun { id: DecisionId(id), outcome, ticks }
 }
 
-fn outcomes(runs: Vec<Run>) -> RecentOutcomes {
+fn outcomes(runs: Vec<OutcomeRun>) -> RecentOutcomes {
     RecentOutcomes::new((None, None), Vec::new(), runs)
 }
 

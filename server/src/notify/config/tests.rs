@@ -120,7 +120,7 @@ fn all_problems_are_reported_at_once() {
 }
 
 #[test]
-fn each_problem_of_one_channel_is_told() {
+fn each_problem_of_one_channel_is_reported() {
     let config = json!({
         "channels": {"a b": {"type": "webhook", "url": "ftp://x", "secrets": "x", "headers": {"host": "x", "x-y": 5, "é": "x"}}},
         "allow": ["10.0.0.0/99", "hooks.example.com", "/8"],
