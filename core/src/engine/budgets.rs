@@ -240,7 +240,7 @@ impl Budgets {
 
     /// Ends a reservation for which nothing was sent to the store.
     pub(super) fn release(&self, engine: u64, firing: &Firing) {
-        if self.edit(engine, firing, |part| part.release(&firing.id)).is_some() {
+        if self.edit(engine, firing, |part| part.release(&firing.id)) == Some(true) {
             self.set_freed();
         }
     }
@@ -252,7 +252,7 @@ impl Budgets {
 
     /// Forgets a firing that another writer has changed.
     pub(super) fn forget(&self, engine: u64, firing: &Firing) {
-        if self.edit(engine, firing, |part| part.forget(&firing.id)).is_some() {
+        if self.edit(engine, firing, |part| part.forget(&firing.id)) == Some(true) {
             self.set_freed();
         }
     }

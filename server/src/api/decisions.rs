@@ -106,6 +106,7 @@ impl Decisions {
         let mut records = app.store.decisions(&DecisionQuery { limit, ..query }).await?;
         let end = records.iter().position(|record| self.filter.ends_before(record.draft.observed));
         records.truncate(end.unwrap_or(records.len()));
+        let has_more = end.is_some();
         let labelled = self.filter.labelled(app, records.iter().map(|record| &record.job)).await?;
         let mut shown = 0;
         let check = |record: DecisionRecord| {
@@ -117,7 +118,7 @@ impl Decisions {
             (record, passes)
         };
         let checked = records.into_iter().map(check).collect();
-        Ok(Part::filtered(with_notes(app, checked).await?, limit, wanted))
+        Ok(Part { has_more, ..Part::filtered(with_notes(app, checked).await?, limit, wanted) })
     }
 }
 

@@ -248,6 +248,7 @@ impl Firings {
         let mut firings = app.store.firings(&asked).await?;
         let end = firings.iter().position(|firing| self.filter.ends_before(firing.observed));
         firings.truncate(end.unwrap_or(firings.len()));
+        let has_more = end.is_some();
         let labelled = self.filter.labelled(app, firings.iter().map(|firing| &firing.job)).await?;
         let passes = |firing: &Firing| {
             state.is_none_or(|state| firing.state == state)
@@ -259,6 +260,6 @@ impl Firings {
             let id = firing.id.clone();
             (id, passes(&firing).then(|| FiringView::from(firing)))
         });
-        Ok(Part::filtered(rows.collect(), limit, wanted))
+        Ok(Part { has_more, ..Part::filtered(rows.collect(), limit, wanted) })
     }
 }

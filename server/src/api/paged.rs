@@ -43,13 +43,15 @@ pub(super) struct Part<P: Paged + ?Sized> {
     pub(super) read: usize,
     /// Whether the list ends here.
     pub(super) is_last: bool,
+    /// Whether the job has a history, though the list ends before its first entry.
+    pub(super) has_more: bool,
 }
 
 impl<P: Paged> Part<P> {
     /// Makes a part that shows every entry of a read of at most `limit` entries.
     pub(super) fn of_all(entries: Vec<(P::Cursor, P::View)>, limit: NonZeroUsize) -> Self {
         let (read, is_last) = (entries.len(), entries.len() < limit.get());
-        Self { entries, read_to: None, read, is_last }
+        Self { entries, read_to: None, read, is_last, has_more: false }
     }
 }
 
@@ -69,7 +71,13 @@ impl<P: Paged> Part<P> {
         size: NonZeroUsize,
         wanted: NonZeroUsize,
     ) -> Self {
-        let mut part = Self { entries: Vec::new(), read_to: None, read: 0, is_last: rows.len() < size.get() };
+        let mut part = Self {
+            entries: Vec::new(),
+            read_to: None,
+            read: 0,
+            is_last: rows.len() < size.get(),
+            has_more: false,
+        };
         for (cursor, view) in rows {
             if part.entries.len() == wanted.get() {
                 part.is_last = false;
@@ -106,11 +114,13 @@ pub(super) async fn respond<P: Paged>(
 ) -> Result<Response, Problem> {
     let PageOf { job, after, limit, query } = page;
     let mut writer = PageWriter::new(app, P::NAME);
-    let (mut last, mut left, mut ended) = (None, MAX_READ, false);
+    let (mut last, mut left, mut ended, mut has_history) = (None, MAX_READ, false, false);
     while let Some(size) = writer.next_read_limit(limit.get()).await? {
         let before = last.clone().or_else(|| after.clone());
         let size = size.min(NonZeroUsize::new(left).unwrap_or(size));
-        let Part { entries, read_to, read, is_last } = list.read(app, job.as_ref(), before, size).await?;
+        let Part { entries, read_to, read, is_last, has_more } =
+            list.read(app, job.as_ref(), before, size).await?;
+        has_history |= has_more;
         let fits = entries.into_iter().all(|(cursor, view)| {
             let fits = writer.add(&view);
             if fits {
@@ -129,7 +139,7 @@ pub(super) async fn respond<P: Paged>(
     let mut path = format!("/{}", P::NAME);
     if let Some(job) = &job {
         path.insert_str(0, &format!("/jobs/{job}"));
-        if last.is_none() {
+        if last.is_none() && !has_history {
             // An empty history is not that of an unknown job.
             app.job(&Name(job.to_string())).await?;
         }

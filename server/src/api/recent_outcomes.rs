@@ -76,6 +76,8 @@ impl OutcomeCache {
         if !is_whole {
             decisions = read(WHOLE_READ).await?;
         }
+        // Another job may have had this name.
+        decisions.retain(|decision| decision.uid == job.uid);
         let outcomes = RecentOutcomes::new(read_at, decisions, older.unwrap_or_default());
         let outcomes = Arc::new(outcomes);
         self.0.lock().put(job.uid, Arc::clone(&outcomes));

@@ -69,8 +69,8 @@ fn tasks_on_fargate_have_the_price_of_their_region_and_processor() {
 }
 
 #[test]
-fn every_region_has_a_price_and_arm_is_cheaper() {
-    assert!(PRICES.regions.len() >= 10);
+fn prices_of_regions_are_plausible_and_arm_is_cheaper() {
+    assert!(PRICES.regions.contains_key("us-east-1"));
     for (region, prices) in &PRICES.regions {
         for (vcpu, gib) in [prices.x86, prices.arm] {
             assert!((30_000..100_000).contains(&vcpu) && (3_000..10_000).contains(&gib), "{region}");

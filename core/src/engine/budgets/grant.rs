@@ -178,9 +178,11 @@ impl Totals {
         }
         let granted =
             if request.takes_all() && room.left < request.tasks { 0 } else { room.left.min(request.tasks) };
+        // The rest is nothing to who starts all tasks or none. A replacement starts none because of what its note says is left.
+        let left = if request.is_whole && granted == 0 { 0 } else { room.left };
         if let Some(reason) = never_fits(budgets, request, least) {
             part.end_wait(&numbers, request.key());
-            return Some((BudgetRoom { reason, ..room }, None));
+            return Some((BudgetRoom { left, reason, ..room }, None));
         }
         if granted == 0 {
             if let Some(next) = request.next {
@@ -193,7 +195,7 @@ impl Totals {
                     part.wait(share.number, &waiting);
                 }
             }
-            return Some((room, None));
+            return Some((BudgetRoom { left, ..room }, None));
         }
         let held_before: Vec<Amounts> =
             numbers.iter().map(|number| part.held_of_job(&request.uid, *number)).collect();

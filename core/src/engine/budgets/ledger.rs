@@ -232,8 +232,10 @@ impl ShardUse {
     }
 
     /// Ends a reservation for which nothing was sent to the store.
-    pub(super) fn release(&mut self, firing: &FiringId) {
+    pub(super) fn release(&mut self, firing: &FiringId) -> bool {
+        let was_held = self.firings.contains_key(firing);
         self.end_one(firing, |held| held.reserved_until = None);
+        was_held
     }
 
     /// Keeps a reservation whose settlement had no answer until the journal tells.
@@ -251,8 +253,8 @@ impl ShardUse {
     }
 
     /// Forgets a firing that another writer has changed.
-    pub(super) fn forget(&mut self, firing: &FiringId) {
-        self.firings.remove(firing);
+    pub(super) fn forget(&mut self, firing: &FiringId) -> bool {
+        self.firings.remove(firing).is_some()
     }
 
     /// Holds the tasks of a firing that was found in the journal.
