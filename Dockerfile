@@ -19,10 +19,10 @@ COPY --from=build /usr/local/bin/ecs-scheduler /usr/local/bin/ecs-scheduler
 USER 10001
 WORKDIR /var/lib/ecs-scheduler
 VOLUME /var/lib/ecs-scheduler
-# Inside a container the network decides who reaches the port, so it listens on every address and says so. Publish it
-# to where only those may come who may start tasks: docker run -p 127.0.0.1:5000:5000.
+# It listens on every address of the container, so clients need an access token. The first one:
+# docker exec CONTAINER ecs-scheduler token create --bootstrap
 ENV ECSS_LISTEN=0.0.0.0:5000 \
-    ECSS_AUTH=off \
+    ECSS_AUTH=tokens \
     ECSS_DATA_DIR=/var/lib/ecs-scheduler
 EXPOSE 5000
 STOPSIGNAL SIGTERM

@@ -20,11 +20,13 @@ use tower_http::catch_panic::CatchPanicLayer;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+mod access;
 mod backfill;
 mod brake;
 mod budgets;
 mod bulk;
 mod cached_body;
+mod caller;
 mod decisions;
 mod docs;
 mod dry_run;
@@ -68,12 +70,14 @@ mod recent_outcomes;
 mod replicas;
 mod request;
 mod respond;
+mod scopes;
 mod search_index;
 mod serve;
 mod state;
 mod stats;
 mod suspend;
 mod text;
+mod tokens;
 mod view;
 
 pub(crate) use idempotency::{KEY_RULE, is_key};
@@ -138,6 +142,8 @@ fn resources() -> OpenApiRouter<App> {
         .routes(routes!(plugins::stores))
         .routes(routes!(replicas::list))
         .routes(routes!(stats::aws))
+        .routes(routes!(tokens::list, tokens::create))
+        .routes(routes!(tokens::revoke))
         .routes(routes!(events::stream_events))
         .routes(routes!(health::alive))
         .routes(routes!(health::ready))

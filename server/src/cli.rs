@@ -18,6 +18,7 @@ mod progress;
 pub mod reference;
 pub mod schedule;
 pub mod server_commands;
+mod token;
 
 use std::process::ExitCode;
 

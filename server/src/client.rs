@@ -1,5 +1,6 @@
 //! HTTP client of the API: JSON responses, and the server's messages for refused requests.
 
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
@@ -35,6 +36,8 @@ pub struct ClientResponse {
 pub struct Client {
     http: reqwest::Client,
     server: String,
+    /// The header of its access token.
+    authorization: Option<header::HeaderValue>,
 }
 
 impl Client {
@@ -51,7 +54,31 @@ impl Client {
             .timeout(REQUEST_TIMEOUT)
             .build()
             .map_err(|error| CommandError::caused("could not set up the HTTP client", error))?;
-        Ok(Self { http, server })
+        Ok(Self { http, server, authorization: None })
+    }
+
+    /// Sends an access token with every request.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the token has characters that cannot be sent.
+    pub fn with_token(mut self, token: Option<&str>) -> Result<Self, CommandError> {
+        let header = token.map(|token| header::HeaderValue::try_from(format!("Bearer {token}"))).transpose();
+        self.authorization =
+            header.map_err(|error| CommandError::caused("could not send the access token", error))?;
+        if let Some(header) = &mut self.authorization {
+            header.set_sensitive(true);
+        }
+        Ok(self)
+    }
+
+    /// Begins a request.
+    fn request(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
+        let request = self.http.request(method, format!("{}{path}", self.server));
+        match &self.authorization {
+            Some(token) => request.header(header::AUTHORIZATION, token.clone()),
+            None => request,
+        }
     }
 
     /// Reads a resource.
@@ -76,7 +103,7 @@ impl Client {
         headers: &[(header::HeaderName, &str)],
     ) -> Result<ClientResponse, CommandError> {
         let attempt = format!("{method} {path}");
-        let mut request = self.http.request(method, format!("{}{path}", self.server));
+        let mut request = self.request(method, path);
         for (name, value) in headers {
             request = request.header(name, *value);
         }
@@ -110,7 +137,7 @@ impl Client {
         let unreachable =
             |error| CommandError::Unreachable { server: self.server.clone(), cause: Box::new(error) };
         // The limit of a whole request does not hold for a stream.
-        let request = self.http.get(format!("{}{path}", self.server)).timeout(Duration::MAX);
+        let request = self.request(Method::GET, path).timeout(Duration::MAX);
         let request = match after {
             Some(id) => request.header("last-event-id", id),
             None => request,
@@ -140,6 +167,16 @@ pub(crate) fn server_url(text: &str) -> Result<String, String> {
         return Err("a server has no query and no fragment".to_owned());
     }
     Ok(text.trim_end_matches('/').to_owned())
+}
+
+/// Returns the address at which this machine reaches a server: loopback in place of an unspecified one.
+pub(crate) fn reachable(listen: SocketAddr) -> SocketAddr {
+    let ip = match listen.ip() {
+        ip if !ip.is_unspecified() => ip,
+        IpAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
+    };
+    SocketAddr::new(ip, listen.port())
 }
 
 fn header_text(response: &Response, name: &header::HeaderName) -> Option<String> {

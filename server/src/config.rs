@@ -23,10 +23,11 @@ pub use providers::{Absent, Providers};
 pub(crate) use resolve::{
     chosen_store as resolve_store, listen as resolve_listen, of_server as resolve_of_server,
     offline as resolve_offline, offline_on_ecs as resolve_offline_on_ecs, server as resolve_server,
+    token as resolve_token,
 };
 pub use types::{
-    ANY_HOST, AwsConfig, Config, HISTORY_DAYS_LIMIT, LOG_FILES, LogConfig, LogLevel, MAX_TASKS_LIMIT,
-    NAME_LIMIT, ReplicaConfig,
+    ANY_HOST, AuthConfig, AwsConfig, Config, HISTORY_DAYS_LIMIT, LOG_FILES, LogConfig, LogLevel,
+    MAX_TASKS_LIMIT, NAME_LIMIT, ReplicaConfig,
 };
 
 pub use crate::error::ConfigRejected;

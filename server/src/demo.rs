@@ -155,6 +155,7 @@ fn greeting(address: SocketAddr, data_dir: &Path) -> String {
     format!(
         "\n\
         ECS Scheduler is running at http://{address}, and keeps its data in {}.\n\
+        It is open to every program of this machine: it does not authenticate clients.\n\
         Four jobs start processes of this machine. Try:\n\n\
         \x20 curl -s http://{address}/jobs\n\
         \x20 curl -s 'http://{address}/jobs/office-hours/decisions?limit=1'\n\

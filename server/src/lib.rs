@@ -33,6 +33,7 @@
 //! }
 //! ```
 
+pub mod access;
 pub mod allocator;
 pub mod api;
 mod budgets;

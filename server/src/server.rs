@@ -20,6 +20,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use crate::access::AccessControl;
 use crate::api::{ApiState, ConnectionLimits, Limits, PluginInfo};
 use crate::config::{Config, Providers, ReplicaConfig, StoreConfig};
 use crate::error::CommandError;
@@ -27,6 +28,10 @@ use crate::notify::{Channels, TopicPublisher};
 use crate::shutdown::{DRAIN_TIMEOUT, ENGINE_TIMEOUT, STORE_TIMEOUT, Signals};
 use crate::wiring::PluginContext;
 use crate::{api, crontab_rule, descriptors, wiring};
+
+mod authentication;
+
+use authentication::Bootstrap;
 
 /// The exit code after a second signal: that of a shell for an interrupted program.
 const SECOND_SIGNAL_EXIT_CODE: u8 = 130;
@@ -270,6 +275,7 @@ struct Running {
     store: Arc<dyn Store>,
     closing: CancellationToken,
     http: JoinHandle<()>,
+    bootstrap: Option<Bootstrap>,
 }
 
 impl Running {
@@ -286,8 +292,9 @@ impl Running {
         let aws = plugin_context.calls();
         let topics = plugin_context.topics();
         let search = search_moved_jobs(&store, &registry, clock.now(), &config);
+        let (access, bootstrap) = authentication::prepare(&config, &store, &clock, address);
         let services =
-            Services { registry, providers, store: Arc::clone(&store), launcher, clock, aws, topics };
+            Services { registry, providers, store: Arc::clone(&store), launcher, clock, aws, topics, access };
         let (engine, state) = start_services(services, &config, address).await?;
         let closing = state.closing.clone();
         // It is no part of the start, which a large store would delay.
@@ -303,12 +310,13 @@ impl Running {
             jobs,
             "listening on http://{address}"
         );
-        Ok(Self { address, engine, store, closing, http })
+        Ok(Self { address, engine, store, closing, http, bootstrap })
     }
 
     /// Stops accepting connections, waits for requests and launches in progress, and closes the store.
     async fn stop(self) {
         self.closing.cancel();
+        self.bootstrap.into_iter().for_each(Bootstrap::remove);
         let requests = async {
             if tokio::time::timeout(DRAIN_TIMEOUT, self.http).await.is_err() {
                 tracing::warn!("some requests did not finish in time and were cut off");
@@ -360,6 +368,8 @@ pub(crate) struct Services {
     pub(crate) aws: Option<Arc<dyn CallMeter>>,
     /// Publishes notifications to topics of Amazon SNS.
     pub(crate) topics: Option<Arc<dyn TopicPublisher>>,
+    /// How clients of the API authenticate.
+    pub(crate) access: AccessControl,
 }
 
 /// Starts an engine, or joins the other replicas if the store can be shared, and builds the state of the API. `address`
@@ -373,7 +383,7 @@ pub(crate) async fn start_services(
     config: &Config,
     address: SocketAddr,
 ) -> Result<(SchedulerNode, ApiState), CommandError> {
-    let Services { registry, providers, store, launcher, clock, aws, topics } = services;
+    let Services { registry, providers, store, launcher, clock, aws, topics, access } = services;
     let options = EngineOptions {
         name: config.name.clone(),
         max_tasks: config.max_tasks,
@@ -402,6 +412,7 @@ pub(crate) async fn start_services(
         stores: list_stores(&providers, config.store.kind),
         aws,
         hosts: hosts(config),
+        access,
         limits: Limits::default(),
         closing: CancellationToken::new(),
     };

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use axum::Router;
+use ecs_scheduler::access::AccessControl;
 use ecs_scheduler::api::{self, ApiState, Limits};
 use ecs_scheduler_backend_sqlite::{SqliteOptions, SqliteStore};
 use ecs_scheduler_core::{
@@ -68,6 +69,7 @@ pub(crate) fn api(store: &Arc<dyn Store>, engine: &EngineHandle) -> Router {
         stores: Vec::new(),
         aws: None,
         hosts: Vec::new(),
+        access: AccessControl::default(),
         limits: Limits::default(),
         closing: CancellationToken::new(),
     })

@@ -12,6 +12,7 @@ use ecs_scheduler_core::job::FieldError;
 use ecs_scheduler_core::{JobId, JobUid, Timestamp};
 use serde_json::{Map, Value};
 
+use super::caller::Caller;
 use super::dto::{BackfillBody, BackfillPreview, BackfillView, PreviewedTick};
 use super::idempotency::{Claim, ClaimedKey};
 use super::problem::{Problem, ProblemType};
@@ -43,6 +44,7 @@ const MEMBERS: [&str; 7] = ["from", "to", "max", "overlap", "dryRun", "reason", 
 )]
 pub(super) async fn start(
     State(app): State<App>,
+    caller: Caller,
     name: Name,
     headers: HeaderMap,
     body: Body,
@@ -66,7 +68,7 @@ pub(super) async fn start(
         let preview = BackfillPreview { job: job.to_string(), total: ticks.len(), tasks, waiting, ticks };
         return Ok(respond::json(StatusCode::OK, &preview));
     }
-    match app.idempotency.claim(&headers, &format!("backfill/{uid}"), &body).await? {
+    match app.idempotency.claim(&headers, caller.id(), &format!("backfill/{uid}"), &body).await? {
         Claim::NoKey => begin(&app, &job, request).await,
         Claim::Answered(response) => Ok(response),
         Claim::Claimed(key) => {

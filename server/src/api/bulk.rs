@@ -12,6 +12,7 @@ use futures::future::join_all;
 use serde_json::{Map, Value, json};
 use tokio::time::{Instant, timeout_at};
 
+use super::caller::Caller;
 use super::dto::{BulkAction, BulkBody, BulkResult, BulkView};
 use super::forward::{self, Forwarder};
 use super::if_match::IfMatch;
@@ -21,6 +22,7 @@ use super::problem::{Problem, ProblemType};
 use super::request::{JsonBody, Name, Query, member};
 use super::state::{App, AppState};
 use super::{firings, respond, suspend};
+use crate::access::Scope;
 
 /// The maximum number of jobs of one request.
 const MAX_BULK_JOBS: usize = 1_000;
@@ -40,6 +42,7 @@ const BULK_TIMEOUT: Duration = Duration::from_secs(8);
 pub(super) async fn change_jobs(
     State(app): State<App>,
     State(forwarder): State<Forwarder>,
+    caller: Caller,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
@@ -47,11 +50,14 @@ pub(super) async fn change_jobs(
     let body = JsonBody::read(&app.parsers, &headers, body).await?;
     let BulkBody { select, action, reason, actor, until, labels, expect, dry_run } =
         body.parse(|body| member("", body.into())).await?;
+    if action == BulkAction::Fire {
+        caller.ensure_scope(Scope::JobsFire)?;
+    }
     let call = BulkCall::new(action, reason, actor, until, labels)?;
     let by_query = select.query.is_some();
     let ids = match (select.ids, select.query) {
         (Some(ids), None) => named(&ids)?,
-        (None, Some(query)) => queried(&app, &query).await?,
+        (None, Some(query)) => queried(&app, &caller, &query).await?,
         _ => return Err(Problem::field("/select", "Give ids or query, one of them.")),
     };
     if expect.is_none() && by_query && !dry_run {
@@ -65,15 +71,23 @@ pub(super) async fn change_jobs(
         return Err(Problem::new(ProblemType::Stale, detail));
     }
     if dry_run {
-        let results: Vec<BulkResult> = existing(&app, ids).await?;
+        let results: Vec<BulkResult> = existing(&app, &caller, ids).await?;
         return Ok(respond::json(StatusCode::OK, &BulkView::new(results)));
     }
     tracing::info!(action = call.action.as_str(), jobs = ids.len(), reason = ?call.reason, "changes many jobs");
     let mut results = Vec::with_capacity(ids.len());
     for part in ids.chunks(CONCURRENT_JOBS) {
         let calls = part.iter().map(|id| {
-            let (app, forwarder, call) = (App::clone(&app), forwarder.clone(), call.clone());
-            change_one(app, forwarder, call, id.clone(), headers.clone(), begin + BULK_TIMEOUT)
+            let (app, forwarder, caller) = (App::clone(&app), forwarder.clone(), caller.clone());
+            change_one(
+                app,
+                forwarder,
+                caller,
+                call.clone(),
+                id.clone(),
+                headers.clone(),
+                begin + BULK_TIMEOUT,
+            )
         });
         let calls: Vec<_> = calls.collect();
         results.extend(join_all(calls).await);
@@ -85,6 +99,7 @@ pub(super) async fn change_jobs(
 async fn change_one(
     app: App,
     forwarder: Forwarder,
+    caller: Caller,
     call: BulkCall,
     id: JobId,
     headers: HeaderMap,
@@ -94,7 +109,7 @@ async fn change_one(
         let detail = "The time of the request was over before this job. It was not changed.";
         return result_of(id, Problem::new(ProblemType::Unavailable, detail).into_response()).await;
     }
-    let response = match timeout_at(until, call.send(&app, &forwarder, &id, headers)).await {
+    let response = match timeout_at(until, call.send(&app, &forwarder, caller, &id, headers)).await {
         Ok(response) => response,
         Err(_) => {
             let detail = "The time of the request is over. The job may or may not have been changed.";
@@ -119,8 +134,12 @@ fn named(ids: &[String]) -> Result<Vec<JobId>, Problem> {
 }
 
 /// Finds the jobs that a query selects.
-async fn queried(app: &AppState, parameters: &Map<String, Value>) -> Result<Vec<JobId>, Problem> {
-    let filter = read_filter(app, parameters)?;
+async fn queried(
+    app: &AppState,
+    caller: &Caller,
+    parameters: &Map<String, Value>,
+) -> Result<Vec<JobId>, Problem> {
+    let filter = read_filter(app, parameters)?.only_visible_to(caller);
     app.engine.refresh_failing_names().await;
     let found = app.index.find(&app.index_context(), &filter, Sort::default(), (0, MAX_BULK_JOBS)).await?;
     ensure_few("/select/query", found.total)?;
@@ -164,11 +183,11 @@ fn ensure_few(pointer: &str, jobs: usize) -> Result<(), Problem> {
 }
 
 /// Lists the jobs that an action would be about.
-async fn existing(app: &AppState, ids: Vec<JobId>) -> Result<Vec<BulkResult>, Problem> {
+async fn existing(app: &AppState, caller: &Caller, ids: Vec<JobId>) -> Result<Vec<BulkResult>, Problem> {
     let found = app.store.get(&ids).await?;
     let mut results = Vec::with_capacity(ids.len());
     for id in ids {
-        let is_there = found.iter().any(|job| job.id == id);
+        let is_there = found.iter().any(|job| job.id == id && caller.sees(job.document.get()));
         let missing = (!is_there).then(|| Problem::no_job(id.as_str()).document());
         results.push(BulkResult {
             id: id.to_string(),
@@ -216,7 +235,19 @@ impl BulkCall {
     }
 
     /// Changes one job, here or by the replica that owns it.
-    async fn send(&self, app: &App, forwarder: &Forwarder, id: &JobId, mut headers: HeaderMap) -> Response {
+    async fn send(
+        &self,
+        app: &App,
+        forwarder: &Forwarder,
+        caller: Caller,
+        id: &JobId,
+        mut headers: HeaderMap,
+    ) -> Response {
+        match caller.sees_job(&*app.store, id).await {
+            Ok(true) => {}
+            Ok(false) => return Problem::no_job(id.as_str()).into_response(),
+            Err(error) => return Problem::from(error).into_response(),
+        }
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         let needs_owner = match self.action {
             BulkAction::Fire => Some("firings"),
@@ -236,11 +267,13 @@ impl BulkCall {
         let (app, name) = (State(App::clone(app)), Name(id.to_string()));
         let (conditions, body) = (IfMatch::default(), Body::from(self.body.to_string()));
         let answer = match self.action {
-            BulkAction::Suspend => suspend::suspend(app, name, conditions, headers, body).await,
-            BulkAction::Resume => suspend::resume(app, name, conditions, headers, body).await,
-            BulkAction::Fire => firings::fire(app, name, headers, body).await,
-            BulkAction::Label => item::patch(app, name, Query::default(), conditions, headers, body).await,
-            BulkAction::Delete => item::remove(app, name, conditions).await,
+            BulkAction::Suspend => suspend::suspend(app, caller, name, conditions, headers, body).await,
+            BulkAction::Resume => suspend::resume(app, caller, name, conditions, headers, body).await,
+            BulkAction::Fire => firings::fire(app, name, caller, headers, body).await,
+            BulkAction::Label => {
+                item::patch(app, caller, name, Query::default(), conditions, headers, body).await
+            }
+            BulkAction::Delete => item::remove(app, caller, name, conditions).await,
         };
         answer.unwrap_or_else(IntoResponse::into_response)
     }

@@ -7,6 +7,7 @@ use axum::response::Response;
 use ecs_scheduler_core::{DecisionId, DecisionQuery, DecisionRecord, JobId, StoreError, TickOutcome};
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 
+use super::caller::Caller;
 use super::dto::{DecisionPage, DecisionView, OutcomeName};
 use super::firings;
 use super::history_filter::HistoryFilter;
@@ -31,8 +32,8 @@ use super::state::{App, AppState};
     ),
     responses((status = 200, description = "Decisions, newest first", body = DecisionPage)),
 )]
-pub(super) async fn all(State(app): State<App>, query: Query) -> Result<Response, Problem> {
-    list(&app, None, query).await
+pub(super) async fn all(State(app): State<App>, caller: Caller, query: Query) -> Result<Response, Problem> {
+    list(&app, None, query, &caller).await
 }
 
 /// Lists the decisions about a job. They remain after the job is removed, until history is pruned.
@@ -52,11 +53,17 @@ pub(super) async fn all(State(app): State<App>, query: Query) -> Result<Response
     responses((status = 200, description = "Decisions, newest first", body = DecisionPage)),
 )]
 pub(super) async fn of_job(State(app): State<App>, name: Name, query: Query) -> Result<Response, Problem> {
-    list(&app, Some(name.job()?), query).await
+    // The caller sees the job, and so its whole history.
+    list(&app, Some(name.job()?), query, &Caller::Everybody).await
 }
 
-async fn list(app: &AppState, job: Option<JobId>, mut query: Query) -> Result<Response, Problem> {
-    let filter = HistoryFilter::from_query(&mut query);
+async fn list(
+    app: &AppState,
+    job: Option<JobId>,
+    mut query: Query,
+    caller: &Caller,
+) -> Result<Response, Problem> {
+    let filter = HistoryFilter::from_query(&mut query).only_visible_to(caller);
     let decisions = Decisions { outcome: query.choice("outcome"), filter };
     let after = query.text("after").is_some().then(|| DecisionId(query.integer("after", 0, 0)));
     let (limit, query) = (query.limit(), query.finish()?);

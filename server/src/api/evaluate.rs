@@ -13,8 +13,9 @@ use ecs_scheduler_core::schedule::Strictness;
 use ecs_scheduler_core::{Evaluation, Observation, QueueReading, Timestamp, per_task};
 use serde_json::{Map, Value};
 
+use super::caller::Caller;
 use super::dto::{EvaluateJobRequest, EvaluateRequest, EvaluationView, GivenBody, GivenObservations};
-use super::job_document::{document, refusal};
+use super::job_document::{document, raw, refusal};
 use super::problem::{Problem, ProblemType};
 use super::request::{JsonBody, Name, ensure_known, member};
 use super::respond;
@@ -65,6 +66,7 @@ pub(super) async fn stored(
 )]
 pub(super) async fn given_job(
     State(app): State<App>,
+    caller: Caller,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
@@ -81,6 +83,7 @@ pub(super) async fn given_job(
             let errors: Vec<FieldError> = errors.into_iter().map(under_job).collect();
             refusal(&errors)
         })?;
+        caller.ensure_own(raw(&prepared.document).get())?;
         Ok((prepared.job, assumed_inputs(&given, &prepared.document, now)))
     });
     let (job, given) = reading.await?;

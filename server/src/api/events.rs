@@ -11,8 +11,8 @@ use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::sse::{Event as Message, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
-use ecs_scheduler_core::Event;
 use ecs_scheduler_core::replica::SchedulerNode;
+use ecs_scheduler_core::{Event, Store};
 use futures::{Stream, StreamExt, stream};
 use serde_json::{Value, json};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -20,6 +20,7 @@ use tokio_stream::wrappers::BroadcastStream;
 use tokio_stream::wrappers::errors::BroadcastStreamRecvError;
 use tokio_util::sync::CancellationToken;
 
+use super::caller::Caller;
 use super::dto::{BrakeView, DecisionView, FiringView};
 use super::problem::{Problem, ProblemType};
 
@@ -65,14 +66,43 @@ pub(super) async fn stream_events(
     State(engine): State<SchedulerNode>,
     State(permits): State<StreamPermits>,
     State(closing): State<CancellationToken>,
+    State(store): State<Arc<dyn Store>>,
+    caller: Caller,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let permit = permits.try_acquire()?;
-    let live = BroadcastStream::new(engine.subscribe()).map(StreamEvent::from);
+    let ended = caller.clone().ended();
+    let live = BroadcastStream::new(engine.subscribe()).filter_map(move |received| {
+        let (caller, store) = (caller.clone(), Arc::clone(&store));
+        async move { visible_event(&caller, &*store, received).await }
+    });
     let returning = headers.contains_key("last-event-id").then(|| StreamEvent::gap("connected again"));
-    let all = stream::iter(returning).chain(live).take_until(closing.cancelled_owned());
+    let all = stream::iter(returning).chain(live).take_until(closing.cancelled_owned()).take_until(ended);
     let stream = numbered(all, permit);
     Ok(Sse::new(stream).keep_alive(KeepAlive::new().interval(KEEP_ALIVE_INTERVAL)).into_response())
+}
+
+/// Returns the event for a caller; nothing for one about a job that the caller does not see.
+async fn visible_event(
+    caller: &Caller,
+    store: &dyn Store,
+    received: Result<Event, BroadcastStreamRecvError>,
+) -> Option<StreamEvent> {
+    let job = match &received {
+        _ if !caller.is_limited() => None,
+        // A removed job has no labels, and may have been one of the caller's.
+        Ok(Event::Job { revision: None, .. }) => return Some(StreamEvent::gap("a job was removed")),
+        Ok(Event::Job { id, .. }) => Some(id),
+        Ok(Event::Decision(record)) => Some(&record.job),
+        Ok(Event::Firing(firing)) => Some(&firing.job),
+        Ok(_) | Err(_) => None,
+    };
+    let Some(job) = job else { return Some(StreamEvent::from(received)) };
+    match caller.sees_job(store, job).await {
+        Ok(true) => Some(StreamEvent::from(received)),
+        Ok(false) => None,
+        Err(_) => Some(StreamEvent::gap("the store could not be read")),
+    }
 }
 
 /// One event of a stream.

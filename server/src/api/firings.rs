@@ -13,6 +13,7 @@ use ecs_scheduler_core::{
     TickOutcome,
 };
 
+use super::caller::Caller;
 use super::dto::{DecisionView, FireBody, FiringPage, FiringStateName, FiringView, TaskOutcomeName};
 use super::history_filter::HistoryFilter;
 use super::idempotency::{Claim, ClaimedKey};
@@ -38,8 +39,8 @@ use super::state::{App, AppState};
     ),
     responses((status = 200, description = "Firings, newest first", body = FiringPage)),
 )]
-pub(super) async fn all(State(app): State<App>, query: Query) -> Result<Response, Problem> {
-    list(&app, None, query).await
+pub(super) async fn all(State(app): State<App>, caller: Caller, query: Query) -> Result<Response, Problem> {
+    list(&app, None, query, &caller).await
 }
 
 /// Lists the firings of a job. They remain after the job is removed, until history is pruned.
@@ -59,7 +60,8 @@ pub(super) async fn all(State(app): State<App>, query: Query) -> Result<Response
     responses((status = 200, description = "Firings, newest first", body = FiringPage)),
 )]
 pub(super) async fn of_job(State(app): State<App>, name: Name, query: Query) -> Result<Response, Problem> {
-    list(&app, Some(name.job()?), query).await
+    // The caller sees the job, and so its whole history.
+    list(&app, Some(name.job()?), query, &Caller::Everybody).await
 }
 
 /// Returns a firing with its calls and tasks.
@@ -70,8 +72,7 @@ pub(super) async fn of_job(State(app): State<App>, name: Name, query: Query) -> 
 )]
 pub(super) async fn read(State(app): State<App>, name: Name) -> Result<Response, Problem> {
     let firing = find(&app, &FiringId::from_text(&name.0)).await?;
-    let firing = firing
-        .ok_or_else(|| Problem::new(ProblemType::NotFound, format!("Firing {} does not exist.", name.0)))?;
+    let firing = firing.ok_or_else(|| no_firing(&name.0))?;
     Ok(respond::json(StatusCode::OK, &FiringView::from(firing)))
 }
 
@@ -92,6 +93,7 @@ pub(super) async fn read(State(app): State<App>, name: Name) -> Result<Response,
 pub(super) async fn fire(
     State(app): State<App>,
     name: Name,
+    caller: Caller,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
@@ -99,7 +101,7 @@ pub(super) async fn fire(
     let body = JsonBody::read_optional(&app.parsers, &headers, body).await?;
     let (state, of) = (App::clone(&app), job.clone());
     let options = body.parse(move |body| manual_firing::read(&state, &of, &body)).await?;
-    match app.idempotency.claim(&headers, &format!("fire/{}", job.uid), &body).await? {
+    match app.idempotency.claim(&headers, caller.id(), &format!("fire/{}", job.uid), &body).await? {
         Claim::NoKey => launch(&app, &job.id, FireRequest { options, ..FireRequest::default() }).await,
         Claim::Answered(response) => Ok(response),
         Claim::Claimed(key) => {
@@ -170,13 +172,23 @@ fn refusal(job: &JobId, error: FireError) -> Problem {
     }
 }
 
+/// Makes the problem of an unknown firing.
+pub(super) fn no_firing(name: &str) -> Problem {
+    Problem::new(ProblemType::NotFound, format!("Firing {name} does not exist."))
+}
+
 pub(super) async fn find(app: &AppState, id: &FiringId) -> Result<Option<Firing>, StoreError> {
     let query = FiringQuery { id: Some(id.clone()), limit: NonZeroUsize::MIN, ..FiringQuery::default() };
     Ok(app.store.firings(&query).await?.into_iter().next())
 }
 
-async fn list(app: &AppState, job: Option<JobId>, mut query: Query) -> Result<Response, Problem> {
-    let filter = HistoryFilter::from_query(&mut query);
+async fn list(
+    app: &AppState,
+    job: Option<JobId>,
+    mut query: Query,
+    caller: &Caller,
+) -> Result<Response, Problem> {
+    let filter = HistoryFilter::from_query(&mut query).only_visible_to(caller);
     let (state, outcome) = (query.choice("state"), query.choice("outcome"));
     let after = cursor(&mut query);
     let (limit, query) = (query.limit(), query.finish()?);

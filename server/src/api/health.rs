@@ -12,6 +12,7 @@ use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 use utoipa::ToSchema;
 
+use super::caller::Caller;
 use super::request::Query;
 use super::respond;
 
@@ -43,7 +44,7 @@ struct Check {
     /// A check: `store`, `engine` or `replica`; a dependency: `launcher`, `sources` or `clock`.
     name: &'static str,
     ok: bool,
-    /// The problem and its remedy, or a note.
+    /// The problem and its remedy, or a note. With `ECSS_AUTH=tokens`, only for a token for all jobs.
     #[serde(skip_serializing_if = "Option::is_none")]
     detail: Option<String>,
 }
@@ -76,6 +77,7 @@ pub(super) async fn ready(
     State(store): State<Arc<dyn Store>>,
     State(engine): State<SchedulerNode>,
     State(closing): State<CancellationToken>,
+    caller: Caller,
     query: Query,
 ) -> Response {
     let store = match tokio::time::timeout(STORE_TIMEOUT, store.health_check()).await {
@@ -93,6 +95,9 @@ pub(super) async fn ready(
     }
     if query.text("verbose").is_none() {
         dependencies.retain(|check| !check.ok);
+    }
+    if !caller.sees_faults() {
+        checks.iter_mut().chain(&mut dependencies).for_each(|check| check.detail = None);
     }
     let ready = checks.iter().all(|check| check.ok);
     let (code, status) =

@@ -5,13 +5,15 @@
 
 use std::collections::HashSet;
 
-use ecs_scheduler_core::{DecisionId, DecisionRecord, Firing, JobId, StoreError, Timestamp};
+use ecs_scheduler_core::{DecisionId, DecisionRecord, Firing, JobId, Labels, StoreError, Timestamp};
 use jiff::SignedDuration;
 
+use super::caller::Caller;
 use super::history_seek::{begin_of, first_since};
 use super::label::Label;
 use super::request::Query;
 use super::state::AppState;
+use crate::access::has_labels;
 
 #[cfg(test)]
 mod tests;
@@ -26,6 +28,8 @@ pub(super) struct HistoryFilter {
     from: Option<Timestamp>,
     to: Option<Timestamp>,
     label: Option<Label>,
+    /// The labels of the jobs that the caller sees.
+    visible: Labels,
 }
 
 impl HistoryFilter {
@@ -35,7 +39,12 @@ impl HistoryFilter {
         if from.zip(to).is_some_and(|(from, to)| from >= to) {
             query.refuse("to", "Must be after from.");
         }
-        Self { from, to, label: Label::from_query(query) }
+        Self { from, to, label: Label::from_query(query), visible: Labels::new() }
+    }
+
+    /// Only passes entries about jobs that a caller sees.
+    pub(super) fn only_visible_to(self, caller: &Caller) -> Self {
+        Self { visible: caller.labels().cloned().unwrap_or_default(), ..self }
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -70,17 +79,23 @@ impl HistoryFilter {
         self.from.is_none_or(|from| end >= from) && self.to.is_none_or(|to| begin < to)
     }
 
-    /// Returns those of these jobs that have the label at present; `None` if every job passes. A removed job has no labels.
+    /// Returns those of these jobs that have the labels at present; `None` if every job passes. A removed job has no labels.
     pub(super) async fn labelled(
         &self,
         app: &AppState,
         jobs: impl Iterator<Item = &JobId> + Send,
     ) -> Result<Option<HashSet<JobId>>, StoreError> {
-        let Some(label) = &self.label else { return Ok(None) };
+        if self.label.is_none() && self.visible.is_empty() {
+            return Ok(None);
+        }
         let names: HashSet<JobId> = jobs.cloned().collect();
         let names: Vec<JobId> = names.into_iter().collect();
         let found = app.store.get(&names).await?.into_iter();
-        let labelled = found.filter(|job| label.matches(job.document.get()));
+        let passes = |document: &str| {
+            self.label.as_ref().is_none_or(|label| label.matches(document))
+                && has_labels(document, &self.visible)
+        };
+        let labelled = found.filter(|job| passes(job.document.get()));
         Ok(Some(labelled.map(|job| job.id).collect()))
     }
 }

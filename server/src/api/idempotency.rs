@@ -90,7 +90,7 @@ impl Idempotency {
         Self { store, clock, keys: Arc::default(), request_timeout }
     }
 
-    /// Looks up the key of a request and claims it if it is free.
+    /// Looks up the key of a request and claims it if it is free. Each caller has keys of its own.
     ///
     /// # Errors
     ///
@@ -98,6 +98,7 @@ impl Idempotency {
     pub(super) async fn claim(
         &self,
         headers: &HeaderMap,
+        caller: Option<&str>,
         scope: &str,
         body: &JsonBody,
     ) -> Result<Claim, Problem> {
@@ -112,7 +113,8 @@ impl Idempotency {
         let Some(key) = key.to_str().ok().filter(|key| is_key(key)) else {
             return Err(Problem::new(ProblemType::Invalid, format!("Idempotency-Key {KEY_RULE}.")));
         };
-        let register = format!("idempotency/{}", fingerprint(&[scope, key]));
+        let named: Vec<&str> = caller.into_iter().chain([scope, key]).collect();
+        let register = format!("idempotency/{}", fingerprint(&named));
         let now = self.clock.now();
         let known = self.store.get_register(&register).await?;
         let expected = known.as_ref().map(|register| register.version);

@@ -23,7 +23,7 @@ pub(super) struct IfMatch {
 }
 
 impl IfMatch {
-    fn from_headers(headers: &HeaderMap) -> Self {
+    pub(super) fn from_headers(headers: &HeaderMap) -> Self {
         let accepted = tags(headers, &header::IF_MATCH).map(str::to_owned).collect();
         Self {
             accepted: headers.contains_key(header::IF_MATCH).then_some(accepted),

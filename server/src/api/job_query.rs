@@ -2,9 +2,11 @@
 
 use std::str::FromStr;
 
-use ecs_scheduler_core::Timestamp;
 use ecs_scheduler_core::replica::SchedulerNode;
+use ecs_scheduler_core::{Labels, Timestamp};
+use serde_json::Value;
 
+use super::caller::Caller;
 use super::indexed_job::IndexedJob;
 use super::job_status::JobStatus;
 use super::label::Label;
@@ -22,6 +24,8 @@ pub(super) struct JobFilter {
     trigger: Option<String>,
     suspended: Option<bool>,
     state: Option<JobStatus>,
+    /// The labels of the jobs that the caller sees.
+    visible: Labels,
 }
 
 /// A text, in lower case, that a job must contain, or must not.
@@ -48,7 +52,12 @@ impl JobFilter {
             query.refuse("trigger", message);
         }
         let suspended = query.text("suspended").is_some().then(|| query.flag("suspended"));
-        Self { words, label, trigger, suspended, state: query.choice("state") }
+        Self { words, label, trigger, suspended, state: query.choice("state"), visible: Labels::new() }
+    }
+
+    /// Only accepts jobs that a caller sees.
+    pub(super) fn only_visible_to(self, caller: &Caller) -> Self {
+        Self { visible: caller.labels().cloned().unwrap_or_default(), ..self }
     }
 
     /// Tells whether the filter accepts every job.
@@ -63,7 +72,8 @@ impl JobFilter {
 
     /// Tells whether a job passes, whatever its state is.
     pub(super) fn matches_document(&self, job: &IndexedJob, now: Timestamp) -> bool {
-        self.trigger.as_ref().is_none_or(|trigger| *trigger == job.trigger)
+        self.visible.iter().all(|(name, value)| job.labels.get(name).and_then(Value::as_str) == Some(value))
+            && self.trigger.as_ref().is_none_or(|trigger| *trigger == job.trigger)
             && self.suspended.is_none_or(|suspended| suspended == job.is_suspended(now))
             && self.label.as_ref().is_none_or(|label| label.is_among(&job.labels))
             && self.words.iter().all(|word| job.text.contains(&word.text) != word.is_excluded)

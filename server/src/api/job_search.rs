@@ -4,6 +4,7 @@ use axum::response::Response;
 use ecs_scheduler_core::{JobId, StoreError, StoredJob, TickOutcome, Timestamp};
 use futures::{StreamExt, TryStreamExt, stream};
 
+use super::caller::Caller;
 use super::dto::JobRow;
 use super::job_query::{JobFilter, Sort};
 use super::job_status::JobStatus;
@@ -43,8 +44,9 @@ struct Search {
 }
 
 impl Search {
-    fn from_query(app: &AppState, mut query: Query) -> Result<Self, Problem> {
+    fn from_query(app: &AppState, caller: &Caller, mut query: Query) -> Result<Self, Problem> {
         let filter = JobFilter::from_query(&mut query, app.trigger_kinds());
+        let filter = filter.only_visible_to(caller);
         let (outcome, sort) = (query.choice("outcome"), query.choice("sort").unwrap_or_default());
         let is_rows = match query.text("view") {
             None | Some("job") => false,
@@ -92,12 +94,13 @@ fn read_fields(query: &mut Query, is_rows: bool) -> Vec<&'static str> {
 /// # Errors
 ///
 /// 400 for invalid parameters; fails when the store cannot be read.
-pub(super) async fn list(app: &AppState, query: Query) -> Result<Response, Problem> {
-    let search = Search::from_query(app, query)?;
+pub(super) async fn list(app: &AppState, caller: &Caller, query: Query) -> Result<Response, Problem> {
+    let search = Search::from_query(app, caller, query)?;
     let limit = if search.outcome.is_some() { MAX_CHECKED } else { search.count };
     let found =
         app.index.find(&app.index_context(), &search.filter, search.sort, (search.skip, limit)).await?;
-    let mut page = Page { app, search: &search, now: app.clock.now(), writer: PageWriter::new(app, "jobs") };
+    let mut page =
+        Page { app, caller, search: &search, now: app.clock.now(), writer: PageWriter::new(app, "jobs") };
     let checked = page.write_all(&found.ids).await?;
     let next = search.skip.saturating_add(checked);
     let next = (next < found.total && checked > 0).then(|| search.link(next));
@@ -115,6 +118,7 @@ pub(super) async fn list(app: &AppState, query: Query) -> Result<Response, Probl
 /// A page that is being written.
 struct Page<'a> {
     app: &'a AppState,
+    caller: &'a Caller,
     search: &'a Search,
     now: Timestamp,
     writer: PageWriter,
@@ -129,7 +133,9 @@ impl Page<'_> {
             if part.is_empty() {
                 break;
             }
-            let jobs = self.app.store.get(part).await?;
+            let mut jobs = self.app.store.get(part).await?;
+            // The labels may have changed since the index was brought up to date.
+            jobs.retain(|job| self.caller.sees(job.document.get()));
             let reading: Vec<_> = jobs.iter().map(|job| self.row(job)).collect();
             let rows = stream::iter(reading).buffered(CONCURRENT_READS).try_collect::<Vec<JobRow>>().await?;
             for (job, row) in jobs.iter().zip(rows) {

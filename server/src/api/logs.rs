@@ -12,6 +12,7 @@ use ecs_scheduler_core::{
     TaskPhase, TaskState, fault,
 };
 
+use super::caller::Caller;
 use super::dto::LogPageView;
 use super::firings;
 use super::problem::{Problem, ProblemType, fault_kind};
@@ -47,6 +48,7 @@ const LAST_EVENT_ID: &str = "last-event-id";
 )]
 pub(super) async fn read(
     State(app): State<App>,
+    caller: Caller,
     name: Name,
     task: TaskSegment,
     query: Query,
@@ -61,7 +63,7 @@ pub(super) async fn read(
     (request.container, request.since, request.start) =
         (wanted.container.clone(), wanted.since, wanted.start.clone());
     if wanted.follow {
-        return stream::respond(&app, followed, firing.job, request);
+        return stream::respond(&app, caller, followed, firing.job, request);
     }
     // A page is a large one, so that few are held at once.
     let permit = Arc::clone(&app.pages).acquire_owned().await;

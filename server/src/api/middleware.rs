@@ -1,4 +1,4 @@
-//! Middleware of all requests: request id, origin, query parameters, body, limits on concurrency and time, conditional
+//! Middleware of all requests: request id, origin, access, query parameters, body, limits on concurrency and time, conditional
 //! responses,
 //! `OPTIONS` and 405.
 
@@ -17,6 +17,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout_at};
 use tracing::Instrument;
 
+use super::access;
 use super::etag;
 use super::origin;
 use super::problem::{Problem, ProblemType, finish};
@@ -52,8 +53,11 @@ pub(super) async fn handle_request(State(app): State<App>, request: Request, nex
 
 async fn respond_within_limits(app: &AppState, request: Request, next: Next) -> Response {
     let deadline = Instant::now() + app.limits.deadline;
-    let (parts, body) = request.into_parts();
-    if let Err(problem) = check_request(app, &parts) {
+    let (mut parts, body) = request.into_parts();
+    let checked = timeout_at(deadline, check_request(app, &mut parts)).await.unwrap_or_else(|_| {
+        Err(Problem::new(ProblemType::Unavailable, "The request timed out before it had an effect."))
+    });
+    if let Err(problem) = checked {
         return close_unless_read(body.is_end_stream(), problem.into_response());
     }
     // A permit is taken only when the body is complete, so that slow clients take none.
@@ -89,11 +93,12 @@ async fn respond_within_limits(app: &AppState, request: Request, next: Next) -> 
 }
 
 /// Runs the checks that all resources share.
-fn check_request(app: &AppState, parts: &Parts) -> Result<(), Problem> {
+async fn check_request(app: &AppState, parts: &mut Parts) -> Result<(), Problem> {
     // It reveals only that the process is alive, and supervisors use any host name.
     if parts.uri.path() != "/healthz" {
         origin::check(parts, &app.hosts)?;
     }
+    access::authorize(app, parts).await?;
     let path = parts.extensions.get::<MatchedPath>().map(MatchedPath::as_str);
     let known = path.and_then(|path| app.openapi.parameters(&parts.method, path));
     known.map_or(Ok(()), |known| Query::parse(parts.uri.query().unwrap_or_default()).ensure_known(known))

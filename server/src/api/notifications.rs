@@ -17,6 +17,7 @@ use serde_json::{Map, Value};
 use tokio::time::Instant;
 use utoipa::ToSchema;
 
+use super::caller::Caller;
 use super::idempotency::{Claim, Idempotency};
 use super::problem::{Problem, ProblemType, TEST_INTERVAL_SECONDS};
 use super::request::{JsonBody, Parsers, ensure_known};
@@ -204,6 +205,7 @@ pub(super) async fn test(
     State(clock): State<Arc<dyn Clock>>,
     State(limiter): State<Arc<TestLimiter>>,
     State(parsers): State<Parsers>,
+    caller: Caller,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
@@ -214,7 +216,7 @@ pub(super) async fn test(
         let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
         Problem::field("/channel", format!("Must be one of the configured channels: {known}."))
     })?;
-    match idempotency.claim(&headers, "notifications/test", &body).await? {
+    match idempotency.claim(&headers, caller.id(), "notifications/test", &body).await? {
         Claim::NoKey => send_test(&**notifier, channel, &limiter, clock.now()).await,
         Claim::Answered(response) => Ok(response),
         Claim::Claimed(key) => {

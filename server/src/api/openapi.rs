@@ -15,6 +15,7 @@ use super::dto;
 use super::problem::{ProblemDocument, ProblemType};
 use super::request::MAX_BODY;
 use super::respond;
+use super::scopes;
 
 mod tidy;
 mod triggers;
@@ -23,7 +24,7 @@ mod triggers;
 pub(super) const BULK_PATH: &str = "/jobs/bulk";
 
 /// The tags, in the order in which they are shown.
-const TAGS: [(&str, &str); 11] = [
+const TAGS: [(&str, &str); 12] = [
     ("jobs", "Jobs: a schedule, a trigger and a task."),
     ("schedules", "Previews of schedules."),
     ("decisions", "The outcome and the reasons of every tick; dry runs."),
@@ -33,6 +34,7 @@ const TAGS: [(&str, &str); 11] = [
     ("notifications", "Messages about jobs, and their delivery."),
     ("plugins", "Installed triggers, launchers and stores."),
     ("events", "Live events."),
+    ("tokens", "Access tokens of clients."),
     ("operation", "Health, metrics, and this document."),
     ("problems", "Kinds of problems."),
 ];
@@ -60,10 +62,13 @@ pub(super) fn complete(derived: &OpenApi, registry: &TriggerRegistry, max_tasks:
     schemas.extend(problems());
     schemas.extend(dto::schemas(max_tasks.get()));
     schemas.extend(triggers::schemas(registry));
+    document["components"]["securitySchemes"] = json!({ "token": scopes::security_scheme() });
     let paths = document["paths"].as_object_mut().expect("there are routes");
     for (path, item) in paths {
-        for operation in item.as_object_mut().into_iter().flat_map(Map::values_mut) {
+        for (method, operation) in item.as_object_mut().into_iter().flatten() {
             if let Some(operation) = operation.as_object_mut() {
+                operation
+                    .extend(scopes::security(method, path).map(|needed| ("security".to_owned(), needed)));
                 add_problems(path, operation);
                 tidy::operation(operation);
             }
@@ -147,6 +152,17 @@ fn parameters(document: &Value) -> HashMap<String, Vec<String>> {
     named.collect()
 }
 
+/// Returns the description of an answer with a problem.
+fn problem_response(kind: ProblemType) -> Value {
+    json!({
+        "description": kind.title(),
+        "content": {
+            "application/json": {"schema": {"$ref": "#/components/schemas/ProblemDocument"}},
+            "application/problem+json": {"schema": {"$ref": "#/components/schemas/ProblemDocument"}},
+        },
+    })
+}
+
 /// Adds the answers that every operation of a kind can give.
 fn add_problems(path: &str, operation: &mut Map<String, Value>) {
     let named = |place: &str| {
@@ -165,6 +181,9 @@ fn add_problems(path: &str, operation: &mut Map<String, Value>) {
         ProblemType::ForeignHost,
         ProblemType::ForeignSite,
     ];
+    if operation.get("security").is_none_or(|needed| *needed != json!([])) {
+        kinds.extend([ProblemType::Unauthenticated, ProblemType::Forbidden]);
+    }
     if operation.contains_key("requestBody") {
         kinds.extend([ProblemType::TooLarge, ProblemType::MediaType, ProblemType::Slow]);
     }
@@ -183,6 +202,7 @@ fn add_problems(path: &str, operation: &mut Map<String, Value>) {
     let of_one_path = [
         ("/logs", ProblemType::Denied),
         ("/notifications/test", ProblemType::TooMany),
+        ("/tokens", ProblemType::TooMany),
         ("/backfill", ProblemType::UnderWay),
     ];
     kinds.extend(of_one_path.iter().filter(|(end, _)| path.ends_with(end)).map(|(_, kind)| *kind));
@@ -192,14 +212,7 @@ fn add_problems(path: &str, operation: &mut Map<String, Value>) {
     let responses =
         operation.get_mut("responses").and_then(Value::as_object_mut).expect("every operation answers");
     for kind in kinds {
-        let answer = json!({
-            "description": kind.title(),
-            "content": {
-                "application/json": {"schema": {"$ref": "#/components/schemas/ProblemDocument"}},
-                "application/problem+json": {"schema": {"$ref": "#/components/schemas/ProblemDocument"}},
-            },
-        });
-        responses.entry(kind.status().as_str()).or_insert(answer);
+        responses.entry(kind.status().as_str()).or_insert_with(|| problem_response(kind));
     }
     if conditional {
         responses.insert("304".to_owned(), known_tag);

@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use std::fmt;
 
 use axum::http::HeaderValue;
-use axum::http::header::{CONTENT_TYPE, RETRY_AFTER};
+use axum::http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::response::{IntoResponse, Response};
 use ecs_scheduler_core::job::{FieldError, messages};
 use ecs_scheduler_core::{FaultKind, StoreError, fault};
@@ -15,6 +15,7 @@ use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
 use super::respond::{self, MayChange};
+use crate::access::Scope;
 
 mod problem_type;
 
@@ -65,9 +66,35 @@ pub(super) struct WrongField {
 #[derive(Debug, Clone)]
 pub(super) struct Problem {
     kind: ProblemType,
+    challenge: Option<Challenge>,
     detail: String,
     messages: Option<Value>,
     errors: Vec<WrongField>,
+}
+
+/// How a client can authenticate itself, for the header `WWW-Authenticate` (RFC 6750).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Challenge {
+    /// By a token.
+    Token,
+    /// By another token than the one that it sent.
+    InvalidToken,
+    /// By a token with this scope.
+    Scope(Scope),
+}
+
+impl Challenge {
+    fn header(self) -> HeaderValue {
+        const REALM: &str = "Bearer realm=\"ecs-scheduler\"";
+        let text = match self {
+            Self::Token => REALM.to_owned(),
+            Self::InvalidToken => format!("{REALM}, error=\"invalid_token\""),
+            Self::Scope(scope) => {
+                format!("{REALM}, error=\"insufficient_scope\", scope=\"{}\"", scope.as_str())
+            }
+        };
+        HeaderValue::try_from(text).expect("names of scopes are a header value")
+    }
 }
 
 /// Marks a response whose body is a problem document.
@@ -93,7 +120,12 @@ impl From<&FieldError> for WrongField {
 impl Problem {
     /// Makes a problem; `detail` is a sentence for people.
     pub(super) fn new(kind: ProblemType, detail: impl Into<String>) -> Self {
-        Self { kind, detail: shortened(detail.into()), messages: None, errors: Vec::new() }
+        Self { kind, challenge: None, detail: shortened(detail.into()), messages: None, errors: Vec::new() }
+    }
+
+    /// Adds how the client can authenticate itself.
+    pub(super) fn with_challenge(self, challenge: Challenge) -> Self {
+        Self { challenge: Some(challenge), ..self }
     }
 
     /// Makes the problem of an unknown job.
@@ -166,6 +198,9 @@ impl IntoResponse for Problem {
         response.extensions_mut().insert(IsProblem);
         if self.kind.may_pass() {
             response.extensions_mut().insert(MayChange);
+        }
+        if let Some(challenge) = self.challenge {
+            response.headers_mut().insert(WWW_AUTHENTICATE, challenge.header());
         }
         if let Some(seconds) = self.kind.retry_after() {
             response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));

@@ -29,7 +29,8 @@ mod tests;
 pub(super) struct Name(pub(super) String);
 
 impl Name {
-    fn from_uri(uri: &Uri) -> Self {
+    /// Reads it from the path of a request.
+    pub(super) fn from_uri(uri: &Uri) -> Self {
         Self(segment(uri, 2))
     }
 

@@ -29,6 +29,7 @@ use super::recent_outcomes::OutcomeCache;
 use super::request::{Name, Parsers};
 use super::search_index::{IndexContext, SearchIndex};
 use super::stats::AwsCalls;
+use crate::access::AccessControl;
 
 /// The maximum number of concurrent requests for `/readyz` and `/metrics`.
 const MAX_PROBES: usize = 32;
@@ -55,6 +56,8 @@ pub struct ApiState {
     /// The names under which clients reach this server, beside IP addresses and `localhost`;
     /// [`ANY_HOST`](crate::config::ANY_HOST) for all.
     pub hosts: Vec<String>,
+    /// How clients authenticate; the default is not at all.
+    pub access: AccessControl,
     /// The limits of this server.
     pub limits: Limits,
     /// Ends the live streams, so that a server can shut down.
@@ -99,6 +102,7 @@ pub(super) struct AppState {
     plugins: Arc<Plugins>,
     aws: AwsCalls,
     pub(super) hosts: Vec<String>,
+    pub(super) access: AccessControl,
     pub(super) limits: Limits,
     pub(super) closing: CancellationToken,
     pub(super) openapi: Arc<ServedDocument>,
@@ -145,6 +149,7 @@ macro_rules! parts {
 parts!(
     store: Arc<dyn Store>,
     engine: SchedulerNode,
+    access: AccessControl,
     registry: Arc<TriggerRegistry>,
     clock: Arc<dyn Clock>,
     plugins: Arc<Plugins>,
@@ -171,6 +176,7 @@ impl App {
             stores,
             aws,
             hosts,
+            access,
             limits,
             closing,
         } = state;
@@ -197,6 +203,7 @@ impl App {
             clock,
             max_tasks,
             hosts,
+            access,
             limits,
             closing,
         }))

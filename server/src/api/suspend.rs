@@ -8,6 +8,7 @@ use ecs_scheduler_core::job::{FieldError, JobContext, Prepared, prepare_update};
 use ecs_scheduler_core::{JobId, Timestamp};
 use serde_json::{Map, Value, json};
 
+use super::caller::Caller;
 use super::dto::{JobView, SuspendRequest};
 use super::if_match::IfMatch;
 use super::jobs::edit::edit;
@@ -31,6 +32,7 @@ const MEMBERS: [&str; 3] = ["reason", "actor", "until"];
 )]
 pub(super) async fn suspend(
     State(app): State<App>,
+    caller: Caller,
     name: Name,
     conditions: IfMatch,
     headers: HeaderMap,
@@ -39,7 +41,7 @@ pub(super) async fn suspend(
     app.job(&name).await?;
     let given = JsonBody::read_optional(&app.parsers, &headers, body).await?;
     given.parse(|given| ensure_known(&given, &MEMBERS)).await?;
-    let stored = edit(&app, &name, &conditions, &given, prepare_suspension).await?;
+    let stored = edit(&app, &caller, &name, &conditions, &given, prepare_suspension).await?;
     Ok(view::job(&app, &stored))
 }
 
@@ -56,6 +58,7 @@ pub(super) async fn suspend(
 )]
 pub(super) async fn resume(
     State(app): State<App>,
+    caller: Caller,
     name: Name,
     conditions: IfMatch,
     headers: HeaderMap,
@@ -63,7 +66,7 @@ pub(super) async fn resume(
 ) -> Result<Response, Problem> {
     let empty = JsonBody::read_optional(&app.parsers, &headers, body).await?;
     empty.parse(|object| ensure_known(&object, &[])).await?;
-    let stored = edit(&app, &name, &conditions, &empty, prepare_resumption).await?;
+    let stored = edit(&app, &caller, &name, &conditions, &empty, prepare_resumption).await?;
     app.engine.resume(&stored.id);
     Ok(view::job(&app, &stored))
 }

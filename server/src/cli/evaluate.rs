@@ -18,6 +18,7 @@ use tower::ServiceExt as _;
 use super::flags::SettingFlags;
 use super::jobs::show;
 use super::offline_launcher::{self, OfflineLauncher};
+use crate::access::AccessControl;
 use crate::api::{self, ApiState};
 use crate::client::refusal;
 use crate::config::Config;
@@ -127,6 +128,7 @@ async fn start_offline_engine(
     let failed = |error| CommandError::caused("could not make an empty store", error);
     let checks = offline_launcher::open_to_check(builder, config).await?;
     let services = Services {
+        access: AccessControl::default(),
         registry: builder.registry()?,
         providers: Arc::clone(builder.providers()),
         store: builder.open_store_read_only(config).await.map_err(failed)?,

@@ -69,7 +69,8 @@ impl JobSelection {
         };
         let mut found = Self::default();
         if let Some(server) = &args.server {
-            let answer = jobs::list_jobs(&Client::new(server)?, "").await?;
+            let client = Client::new(server)?.with_token(config.token.as_deref())?;
+            let answer = jobs::list_jobs(&client, "").await?;
             for view in answer["jobs"].as_array().into_iter().flatten() {
                 found.add_view(view, &context(Strictness::Lenient));
             }

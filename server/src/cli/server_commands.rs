@@ -1,5 +1,7 @@
 //! The commands that talk to a running server: its jobs, and the server as a whole.
 
+use std::path::PathBuf;
+
 use clap::{Args, Subcommand};
 use ecs_scheduler_core::Timestamp;
 use reqwest::Method;
@@ -9,9 +11,10 @@ use super::history::{self, HistoryFilter};
 use super::jobs::show::{self, list};
 use super::jobs::{self, JobsCommand};
 use super::notifications::{self, NotificationsCommand};
+use super::token::{self, TokenCommand};
 use crate::client::{Client, server_url};
 use crate::config::values::Values;
-use crate::config::{ConfigRejected, resolve_server};
+use crate::config::{ConfigRejected, resolve_server, resolve_token};
 use crate::error::CommandError;
 use crate::output::table::{cell, table};
 
@@ -24,6 +27,9 @@ pub(crate) struct ClientArgs {
     /// Server URL; default `ECSS_SERVER`, then `http://127.0.0.1:5000`
     #[arg(long, value_name = "URL", global = true, value_parser = server_url)]
     server: Option<String>,
+    /// File with the access token; default `ECSS_TOKEN`
+    #[arg(long, value_name = "FILE", global = true)]
+    token_file: Option<PathBuf>,
     /// Print the server's JSON instead of a table
     #[arg(long, global = true)]
     json: bool,
@@ -76,6 +82,13 @@ pub(crate) enum ServerCommand {
         #[command(subcommand)]
         command: Option<NotificationsCommand>,
     },
+    /// Create, list or revoke access tokens
+    Token {
+        #[command(flatten)]
+        client: ClientArgs,
+        #[command(subcommand)]
+        command: Option<TokenCommand>,
+    },
     /// List the budgets that jobs share, and their use
     Budgets(ClientArgs),
     /// Show the server's calls to AWS and their estimated monthly cost
@@ -112,6 +125,7 @@ pub(super) async fn run(
     | ServerCommand::Decisions { client: args, .. }
     | ServerCommand::Firings { client: args, .. }
     | ServerCommand::Notifications { client: args, .. }
+    | ServerCommand::Token { client: args, .. }
     | ServerCommand::Budgets(args)
     | ServerCommand::Stats(args)
     | ServerCommand::Replicas(args)) = command;
@@ -119,7 +133,9 @@ pub(super) async fn run(
         Some(server) => server.clone(),
         None => resolve_server(values).map_err(|problem| ConfigRejected(vec![problem]))?,
     };
-    let client = &Client::new(&server)?;
+    let token = resolve_token(values, args.token_file.as_deref());
+    let token = token.map_err(|problem| ConfigRejected(vec![problem]))?;
+    let client = &Client::new(&server)?.with_token(token.as_deref())?;
     let (answer, people): (Value, fn(&Value) -> String) = match command {
         ServerCommand::Jobs { command, .. } => return jobs::run(command, client, args.json, now).await,
         ServerCommand::Brake { command, .. } => (change_brake(command.as_ref(), client).await?, brake),
@@ -132,6 +148,9 @@ pub(super) async fn run(
         }
         ServerCommand::Notifications { command, .. } => {
             return notifications::run(command.as_ref(), client, args.json).await;
+        }
+        ServerCommand::Token { command, .. } => {
+            return token::run(command.as_ref(), client, args.json, values, now).await;
         }
         ServerCommand::Budgets(_) => (client.get("/budgets").await?, budgets),
         ServerCommand::Stats(_) => (client.get("/stats/aws").await?, stats),

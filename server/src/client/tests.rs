@@ -1,7 +1,7 @@
 use reqwest::StatusCode;
 use serde_json::json;
 
-use super::{refusal, server_url};
+use super::{Client, reachable, refusal, server_url};
 
 #[test]
 fn a_refusal_names_each_wrong_field() {
@@ -46,4 +46,19 @@ fn a_server_is_a_url_of_plain_http() {
     ] {
         assert!(server_url(text).is_err(), "{text}");
     }
+}
+
+#[test]
+fn an_address_for_everyone_is_asked_on_loopback() {
+    let asked = |listen: &str| reachable(listen.parse().unwrap()).to_string();
+    assert_eq!(asked("0.0.0.0:5000"), "127.0.0.1:5000");
+    assert_eq!(asked("[::]:80"), "[::1]:80");
+    assert_eq!(asked("10.1.2.3:80"), "10.1.2.3:80");
+}
+
+#[test]
+fn a_token_is_not_shown() {
+    let client = Client::new("http://127.0.0.1:1").unwrap().with_token(Some("ecss_a_secret")).unwrap();
+    assert!(!format!("{client:?}").contains("secret"));
+    assert!(Client::new("http://127.0.0.1:1").unwrap().with_token(Some("a\nb")).is_err());
 }

@@ -2,7 +2,7 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::num::NonZeroU32;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use ecs_scheduler_core::Budget;
 use ecs_scheduler_core::replica::ReplicaId;
@@ -10,15 +10,16 @@ use ecs_scheduler_core::replica::ReplicaId;
 use super::choice::{StoreConfig, choose_launcher, choose_store, launcher_config, without_effect};
 use super::paths::wrong_paths;
 use super::setting::{
-    ADVERTISE, ALLOWED_HOSTS, AUTH, AWS_ASSUME_ROLE, AWS_EXTERNAL_ID, BUDGETS, DATA_DIR, HISTORY_DAYS,
-    LAUNCHER, LISTEN, LOG_FOLDER, LOG_LEVEL, ListedSetting, MAX_TASKS, NAME, NOTIFY, Part, REPLICA, SERVER,
-    STORE, Setting, TASK_VARIABLES,
+    ADVERTISE, ALLOWED_HOSTS, AUTH, AUTH_OPEN, AWS_ASSUME_ROLE, AWS_EXTERNAL_ID, BUDGETS, DATA_DIR,
+    HISTORY_DAYS, LAUNCHER, LISTEN, LOG_FOLDER, LOG_LEVEL, ListedSetting, MAX_TASKS, NAME, NOTIFY, Part,
+    REPLICA, SERVER, STORE, Setting, TASK_VARIABLES, TOKEN,
 };
 use super::types::{
-    ANY_HOST, AwsConfig, Config, HISTORY_DAYS_LIMIT, LogConfig, LogLevel, MAX_TASKS_LIMIT, NAME_LIMIT,
-    ReplicaConfig,
+    ANY_HOST, AuthConfig, AwsConfig, Config, HISTORY_DAYS_LIMIT, LogConfig, LogLevel, MAX_TASKS_LIMIT,
+    NAME_LIMIT, ReplicaConfig,
 };
 use super::values::Values;
+use crate::access::OpenResource;
 use crate::client::server_url;
 use crate::error::ConfigRejected;
 use crate::notify::NotifyConfig;
@@ -40,6 +41,7 @@ impl Config {
         let parts_missing = !problems.is_empty();
         let name = collect_error(name(values), &mut problems);
         let listen = collect_error(listen(values), &mut problems);
+        let auth = collect_error(auth(values), &mut problems).flatten().unwrap_or_default();
         let allowed_hosts = collect_error(allowed_hosts(values), &mut problems).unwrap_or_default();
         let max_tasks = collect_error(max_tasks(values), &mut problems);
         let history_days = collect_error(history_days(values), &mut problems);
@@ -47,11 +49,9 @@ impl Config {
         let budgets = collect_errors(budgets(values), &mut problems);
         let replica = collect_error(replica(values), &mut problems).unwrap_or_default();
         let assume_role = collect_error(assume_role(values), &mut problems).flatten();
-        collect_error(server(values), &mut problems);
+        let client_token = collect_error(client(values), &mut problems).flatten();
         let level = collect_error(log_level(values), &mut problems);
-        let task_variables = TASK_VARIABLES.parse_switch(values.text_or_default(&TASK_VARIABLES));
-        let task_variables =
-            collect_error(task_variables.map_err(|error| error.message), &mut problems).unwrap_or_default();
+        let task_variables = collect_error(task_variables(values), &mut problems).unwrap_or_default();
         let store = collect_error(choose_store(values), &mut problems);
         // A chosen ECS launcher that is missing was reported already.
         let launcher = if parts_missing && values.get(&LAUNCHER).is_none() {
@@ -74,6 +74,7 @@ impl Config {
                 Ok(Self {
                     name,
                     listen,
+                    auth,
                     allowed_hosts,
                     max_tasks,
                     history_days,
@@ -86,6 +87,7 @@ impl Config {
                     budgets,
                     notify,
                     replica,
+                    token: client_token,
                 })
             }
             _ => Err(ConfigRejected(problems)),
@@ -120,7 +122,7 @@ pub(crate) fn of_server(values: &Values) -> Result<(Config, Vec<String>), Config
 ///
 /// Fails with all problems of these settings.
 pub(crate) fn offline(values: &Values) -> Result<Config, ConfigRejected> {
-    let of_a_server = [LISTEN.key, AUTH.key, REPLICA.key, ADVERTISE.key];
+    let of_a_server = [LISTEN.key, AUTH.key, AUTH_OPEN.key, REPLICA.key, ADVERTISE.key];
     let mut values = values.keeping(|setting| {
         !matches!(setting.part, Part::Log | Part::Store | Part::Client) && !of_a_server.contains(&setting.key)
     });
@@ -202,17 +204,40 @@ pub(crate) fn listen(values: &Values) -> Result<SocketAddr, String> {
             )
         })?,
     };
-    let auth = values.get(&AUTH).map(|value| value.text.as_str());
-    if let Some(auth) = auth.filter(|auth| !auth.eq_ignore_ascii_case("off")) {
-        return Err(format!("ECSS_AUTH is \"{auth}\"; the only value that this build knows is \"off\""));
-    }
-    if auth.is_none() && !address.ip().is_loopback() {
+    if values.get(&AUTH).is_none() && !address.ip().is_loopback() {
         return Err(format!(
             "ECSS_LISTEN is {address}, which other machines can reach, and the API does not authenticate clients; \
-             listen on 127.0.0.1, or set ECSS_AUTH=off if a proxy or the network restricts access"
+             set ECSS_AUTH=tokens, listen on 127.0.0.1, or set ECSS_AUTH=off if a proxy or the network restricts access"
         ));
     }
     Ok(address)
+}
+
+/// Resolves how clients authenticate; nothing if that is not set.
+fn auth(values: &Values) -> Result<Option<AuthConfig>, String> {
+    let words = |text: &str| -> Vec<String> {
+        text.split(',').map(|word| word.trim().to_ascii_lowercase()).filter(|word| !word.is_empty()).collect()
+    };
+    let given = text(values, &AUTH);
+    let methods = given.as_deref().map(words);
+    let tokens = match methods.as_deref() {
+        None => false,
+        Some([only]) if only == "off" => false,
+        Some(all) if !all.is_empty() && all.iter().all(|method| method == "tokens") => true,
+        Some(_) => {
+            let given = given.unwrap_or_default();
+            return Err(format!("ECSS_AUTH is \"{given}\"; it must be tokens or off"));
+        }
+    };
+    let mut open = Vec::new();
+    for name in text(values, &AUTH_OPEN).as_deref().map(words).unwrap_or_default() {
+        let found = OpenResource::ALL.into_iter().find(|resource| resource.as_str() == name);
+        open.push(found.ok_or_else(|| {
+            let known = OpenResource::ALL.map(OpenResource::as_str).join(", ");
+            format!("ECSS_AUTH_OPEN has \"{name}\"; it must have names separated by commas: {known}")
+        })?);
+    }
+    Ok(methods.map(|_| AuthConfig { tokens, open }))
 }
 
 fn allowed_hosts(values: &Values) -> Result<Vec<String>, String> {
@@ -267,6 +292,41 @@ fn assume_role(values: &Values) -> Result<Option<String>, String> {
 pub(crate) fn server(values: &Values) -> Result<String, String> {
     let text = values.text_or_default(&SERVER);
     server_url(text).map_err(|why| format!("ECSS_SERVER is \"{text}\"; {why}"))
+}
+
+fn task_variables(values: &Values) -> Result<bool, String> {
+    let parsed = TASK_VARIABLES.parse_switch(values.text_or_default(&TASK_VARIABLES));
+    parsed.map_err(|error| error.message)
+}
+
+/// Checks the settings of commands, and returns the token that they send.
+fn client(values: &Values) -> Result<Option<String>, String> {
+    server(values).and_then(|_| token(values, None))
+}
+
+/// Resolves the token of commands: that of a file, if one is given.
+///
+/// # Errors
+///
+/// Fails when the file cannot be read, or the token cannot be sent.
+pub(crate) fn token(values: &Values, file: Option<&Path>) -> Result<Option<String>, String> {
+    let (name, token) = match file {
+        Some(file) => {
+            let name = format!("token file \"{}\"", file.display());
+            let text =
+                std::fs::read_to_string(file).map_err(|error| format!("could not read {name}: {error}"))?;
+            (name, Some(text.trim().to_owned()))
+        }
+        None => (TOKEN.name().to_owned(), text(values, &TOKEN)),
+    };
+    match token {
+        Some(token) if token.is_empty() || !token.bytes().all(|byte| byte.is_ascii_graphic()) => {
+            Err(format!(
+                "{name} has no access token: it must be one word, as `ecs-scheduler token create` prints it"
+            ))
+        }
+        token => Ok(token),
+    }
 }
 
 fn replica(values: &Values) -> Result<ReplicaConfig, String> {

@@ -87,19 +87,29 @@ pub const LISTEN: Setting = Setting::new(
     "ECSS_LISTEN",
     "listen",
     "HOST:PORT",
-    "The address of the API: an IP address or `localhost`, and a port; port 0 selects a free port. Any client that \
-     reaches the API can start tasks, so an address other than loopback needs `ECSS_AUTH=off`",
+    "The address of the API: an IP address or `localhost`, and a port; port 0 selects a free port. A client of the \
+     API can start tasks, so an address other than loopback needs `ECSS_AUTH`",
 )
 .with_default("127.0.0.1:5000");
 /// Authentication.
 pub const AUTH: Setting = Setting::new(
     "ECSS_AUTH",
     "auth",
-    "off",
-    "`off` allows every client that reaches the address to use the API. An `ECSS_LISTEN` other than loopback needs \
-     it: put an authenticating proxy in front",
+    "tokens|off",
+    "How clients authenticate. With `tokens` they send access tokens: see [security](security.md). With `off`, every client \
+     that reaches the address may do everything: put an authenticating proxy in front. An `ECSS_LISTEN` other than loopback \
+     needs one of them",
 )
-.without_default("not set");
+.without_default("not set: as `off`, on loopback only");
+/// The resources that need no token.
+pub const AUTH_OPEN: Setting = Setting::new(
+    "ECSS_AUTH_OPEN",
+    "authOpen",
+    "NAME,…",
+    "The resources that need no access token although `ECSS_AUTH` is `tokens`, separated by commas: `metrics` for \
+     `/metrics`, `docs` for `/docs` and the OpenAPI document",
+)
+.without_default("none");
 /// The host names of the server.
 pub const ALLOWED_HOSTS: Setting = Setting::new(
     "ECSS_ALLOWED_HOSTS",
@@ -249,6 +259,14 @@ pub const SERVER: Setting = Setting::new(
     "The server of commands such as `ecs-scheduler jobs …`; also `--server`",
 )
 .with_default("http://127.0.0.1:5000");
+/// The token that client commands send.
+pub const TOKEN: Setting = Setting::new(
+    "ECSS_TOKEN",
+    "token",
+    "TOKEN",
+    "The access token that such commands send; also `--token-file`, so that the token is in no variable",
+)
+.secret();
 
 /// The settings before those of stores, in the order in which they are documented.
 pub const GENERAL: &[ListedSetting] = &[
@@ -256,6 +274,7 @@ pub const GENERAL: &[ListedSetting] = &[
     listed(Part::Scheduler, NAME),
     listed(Part::Scheduler, LISTEN),
     listed(Part::Scheduler, AUTH),
+    listed(Part::Scheduler, AUTH_OPEN),
     listed(Part::Scheduler, ALLOWED_HOSTS),
     listed(Part::Scheduler, REPLICA),
     listed(Part::Scheduler, ADVERTISE),
@@ -272,5 +291,9 @@ pub const GENERAL: &[ListedSetting] = &[
 pub const LAUNCHING: &[ListedSetting] =
     &[listed(Part::Launcher, LAUNCHER), listed(Part::Launcher, TASK_VARIABLES)];
 /// The settings after those of stores and launchers.
-pub const OTHER: &[ListedSetting] =
-    &[listed(AWS, AWS_ASSUME_ROLE), listed(AWS, AWS_EXTERNAL_ID), listed(Part::Client, SERVER)];
+pub const OTHER: &[ListedSetting] = &[
+    listed(AWS, AWS_ASSUME_ROLE),
+    listed(AWS, AWS_EXTERNAL_ID),
+    listed(Part::Client, SERVER),
+    listed(Part::Client, TOKEN),
+];

@@ -5,7 +5,8 @@ use ecs_scheduler_core::ProviderDescriptor;
 use rustix::fs::{CWD, FileType, Mode, mknodat};
 
 use super::values::{Environment, Flags, ValueSource, Values, decode_environment};
-use super::{Chosen, Config, LogLevel, report, setting};
+use super::{AuthConfig, Chosen, Config, LogLevel, report, resolve_token, setting};
+use crate::access::OpenResource;
 use crate::server::Server;
 
 fn environment(pairs: &[(&str, &str)]) -> Environment {
@@ -268,16 +269,54 @@ fn the_role_for_other_accounts_keeps_its_place_for_the_number() {
 }
 
 #[test]
-fn an_address_that_others_reach_needs_auth_off_spelled_out() {
+fn an_address_that_others_reach_needs_authentication_or_auth_off_spelled_out() {
     let open =
         |auth| resolve(&[("ECSS_LAUNCHER", "local"), ("ECSS_LISTEN", "0.0.0.0:80"), ("ECSS_AUTH", auth)]);
-    assert!(open("").unwrap_err()[0].contains("set ECSS_AUTH=off"));
-    assert!(open("none").unwrap_err()[0].contains("the only value that this build knows"));
-    assert_eq!(open("off").unwrap().listen.to_string(), "0.0.0.0:80");
+    assert!(open("").unwrap_err()[0].contains("set ECSS_AUTH=tokens"));
+    for auth in ["off", "OFF", "tokens"] {
+        assert_eq!(open(auth).unwrap().listen.to_string(), "0.0.0.0:80");
+    }
     let local = resolve(&[("ECSS_LAUNCHER", "local"), ("ECSS_LISTEN", "localhost:81")]).unwrap();
     assert_eq!(local.listen.to_string(), "127.0.0.1:81");
     assert!(resolve(&[("ECSS_LAUNCHER", "local"), ("ECSS_LISTEN", "[::1]:81")]).is_ok());
     assert!(problem(&[("ECSS_LAUNCHER", "local"), ("ECSS_LISTEN", "5000")]).contains("127.0.0.1:5000"));
+}
+
+#[test]
+fn auth_is_a_list_of_methods_or_off() {
+    let auth = |text: &str, open: &str| {
+        resolve(&[("ECSS_LAUNCHER", "local"), ("ECSS_AUTH", text), ("ECSS_AUTH_OPEN", open)])
+    };
+    let tokens = auth(" Tokens ,", "docs, metrics").unwrap().auth;
+    assert_eq!(
+        (tokens.tokens, tokens.open.as_slice()),
+        (true, &[OpenResource::Docs, OpenResource::Metrics][..])
+    );
+    assert_eq!(auth("off", "").unwrap().auth, AuthConfig::default());
+    assert_eq!(auth("", "").unwrap().auth, AuthConfig::default());
+    for wrong in ["none", "off,tokens", "tokens,off", ",", "oidc"] {
+        let problems = auth(wrong, "").unwrap_err();
+        assert_eq!(problems, [format!("ECSS_AUTH is \"{wrong}\"; it must be tokens or off")]);
+    }
+    assert!(auth("tokens", "jobs").unwrap_err()[0].contains("metrics, docs"));
+}
+
+#[test]
+fn the_token_of_commands_is_one_word_and_that_of_a_file_wins() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("token");
+    std::fs::write(&file, "ecss_b_c\n").unwrap();
+    let values = gather(&Flags::new(), &environment(&[("ECSS_TOKEN", "ecss_a_b")])).unwrap();
+    assert_eq!(resolve_token(&values, None).unwrap().as_deref(), Some("ecss_a_b"));
+    assert_eq!(resolve_token(&values, Some(&file)).unwrap().as_deref(), Some("ecss_b_c"));
+    for wrong in ["", "a b", "ä"] {
+        std::fs::write(&file, wrong).unwrap();
+        let problem = resolve_token(&values, Some(&file)).unwrap_err();
+        assert!(problem.contains("token create") && !problem.contains("a b"), "{problem}");
+    }
+    assert!(
+        resolve_token(&values, Some(&folder.path().join("none"))).unwrap_err().contains("could not read")
+    );
 }
 
 #[test]

@@ -10,6 +10,7 @@ use ecs_scheduler_core::replica::ReplicaId;
 use ecs_scheduler_core::{Budget, Clock, LauncherSetup};
 
 use super::choice::{LauncherConfig, StoreConfig};
+use crate::access::OpenResource;
 use crate::notify::NotifyConfig;
 
 /// The highest value of `ECSS_MAX_TASKS`.
@@ -32,6 +33,8 @@ pub struct Config {
     pub name: String,
     /// The address of the API.
     pub listen: SocketAddr,
+    /// How clients authenticate.
+    pub auth: AuthConfig,
     /// The names of the host that clients may use, beside IP addresses and `localhost`.
     pub allowed_hosts: Vec<String>,
     /// The maximum number of tasks of each job.
@@ -56,6 +59,8 @@ pub struct Config {
     pub notify: NotifyConfig,
     /// The identity of this process among the replicas on the same store.
     pub replica: ReplicaConfig,
+    /// The access token of commands that talk to a running server.
+    pub token: Option<String>,
 }
 
 impl Config {
@@ -65,6 +70,15 @@ impl Config {
         LauncherSetup::new(&self.launcher.settings, &self.name, &self.data_dir, clock)
             .with_task_variables(self.task_variables)
     }
+}
+
+/// How clients authenticate.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct AuthConfig {
+    /// Whether they need access tokens.
+    pub tokens: bool,
+    /// The resources that need none.
+    pub open: Vec<OpenResource>,
 }
 
 /// The identity of a process among the replicas on the same store.

@@ -8,6 +8,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Body;
 use axum::http::{HeaderMap, HeaderValue, Request, StatusCode};
+use ecs_scheduler::access::{AccessControl, OpenResource, TokenRegister};
 use ecs_scheduler::api::{self, ApiState, Limits, PluginInfo};
 use ecs_scheduler_core::engine::{Engine, EngineHandle, EngineOptions};
 use ecs_scheduler_core::{
@@ -22,8 +23,10 @@ use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
+mod grant;
 mod launcher;
 
+pub(crate) use grant::{Grant, grant};
 pub(crate) use launcher::InstantLauncher;
 
 /// The moment at which tests begin, and at which nothing special happens anywhere.
@@ -82,7 +85,16 @@ impl Server {
     pub(crate) async fn on(launcher: Arc<dyn Launcher>) -> Self {
         let clock = Arc::new(SimClock::at(BEGIN.parse().unwrap()));
         let (store, unused) = (Arc::new(MemoryStore::default()), Arc::default());
-        Self::assembled(store, Limits::default(), clock, registry(), unused, launcher, options()).await
+        Self::assembled(store, Limits::default(), clock, registry(), unused, launcher, options(), None).await
+    }
+
+    /// Starts over a store, with clients that need a token except for these resources.
+    pub(crate) async fn with_tokens(store: Arc<dyn Store>, open: &[OpenResource]) -> Self {
+        let clock = Arc::new(SimClock::at(BEGIN.parse().unwrap()));
+        let instant = Arc::<InstantLauncher>::default();
+        let launcher = Arc::clone(&instant) as _;
+        Self::assembled(store, Limits::default(), clock, registry(), instant, launcher, options(), Some(open))
+            .await
     }
 
     /// Starts with an empty store and channels of notifications.
@@ -99,7 +111,7 @@ impl Server {
         let clock = Arc::new(SimClock::at(BEGIN.parse().unwrap()));
         let instant = Arc::<InstantLauncher>::default();
         let (store, launcher) = (Arc::new(MemoryStore::default()), Arc::clone(&instant) as _);
-        Self::assembled(store, Limits::default(), clock, registry(), instant, launcher, options).await
+        Self::assembled(store, Limits::default(), clock, registry(), instant, launcher, options, None).await
     }
 
     async fn at(
@@ -110,9 +122,10 @@ impl Server {
     ) -> Self {
         let instant = Arc::<InstantLauncher>::default();
         let launcher = Arc::clone(&instant) as _;
-        Self::assembled(store, limits, clock, registry, instant, launcher, options()).await
+        Self::assembled(store, limits, clock, registry, instant, launcher, options(), None).await
     }
 
+    #[expect(clippy::too_many_arguments, reason = "it is called by the named ways to start only")]
     async fn assembled(
         store: Arc<dyn Store>,
         limits: Limits,
@@ -121,8 +134,13 @@ impl Server {
         instant: Arc<InstantLauncher>,
         launcher: Arc<dyn Launcher>,
         options: EngineOptions,
+        open: Option<&[OpenResource]>,
     ) -> Self {
         let registry = Arc::new(registry);
+        let access = open.map_or_else(AccessControl::default, |open| {
+            let tokens = TokenRegister::new(Arc::clone(&store), Arc::clone(&clock) as _);
+            AccessControl { tokens: Some(Arc::new(tokens)), open: open.to_vec() }
+        });
         let engine = Engine {
             options: options.clone(),
             store: Arc::clone(&store),
@@ -142,6 +160,7 @@ impl Server {
             stores: vec![installed("memory")],
             aws: None,
             hosts: vec!["scheduler.test".to_owned()],
+            access,
             limits,
             closing: closing.clone(),
         });

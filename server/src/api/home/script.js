@@ -53,6 +53,7 @@ function status(text, tone) {
 
 async function fetchJson(path) {
   const response = await fetch(path, { headers: { accept: "application/json" } });
+  if (response.status === 401) throw new Error("This server needs an access token: use the command line");
   if (!response.ok) throw new Error(`${path} answered ${response.status}`);
   return response.json();
 }
@@ -232,15 +233,15 @@ function live(text, on) {
   byId("live").dataset.state = on ? "on" : "off";
 }
 
-function offline() {
-  live("Not connected", false);
+function offline(error) {
+  live(error instanceof Error && error.message.includes("access token") ? error.message : "Not connected", false);
 }
 
 function listen() {
   const events = new EventSource("/events");
   const on = (name, act) => events.addEventListener(name, (event) => act(JSON.parse(event.data)));
   events.onopen = () => live("Live", true);
-  events.onerror = offline;
+  events.onerror = () => byId("live").dataset.state === "on" && offline();
   on("decision", (decision) => {
     put(state.decisions, decision);
     state.outcomes.set(decision.job, decision.outcome);

@@ -51,7 +51,7 @@ async fn claim(idempotency: &Idempotency) -> Claim {
     let headers =
         HeaderMap::from_iter([(HeaderName::from_static(KEY_HEADER), HeaderValue::from_static("k"))]);
     let body = JsonBody::read_optional(&Parsers::default(), &headers, Body::empty()).await.unwrap();
-    idempotency.claim(&headers, "test", &body).await.unwrap()
+    idempotency.claim(&headers, None, "test", &body).await.unwrap()
 }
 
 #[tokio::test]

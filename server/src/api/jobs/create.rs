@@ -10,6 +10,7 @@ use ecs_scheduler_core::schedule::Strictness;
 use ecs_scheduler_core::{JobUid, NewJob, StoreError};
 use serde_json::{Map, Value};
 
+use crate::api::caller::Caller;
 use crate::api::dto::{DryRunView, JobDocument, Reference};
 use crate::api::idempotency::Claim;
 use crate::api::job_document::{raw, refusal};
@@ -35,6 +36,7 @@ use crate::api::{dry_run, if_match, view};
 )]
 pub(in crate::api) async fn create(
     State(app): State<App>,
+    caller: Caller,
     mut query: Query,
     headers: HeaderMap,
     body: Body,
@@ -43,13 +45,13 @@ pub(in crate::api) async fn create(
     let validate = ValidationLevel::from_query(query)?;
     let body = JsonBody::read(&app.parsers, &headers, body).await?;
     if is_dry_run {
-        return preview(&app, &body, None, validate).await;
+        return preview(&app, &caller, &body, None, validate).await;
     }
-    match app.idempotency.claim(&headers, "create", &body).await? {
-        Claim::NoKey => store(&app, &body, None, JobUid::random(), validate).await,
+    match app.idempotency.claim(&headers, caller.id(), "create", &body).await? {
+        Claim::NoKey => store(&app, &caller, &body, None, JobUid::random(), validate).await,
         Claim::Answered(response) => Ok(response),
         Claim::Claimed(key) => {
-            let answer = store(&app, &body, None, key.uid(), validate).await;
+            let answer = store(&app, &caller, &body, None, key.uid(), validate).await;
             key.store_response(answer).await
         }
     }
@@ -62,6 +64,7 @@ pub(in crate::api) async fn create(
 /// 412 if the job exists by now; otherwise as [`create`] fails.
 pub(super) async fn create_named(
     app: &App,
+    caller: &Caller,
     name: &Name,
     mut query: Query,
     headers: &HeaderMap,
@@ -71,21 +74,26 @@ pub(super) async fn create_named(
     let validate = ValidationLevel::from_query(query)?;
     let body = JsonBody::read(&app.parsers, headers, body).await?;
     if is_dry_run {
-        return preview(app, &body, Some(name), validate).await;
+        return preview(app, caller, &body, Some(name), validate).await;
     }
-    store(app, &body, Some(name), JobUid::random(), validate).await
+    store(app, caller, &body, Some(name), JobUid::random(), validate).await
 }
 
 /// Shows the job that a body would create.
 async fn preview(
     app: &App,
+    caller: &Caller,
     body: &JsonBody,
     name: Option<&Name>,
     validate: ValidationLevel,
 ) -> Result<Response, Problem> {
-    let (state, name, _kept) = (App::clone(app), name.cloned(), body.keep().await);
-    let prepared = body.parse(move |document| prepare(&state, name, document)).await?;
+    let (state, named, _kept) = (App::clone(app), name.cloned(), body.keep().await);
+    let prepared = body.parse(move |document| prepare(&state, named, document)).await?;
+    caller.ensure_own(raw(&prepared.document).get())?;
     if app.has_job(&Name(prepared.job.id.to_string())).await? {
+        if name.is_some() {
+            return Err(if_match::exists(prepared.job.id.as_str()));
+        }
         return Err(StoreError::Exists(prepared.job.id).into());
     }
     dry_run::respond(app, None, prepared, validate).await
@@ -93,6 +101,7 @@ async fn preview(
 
 async fn store(
     app: &App,
+    caller: &Caller,
     body: &JsonBody,
     name: Option<&Name>,
     uid: JobUid,
@@ -107,6 +116,7 @@ async fn store(
             Ok((prepared.job, raw(&prepared.document), warnings))
         })
         .await?;
+    caller.ensure_own(document.get())?;
     validate.check(app, &job).await?;
     let new = NewJob { id: job.id.clone(), uid, document, at: now };
     let task = job.task.clone();

@@ -5,6 +5,7 @@ use ecs_scheduler_core::schedule::Strictness;
 use ecs_scheduler_core::{JobId, StoreError, StoredJob, Timestamp};
 use serde_json::{Map, Value};
 
+use crate::api::caller::Caller;
 use crate::api::if_match::IfMatch;
 use crate::api::job_document::{document, raw, refusal};
 use crate::api::problem::{Problem, ProblemType};
@@ -23,16 +24,18 @@ pub(in crate::api) type Prepare =
 ///
 /// # Errors
 ///
-/// 404, 400 for an invalid change, 412 by the conditions, 409 after too many concurrent edits.
+/// 404, 400 for an invalid change, 403 for one that moves the job out of the caller's labels, 412 by the conditions, 409 after too many
+/// concurrent edits.
 pub(in crate::api) async fn edit(
     app: &App,
+    caller: &Caller,
     name: &Name,
     conditions: &IfMatch,
     change: &JsonBody,
     prepare: Prepare,
 ) -> Result<StoredJob, Problem> {
     for _ in 0..MAX_EDIT_ATTEMPTS {
-        let (job, now) = (app.job(name).await?, app.clock.now());
+        let (job, now) = (own_job(app, caller, name).await?, app.clock.now());
         let (state, conditions) = (App::clone(app), conditions.clone());
         let changing = change.parse(move |change| {
             // An invalid change is an error independent of the condition (RFC 9110, section 13.2.1).
@@ -46,6 +49,7 @@ pub(in crate::api) async fn edit(
         });
         let (job, changed) = changing.await?;
         let Some(changed) = changed else { return Ok(job) };
+        caller.ensure_own(changed.get())?;
         if let Some(stored) = written(app.store.replace(&job.id, job.revision, changed, now).await, name)? {
             app.job_written(&stored.id);
             return Ok(stored);
@@ -61,11 +65,12 @@ pub(in crate::api) async fn edit(
 /// 404, 412 by the conditions, 409 after too many concurrent edits.
 pub(in crate::api) async fn remove(
     app: &AppState,
+    caller: &Caller,
     name: &Name,
     conditions: &IfMatch,
 ) -> Result<JobId, Problem> {
     for _ in 0..MAX_EDIT_ATTEMPTS {
-        let job = app.job(name).await?;
+        let job = own_job(app, caller, name).await?;
         conditions.check(&job)?;
         if written(app.store.remove(&job.id, Some(job.revision)).await, name)?.is_some() {
             app.job_written(&job.id);
@@ -73,6 +78,16 @@ pub(in crate::api) async fn remove(
         }
     }
     Err(contended(name))
+}
+
+/// Reads a job of the caller: its labels may have changed since the request was checked.
+///
+/// # Errors
+///
+/// 404 for an unknown job, or one of others.
+pub(super) async fn own_job(app: &AppState, caller: &Caller, name: &Name) -> Result<StoredJob, Problem> {
+    let job = app.job(name).await?;
+    if caller.sees(job.document.get()) { Ok(job) } else { Err(Problem::no_job(&name.0)) }
 }
 
 /// Returns the result of a write; nothing after a concurrent edit.

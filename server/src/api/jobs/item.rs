@@ -11,9 +11,10 @@ use ecs_scheduler_core::schedule::Strictness;
 
 use super::create;
 use super::edit::{self, Prepare};
+use crate::api::caller::Caller;
 use crate::api::dto::{ChangeAnswer, JobChange, JobView, Reference, Removed};
 use crate::api::if_match::IfMatch;
-use crate::api::job_document::{document, refusal};
+use crate::api::job_document::{document, raw, refusal};
 use crate::api::preflight::ValidationLevel;
 use crate::api::problem::Problem;
 use crate::api::request::{self, JsonBody, Name, Query};
@@ -60,16 +61,20 @@ pub(in crate::api) async fn read(State(app): State<App>, name: Name) -> Result<R
 )]
 pub(in crate::api) async fn update(
     State(app): State<App>,
+    caller: Caller,
     name: Name,
     query: Query,
     conditions: IfMatch,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
-    if conditions.must_be_new() && !app.has_job(&name).await? {
-        return create::create_named(&app, &name, query, &headers, body).await;
+    // About a job of others, the answer is that of a creation, after the checks of one.
+    if conditions.must_be_new()
+        && !(app.has_job(&name).await? && caller.sees_job(&*app.store, &name.job()?).await?)
+    {
+        return create::create_named(&app, &caller, &name, query, &headers, body).await;
     }
-    apply(&app, &name, query, &conditions, &headers, body, prepare_update).await
+    apply(&app, &caller, &name, query, &conditions, &headers, body, prepare_update).await
 }
 
 /// Changes a job by a JSON merge patch (RFC 7396): objects are merged, `null` removes.
@@ -90,18 +95,20 @@ pub(in crate::api) async fn update(
 )]
 pub(in crate::api) async fn patch(
     State(app): State<App>,
+    caller: Caller,
     name: Name,
     query: Query,
     conditions: IfMatch,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
-    apply(&app, &name, query, &conditions, &headers, body, prepare_patch).await
+    apply(&app, &caller, &name, query, &conditions, &headers, body, prepare_patch).await
 }
 
 /// Changes a job as a client asks.
 async fn apply(
     app: &App,
+    caller: &Caller,
     name: &Name,
     mut query: Query,
     conditions: &IfMatch,
@@ -112,10 +119,10 @@ async fn apply(
     let is_dry_run = query.flag("dryRun");
     let validate = ValidationLevel::from_query(query)?;
     request::ensure_json(headers)?;
-    let job = app.job(name).await?;
+    let job = edit::own_job(app, caller, name).await?;
     let change = JsonBody::read(&app.parsers, headers, body).await?;
     if is_dry_run {
-        return preview(app, job, conditions, &change, prepare, validate).await;
+        return preview(app, caller, job, conditions, &change, prepare, validate).await;
     }
     if validate == ValidationLevel::Resources {
         let (state, _kept) = (App::clone(app), change.keep().await);
@@ -126,7 +133,7 @@ async fn apply(
         });
         validate.check(app, &changing.await?).await?;
     }
-    let stored = edit::edit(app, name, conditions, &change, prepare).await?;
+    let stored = edit::edit(app, caller, name, conditions, &change, prepare).await?;
     let mut warnings = Vec::new();
     let written = stored.parse(&app.context(Strictness::Lenient));
     let task = written.map(|job| {
@@ -142,6 +149,7 @@ async fn apply(
 /// Shows the effect of a change.
 async fn preview(
     app: &App,
+    caller: &Caller,
     job: StoredJob,
     conditions: &IfMatch,
     change: &JsonBody,
@@ -160,6 +168,7 @@ async fn preview(
         Ok((job, prepared))
     });
     let (job, prepared) = changing.await?;
+    caller.ensure_own(raw(&prepared.document).get())?;
     dry_run::respond(app, Some(&job), prepared, validate).await
 }
 
@@ -174,9 +183,10 @@ async fn preview(
 )]
 pub(in crate::api) async fn remove(
     State(app): State<App>,
+    caller: Caller,
     name: Name,
     conditions: IfMatch,
 ) -> Result<Response, Problem> {
-    let id = edit::remove(&app, &name, &conditions).await?;
+    let id = edit::remove(&app, &caller, &name, &conditions).await?;
     Ok(respond::json(StatusCode::OK, &Removed { id: id.to_string() }))
 }

@@ -6,9 +6,9 @@ use axum::extract::State;
 use axum::response::Response;
 use ecs_scheduler_core::{ListFrom, StoreError};
 
+use crate::api::caller::Caller;
 use crate::api::dto::{JobPage, JobStateName, OutcomeName};
 use crate::api::job_search;
-use crate::api::job_status::JobStatus;
 use crate::api::page::{MAX_COUNT, PageRequest};
 use crate::api::page_writer::PageWriter;
 use crate::api::problem::Problem;
@@ -42,15 +42,19 @@ const FILTERED_READ: NonZeroUsize = NonZeroUsize::new(200).expect("200 is not ze
     ),
     responses((status = 200, description = "A page of jobs with links to the previous and next page", body = JobPage)),
 )]
-pub(in crate::api) async fn list(State(app): State<App>, query: Query) -> Result<Response, Problem> {
+pub(in crate::api) async fn list(
+    State(app): State<App>,
+    caller: Caller,
+    query: Query,
+) -> Result<Response, Problem> {
     if job_search::is_search(&query) {
         app.engine.refresh_failing_names().await;
-        return job_search::list(&app, query).await;
+        return job_search::list(&app, &caller, query).await;
     }
     let page = PageRequest::from_query(query)?;
     app.engine.refresh_failing_names().await;
-    if let Some(state) = page.state {
-        return list_filtered(&app, page, state).await;
+    if page.state.is_some() || caller.is_limited() {
+        return list_filtered(&app, page, &caller).await;
     }
     let now = app.clock.now();
     let mut writer = PageWriter::new(&app, "jobs");
@@ -74,8 +78,9 @@ pub(in crate::api) async fn list(State(app): State<App>, query: Query) -> Result
     Ok(writer.finish(&[("prev", page.prev(total)), ("next", next)]))
 }
 
-/// Lists jobs in a state. No store has an index of states, which follow from the engine and the clock.
-async fn list_filtered(app: &AppState, page: PageRequest, state: JobStatus) -> Result<Response, Problem> {
+/// Lists jobs in a state, or those that the caller sees. No store has an index of states, which follow from the engine and the clock, and
+/// of labels.
+async fn list_filtered(app: &AppState, page: PageRequest, caller: &Caller) -> Result<Response, Problem> {
     let now = app.clock.now();
     let mut writer = PageWriter::new(app, "jobs");
     let (mut from, mut read, mut next) = (ListFrom::Skip(page.skip), 0, None);
@@ -87,7 +92,8 @@ async fn list_filtered(app: &AppState, page: PageRequest, state: JobStatus) -> R
         };
         next = None;
         for job in &list.jobs {
-            let is_shown = app.job_summary(job).status(&app.engine, job, now) == state;
+            let is_shown = caller.sees(job.document.get())
+                && page.state.is_none_or(|state| app.job_summary(job).status(&app.engine, job, now) == state);
             let is_full = is_shown && writer.count() == page.size();
             if read == MAX_COUNT
                 || is_full

@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::{FollowedTask, refusal};
+use crate::api::caller::Caller;
 use crate::api::dto::LogPageView;
 use crate::api::events::KEEP_ALIVE_INTERVAL;
 use crate::api::problem::Problem;
@@ -29,13 +30,14 @@ const FINAL_READS: u32 = 3;
 /// The number of consecutive failed reads after which the stream ends.
 const MAX_FAILURES: u32 = 30;
 
-/// Answers with a stream.
+/// Answers with a stream, until the caller's token is no longer valid.
 ///
 /// # Errors
 ///
 /// 503 when too many streams are open.
 pub(super) fn respond(
     app: &App,
+    caller: Caller,
     task: FollowedTask,
     job: JobId,
     mut request: LogRequest,
@@ -53,7 +55,7 @@ pub(super) fn respond(
         failures: 0,
         permit,
     };
-    let events = follower.into_events().take_until(closing);
+    let events = follower.into_events().take_until(closing).take_until(caller.ended());
     Ok(Sse::new(events).keep_alive(KeepAlive::new().interval(KEEP_ALIVE_INTERVAL)).into_response())
 }
 

@@ -27,6 +27,10 @@ pub(in crate::api) enum ProblemType {
     MediaType,
     /// The body did not arrive in time.
     Slow,
+    /// The client has no valid token.
+    Unauthenticated,
+    /// The client's token does not permit the request.
+    Forbidden,
     /// The request does not have exactly one valid host.
     Host,
     /// The request is for another host.
@@ -57,7 +61,7 @@ type ProblemRow = (&'static str, u16, &'static str);
 
 impl ProblemType {
     /// Every kind.
-    pub(in crate::api) const ALL: [Self; 21] = [
+    pub(in crate::api) const ALL: [Self; 23] = [
         Self::Invalid,
         Self::Syntax,
         Self::NotFound,
@@ -69,6 +73,8 @@ impl ProblemType {
         Self::TooLarge,
         Self::MediaType,
         Self::Slow,
+        Self::Unauthenticated,
+        Self::Forbidden,
         Self::Host,
         Self::ForeignHost,
         Self::ForeignSite,
@@ -94,6 +100,8 @@ impl ProblemType {
             Self::TooLarge => ("too-large", 413, "Body too large"),
             Self::MediaType => ("media-type", 415, "Media type not supported"),
             Self::Slow => ("slow", 408, "Body did not arrive in time"),
+            Self::Unauthenticated => ("unauthenticated", 401, "A valid access token is required"),
+            Self::Forbidden => ("forbidden", 403, "Not permitted"),
             Self::Host => ("host", 400, "Host header is missing or invalid"),
             Self::ForeignHost => ("foreign-host", 421, "Host name is not allowed"),
             Self::ForeignSite => ("foreign-site", 403, "Request comes from another site"),
@@ -142,6 +150,12 @@ impl ProblemType {
             Self::TooLarge => "The limit of a body is 262,144 bytes.",
             Self::MediaType => "Send the body with `Content-Type: application/json`.",
             Self::Slow => "Send the whole body within ten seconds. Nothing was changed.",
+            Self::Unauthenticated => {
+                "Send a token of `ecs-scheduler token create` as `Authorization: Bearer ecss_…`. Nothing was changed."
+            }
+            Self::Forbidden => {
+                "Use a token with the scope or for the jobs that `detail` names. Nothing was changed."
+            }
             Self::Host => "Send one `Host` header with the host and port of the server. Nothing was changed.",
             Self::ForeignHost => {
                 "Use an IP address, `localhost`, or a name that is in `ECSS_ALLOWED_HOSTS`. Nothing was changed."
@@ -198,6 +212,8 @@ impl ProblemType {
             | Self::TooLarge
             | Self::MediaType
             | Self::Slow
+            | Self::Unauthenticated
+            | Self::Forbidden
             | Self::Host
             | Self::ForeignHost
             | Self::ForeignSite

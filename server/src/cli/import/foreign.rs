@@ -9,9 +9,9 @@ use serde_json::{Value, json};
 use super::super::jobs::{create, show};
 use super::super::offline_launcher;
 use crate::client::Client;
-use crate::config::resolve_offline_on_ecs;
 use crate::config::setting::SERVER;
 use crate::config::values::Values;
+use crate::config::{ConfigRejected, resolve_offline_on_ecs, resolve_token};
 use crate::convert::{Checks, Converted, RemarkKind, check, eventbridge, keda};
 use crate::error::CommandError;
 use crate::input;
@@ -80,8 +80,13 @@ pub(crate) async fn run(
     }
     let server = args.server.as_deref().unwrap_or_else(|| values.text_or_default(&SERVER));
     let jobs: Vec<(String, Value)> = converted.iter().filter_map(named_job).collect();
-    let created =
-        if args.apply { Some(create::create_all(&jobs, "", &Client::new(server)?).await) } else { None };
+    let created = if args.apply {
+        let token = resolve_token(values, None).map_err(|problem| ConfigRejected(vec![problem]))?;
+        let client = Client::new(server)?.with_token(token.as_deref())?;
+        Some(create::create_all(&jobs, "", &client).await)
+    } else {
+        None
+    };
     if !args.json {
         print_error(&remarks(&converted));
     }

@@ -4,18 +4,19 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use ecs_scheduler::access::{AccessControl, TokenRegister};
 use ecs_scheduler::api::{self, ApiState, ConnectionLimits, Limits};
 use ecs_scheduler_core::engine::{Engine, EngineOptions};
 use ecs_scheduler_core::replica::{JobOwner, Replica, ReplicaHandle, ReplicaOptions, Timing};
 use ecs_scheduler_core::store::Shard;
 use ecs_scheduler_core::{JobId, MemoryStore, SharedStore, Store, SystemClock};
-use reqwest::{Client, Response, StatusCode};
+use reqwest::{Client, Method, Response, StatusCode};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::harness::{InstantLauncher, registry};
+use crate::harness::{Grant, InstantLauncher, grant, registry};
 
 /// How long anything may take that does not happen at once.
 const TEST_TIMEOUT: Duration = Duration::from_secs(30);
@@ -27,7 +28,12 @@ struct Process {
 }
 
 impl Process {
-    async fn start(store: &Arc<MemoryStore>, launcher: &Arc<InstantLauncher>, name: &str) -> Self {
+    async fn start(
+        store: &Arc<MemoryStore>,
+        launcher: &Arc<InstantLauncher>,
+        name: &str,
+        has_tokens: bool,
+    ) -> Self {
         let listener = TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], 0))).await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let shared = Arc::clone(store) as Arc<dyn SharedStore>;
@@ -43,6 +49,9 @@ impl Process {
             ReplicaOptions { id: name.parse().unwrap(), address: url.clone(), timing: Timing::default() };
         let replica = Replica { options, engine, store: shared }.join().await.unwrap();
         let closing = CancellationToken::new();
+        let tokens = TokenRegister::new(Arc::clone(store) as Arc<dyn Store>, Arc::new(SystemClock));
+        let access =
+            AccessControl { tokens: has_tokens.then(|| Arc::new(tokens)), ..AccessControl::default() };
         let router = api::router(ApiState {
             store: Arc::clone(store) as Arc<dyn Store>,
             engine: replica.clone().into(),
@@ -53,6 +62,7 @@ impl Process {
             stores: Vec::new(),
             aws: None,
             hosts: Vec::new(),
+            access,
             limits: Limits::default(),
             closing: closing.clone(),
         });
@@ -84,9 +94,13 @@ async fn until(what: &str, holds: impl AsyncFn() -> bool) {
 }
 
 async fn two() -> (Process, Process) {
-    let (store, launcher) = (Arc::new(MemoryStore::default()), Arc::new(InstantLauncher::default()));
-    let a = Process::start(&store, &launcher, "a").await;
-    let b = Process::start(&store, &launcher, "b").await;
+    two_over(&Arc::new(MemoryStore::default()), false).await
+}
+
+async fn two_over(store: &Arc<MemoryStore>, has_tokens: bool) -> (Process, Process) {
+    let launcher = Arc::new(InstantLauncher::default());
+    let a = Process::start(store, &launcher, "a", has_tokens).await;
+    let b = Process::start(store, &launcher, "b", has_tokens).await;
     let owned = |process: &Process| {
         let views = process.replica.replicas();
         views.into_iter().map(|view| view.shards.len()).collect::<Vec<_>>()
@@ -273,4 +287,46 @@ async fn a_request_whose_owner_does_not_answer_or_was_passed_on_already_is_to_be
     let problem: Value = silent.json().await.unwrap();
     let detail = problem["detail"].as_str().unwrap();
     assert!(detail.contains(&b.url) && detail.contains("nothing was done"), "{detail}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_owner_checks_the_token_of_a_forwarded_request_itself() {
+    let store = Arc::new(MemoryStore::default());
+    let write = Grant::new("write").scopes(&["jobs:write", "jobs:fire"]);
+    let limited = Grant::new("limited").scopes(&["jobs:fire"]).label("team", "media");
+    let admin = Grant::new("admin").scopes(&["admin"]);
+    grant(&*store, &[&write, &limited, &admin]).await;
+    let (a, b) = two_over(&store, true).await;
+    let job = b.a_job();
+    let send = async |method: Method, url: String, token: Option<&str>, body: Value| {
+        let mut request = Client::new().request(method, url).json(&body);
+        if let Some(token) = token {
+            request = request.bearer_auth(token);
+        }
+        request.send().await.unwrap()
+    };
+    let created = send(Method::POST, format!("{}/jobs", a.url), Some(&write.text), document(&job)).await;
+    assert_eq!(created.status(), StatusCode::CREATED);
+    let fire = |process: &Process| format!("{}/jobs/{job}/firings", process.url);
+    // The replica that is asked forwards the request with its token.
+    let fired = send(Method::POST, fire(&a), Some(&write.text), json!({})).await;
+    assert_eq!(fired.status(), StatusCode::CREATED);
+    let outside = send(Method::POST, fire(&a), Some(&limited.text), json!({})).await;
+    assert_eq!(outside.status(), StatusCode::NOT_FOUND);
+    for process in [&a, &b] {
+        let unknown = send(Method::POST, fire(process), None, json!({})).await;
+        assert_eq!(unknown.status(), StatusCode::UNAUTHORIZED);
+        let claims = Client::new().post(fire(process)).header("ecss-forwarded-by", "a").json(&json!({}));
+        assert_eq!(claims.send().await.unwrap().status(), StatusCode::UNAUTHORIZED);
+    }
+    // One replica revokes the token, and the other one refuses it.
+    let firings = format!("{}/jobs/{job}/firings", b.url);
+    assert_eq!(send(Method::POST, firings.clone(), Some(&write.text), json!({})).await.status(), 201);
+    let revoked = send(Method::DELETE, format!("{}/tokens/write", a.url), Some(&admin.text), json!({})).await;
+    assert_eq!(revoked.status(), StatusCode::OK);
+    until("the other replica refuses the token", async || {
+        send(Method::POST, firings.clone(), Some(&write.text), json!({})).await.status()
+            == StatusCode::UNAUTHORIZED
+    })
+    .await;
 }
