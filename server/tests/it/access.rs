@@ -1,6 +1,7 @@
 //! Access tokens: which requests pass, made from the OpenAPI document, and what a token for some jobs sees.
 
 mod labels;
+mod many_jobs;
 mod program;
 mod tokens;
 

@@ -17,16 +17,16 @@ const WHOLE: [&str; 11] = [
     "DELETE /tokens/{id}",
 ];
 
-fn media() -> Grant {
+pub(super) fn media() -> Grant {
     let scopes = ["jobs:read", "jobs:write", "jobs:fire", "history:read", "logs:read"];
     Grant::new("media").scopes(&scopes).label("team", "media")
 }
 
-fn admin() -> Grant {
+pub(super) fn admin() -> Grant {
     Grant::new("admin").scopes(&["admin"])
 }
 
-fn job(id: &str, labels: &Value) -> Value {
+pub(super) fn job(id: &str, labels: &Value) -> Value {
     json!({
         "id": id, "taskDefinition": format!("canary-{id}"), "schedule": "@yearly", "labels": labels,
         "overlap": "allow", "maxCount": 9,
@@ -34,7 +34,7 @@ fn job(id: &str, labels: &Value) -> Value {
 }
 
 /// Starts a server with a job of the token and foreign ones, each of which has fired.
-async fn server() -> Server {
+pub(super) async fn server() -> Server {
     let server = server_with(&[&admin(), &media()]).await;
     let jobs = [
         ("foreign-1", json!({"team": "data"})),
