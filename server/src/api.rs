@@ -95,7 +95,7 @@ pub fn router(state: ApiState) -> Router {
     let app = App::new(state, &document);
     routes
         .route("/spec", get(home::openapi))
-        .route(openapi::BULK_PATH, jobs::item::methods())
+        .route(scopes::BULK_PATH, jobs::item::methods())
         .route("/ui/style.css", get(home::style))
         .route("/ui/script.js", get(home::script))
         .merge(docs::router())

@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use axum::body::{Body, to_bytes};
 use axum::extract::State;
-use axum::http::header::CONTENT_TYPE;
+use axum::http::header::{CONTENT_TYPE, IF_MATCH};
 use axum::http::{HeaderMap, HeaderValue, Method, Request, StatusCode};
 use axum::response::{IntoResponse, Response};
-use ecs_scheduler_core::JobId;
+use ecs_scheduler_core::{JobId, text};
 use futures::future::join_all;
 use serde_json::{Map, Value, json};
 use tokio::time::{Instant, timeout_at};
@@ -215,6 +215,9 @@ impl BulkCall {
         until: Option<String>,
         labels: Option<Map<String, Value>>,
     ) -> Result<Self, Problem> {
+        if let Some(refusal) = reason.as_deref().and_then(text::refusal) {
+            return Err(Problem::field("/reason", refusal));
+        }
         let is = |expected: BulkAction| action == expected;
         if !is(BulkAction::Suspend) {
             for (pointer, given) in [("/actor", actor.is_some()), ("/until", until.is_some())] {
@@ -249,6 +252,8 @@ impl BulkCall {
             Err(error) => return Problem::from(error).into_response(),
         }
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        // A version of one job is none of another.
+        headers.remove(IF_MATCH);
         let needs_owner = match self.action {
             BulkAction::Fire => Some("firings"),
             BulkAction::Resume => Some("resume"),

@@ -36,6 +36,19 @@ impl IfMatch {
         self.must_be_new
     }
 
+    /// Checks that the client expects no version of a job that does not exist.
+    ///
+    /// # Errors
+    ///
+    /// 412 if `If-Match` is given.
+    pub(super) fn check_absent(&self, id: &str) -> Result<(), Problem> {
+        if self.accepted.is_none() {
+            return Ok(());
+        }
+        let reason = format!("Job {id} does not exist, so it has no version; leave If-Match out.");
+        Err(Problem::new(ProblemType::Stale, reason))
+    }
+
     /// Checks that the client knows the job's present version.
     ///
     /// # Errors

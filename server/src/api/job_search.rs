@@ -7,7 +7,6 @@ use futures::{StreamExt, TryStreamExt, stream};
 use super::caller::Caller;
 use super::dto::JobRow;
 use super::job_query::{JobFilter, Sort};
-use super::job_status::JobStatus;
 use super::page::MAX_COUNT;
 use super::page_writer::PageWriter;
 use super::problem::Problem;
@@ -186,7 +185,7 @@ impl Page<'_> {
         });
         row.next = view::next(&summary, job, self.now).map(|next| summary.print(next));
         row.zone = Some(zone);
-        row.state = Some(summary.status(&app.engine, job, self.now)).map(JobStatus::as_str);
+        row.state = Some(summary.status(&app.engine, job, self.now).as_str());
         row.running = app.engine.live_tasks(job);
         Ok(row)
     }

@@ -28,7 +28,7 @@ pub(super) fn read(
     job: &StoredJob,
     body: &Map<String, Value>,
 ) -> Result<ManualFiring, Problem> {
-    let mut members = Members::new(&body, &MEMBERS);
+    let mut members = Members::new(body, &MEMBERS);
     let tasks = members.number("tasks", u32::MAX);
     let overrides = members.list("overrides");
     let scheduled_at = past_moment(&mut members, app.clock.now());

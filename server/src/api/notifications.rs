@@ -199,6 +199,7 @@ pub(super) async fn list(
     request_body(content = TestRequest, content_type = "application/json"),
     responses((status = 200, description = "Whether the test was delivered", body = TestResult)),
 )]
+#[expect(clippy::too_many_arguments, reason = "they are the parts of one request and of the state")]
 pub(super) async fn test(
     State(idempotency): State<Idempotency>,
     State(engine): State<SchedulerNode>,

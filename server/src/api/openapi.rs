@@ -20,9 +20,6 @@ use super::scopes;
 mod tidy;
 mod triggers;
 
-/// The path of an operation on many jobs. It is also that of a job named `bulk`, which has other methods.
-pub(super) const BULK_PATH: &str = "/jobs/bulk";
-
 /// The tags, in the order in which they are shown.
 const TAGS: [(&str, &str); 12] = [
     ("jobs", "Jobs: a schedule, a trigger and a task."),
@@ -112,7 +109,7 @@ impl ServedDocument {
     /// operation.
     pub(super) fn parameters(&self, method: &Method, path: &str) -> Option<&[String]> {
         let method = if method == Method::HEAD { &Method::GET } else { method };
-        let path = if path == BULK_PATH && method != Method::POST { "/jobs/{id}" } else { path };
+        let path = if path == scopes::BULK_PATH && method != Method::POST { "/jobs/{id}" } else { path };
         match self.parameters.get(&format!("{method} {path}")) {
             Some(known) => Some(known.as_slice()),
             None if self.allow.contains_key(path) => None,

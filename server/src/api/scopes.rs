@@ -4,8 +4,10 @@
 
 use serde_json::{Value, json};
 
-use super::openapi::BULK_PATH;
 use crate::access::{OpenResource, Scope};
+
+/// The path of an operation on many jobs. It is also that of a job named `bulk`, which has other methods.
+pub(super) const BULK_PATH: &str = "/jobs/bulk";
 
 /// The need of a route.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

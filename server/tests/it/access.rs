@@ -81,12 +81,11 @@ async fn call(server: &Server, method: &str, path: &str, authorization: &[&str],
     for value in authorization {
         request = request.header("authorization", *value);
     }
-    let body = match body {
-        Value::Null => Body::empty(),
-        body => {
-            request = request.header("content-type", "application/json");
-            Body::from(body.to_string())
-        }
+    let body = if body.is_null() {
+        Body::empty()
+    } else {
+        request = request.header("content-type", "application/json");
+        Body::from(body.to_string())
     };
     let response = server.router.clone().oneshot(request.body(body).unwrap()).await.unwrap();
     let (parts, body) = response.into_parts();

@@ -25,10 +25,9 @@ async fn rows_read(client: &Client, mode: &str, sql: &str, params: &str) -> usiz
     client.batch_execute(&prepare).await.expect("the statement is right");
     let explain = format!("EXPLAIN (ANALYZE, TIMING off, COSTS off) EXECUTE one({params})");
     let answer = client.simple_query(&explain).await.expect("the parameters are right");
-    let lines = answer.iter().filter_map(|message| match message {
-        SimpleQueryMessage::Row(row) => row.get(0),
-        _ => None,
-    });
+    let lines = answer
+        .iter()
+        .filter_map(|message| if let SimpleQueryMessage::Row(row) = message { row.get(0) } else { None });
     let (mut count, mut loops) = (0, 0);
     for line in lines {
         if let Some(repeats) = number_after(line, " loops=") {

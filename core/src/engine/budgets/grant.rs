@@ -182,7 +182,7 @@ impl Totals {
         let left = if request.is_whole && granted == 0 { 0 } else { room.left };
         if let Some(reason) = never_fits(budgets, request, least) {
             part.end_wait(&numbers, request.key());
-            return Some((BudgetRoom { left, reason, ..room }, None));
+            return Some((BudgetRoom { left, reason }, None));
         }
         if granted == 0 {
             if let Some(next) = request.next {

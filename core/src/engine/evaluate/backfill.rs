@@ -31,10 +31,9 @@ impl EngineInner {
 /// Returns the outcome with which a backfill waits with a tick, if something keeps its tasks, or some of them, from starting now.
 pub(in crate::engine) fn waits(draft: &DecisionDraft) -> Option<TickOutcome> {
     let is_cut = |rule| draft.steps.iter().any(|step| step.rule == rule && step.after < step.before);
-    match draft.outcome {
-        TickOutcome::Pending if is_cut(Rule::Overlap) => Some(TickOutcome::Capped),
-        TickOutcome::Pending if is_cut(Rule::Budget) => Some(TickOutcome::Budget),
-        TickOutcome::Pending | TickOutcome::Idle => None,
-        outcome => Some(outcome),
+    if draft.outcome == TickOutcome::Pending {
+        let cuts = [(Rule::Overlap, TickOutcome::Capped), (Rule::Budget, TickOutcome::Budget)];
+        return cuts.into_iter().find(|(rule, _)| is_cut(*rule)).map(|(_, outcome)| outcome);
     }
+    (draft.outcome != TickOutcome::Idle).then_some(draft.outcome)
 }

@@ -247,24 +247,28 @@ async fn a_dry_run_shows_what_is_left_and_reserves_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_retry_waits_until_its_budget_has_room() {
-    let stage = stage_with(&[budget("shared", Some(1), None)]);
-    let retry = json!({"succeedsBy": "main", "retry": {"task": {"attempts": 1, "backoff": "30s"}}});
-    *stage.launcher.containers.lock() = vec![("main".to_owned(), Some(1))];
-    add(&stage, "fails", "0 0 *", 1, &retry).await;
-    add(&stage, "other", "10 1 *", 1, &json!({})).await;
-    let _life = boot(&stage).await;
-    stage.until("2026-01-01T10:02:05Z").await;
-    assert_eq!(stage.states("fails").await, [FiringState::Launched], "it stays open for its retry");
-    assert_eq!(
-        stage.outcomes("fails").await,
-        [(TickOutcome::Launched, 1)],
-        "a retry that waits is no decision"
-    );
-    stage.until("2026-01-01T10:02:30Z").await;
-    let origins: Vec<Origin> = stage.firings("fails").await.iter().map(|firing| firing.origin).collect();
-    assert_eq!(origins, [Origin::Tick, Origin::Retry]);
-    assert_eq!(most_alive(&stage), 1);
+async fn a_retry_waits_until_its_budget_has_room_for_all_of_its_tasks() {
+    for tasks in [1, 3] {
+        let stage = stage_with(&[budget("shared", Some(tasks), None)]);
+        let retry = json!({"succeedsBy": "main", "retry": {"task": {"attempts": 1, "backoff": "30s"}}});
+        *stage.launcher.containers.lock() = vec![("main".to_owned(), Some(1))];
+        add(&stage, "fails", "0 0 *", tasks, &retry).await;
+        add(&stage, "other", "10 1 *", 1, &json!({})).await;
+        let _life = boot(&stage).await;
+        stage.until("2026-01-01T10:02:05Z").await;
+        assert_eq!(stage.states("fails").await, [FiringState::Launched], "it stays open for its retry");
+        assert_eq!(
+            stage.outcomes("fails").await,
+            [(TickOutcome::Launched, 1)],
+            "a retry that waits is no decision"
+        );
+        stage.until("2026-01-01T10:02:30Z").await;
+        let firings = stage.firings("fails").await;
+        let found: Vec<(Origin, u32)> =
+            firings.iter().map(|firing| (firing.origin, firing.requested)).collect();
+        assert_eq!(found, [(Origin::Tick, tasks), (Origin::Retry, tasks)]);
+        assert_eq!(most_alive(&stage), tasks as usize);
+    }
 }
 
 #[tokio::test(start_paused = true)]

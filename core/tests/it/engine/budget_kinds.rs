@@ -213,11 +213,8 @@ fn truth(firings: &[Firing], limit: BudgetLimit, now: Timestamp) -> u64 {
     let (mut launches, mut price) = (0, 0);
     for firing in firings {
         let (cpu, memory) = (firing.size.cpu.unwrap_or(0), firing.size.memory.unwrap_or(0));
-        let amount: i64 = match limit {
-            BudgetLimit::MaxVcpu => cpu.into(),
-            BudgetLimit::MaxMemory => memory.into(),
-            _ => 1,
-        };
+        let sizes = [(BudgetLimit::MaxVcpu, cpu), (BudgetLimit::MaxMemory, memory)];
+        let amount = sizes.iter().find(|(kind, _)| *kind == limit).map_or(1, |(_, size)| i64::from(*size));
         for task in &firing.tasks {
             let (start, end) = (task.started_at.unwrap_or(firing.observed), task.stopped_at.unwrap_or(now));
             changes.extend([(start, amount), (end, -amount)]);
@@ -233,11 +230,9 @@ fn truth(firings: &[Firing], limit: BudgetLimit, now: Timestamp) -> u64 {
         sum += change;
         sum
     });
-    match limit {
-        BudgetLimit::LaunchesPerHour => launches,
-        BudgetLimit::DollarsPerDay => price,
-        _ => u64::try_from(most.max().unwrap_or(0)).unwrap(),
-    }
+    let most = u64::try_from(most.max().unwrap_or(0)).unwrap();
+    let past = [(BudgetLimit::LaunchesPerHour, launches), (BudgetLimit::DollarsPerDay, price)];
+    past.into_iter().find(|(kind, _)| *kind == limit).map_or(most, |(_, amount)| amount)
 }
 
 proptest! {
@@ -251,12 +246,13 @@ proptest! {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
         runtime.block_on(async {
             let limit = BudgetLimit::ALL[kind];
-            let most = room * match limit {
-                BudgetLimit::MaxVcpu | BudgetLimit::MaxMemory => 768,
-                // A task of 768 CPU units may cost a quarter of a dollar, and costs some cents.
-                BudgetLimit::DollarsPerDay => 250_000,
-                _ => 1,
-            };
+            // A task of 768 CPU units may cost a quarter of a dollar, and costs some cents.
+            let units = [
+                (BudgetLimit::MaxVcpu, 768),
+                (BudgetLimit::MaxMemory, 768),
+                (BudgetLimit::DollarsPerDay, 250_000),
+            ];
+            let most = room * units.into_iter().find(|(kind, _)| *kind == limit).map_or(1, |(_, unit)| unit);
             let stage = stage_with(&[limited(limit, most)]);
             *stage.launcher.run_for.lock() = Some(Duration::from_secs(seconds));
             for number in 0..jobs {

@@ -78,17 +78,15 @@ async fn two_replicas_share_a_budget_and_no_job_of_either_starves() {
 
 #[tokio::test(start_paused = true)]
 async fn replicas_share_vcpu_and_dollars_also_after_one_is_killed() {
-    let limits: [(BudgetLimit, fn(&mut Budget)); 2] = [
-        (BudgetLimit::MaxVcpu, |budget| budget.max_cpu = NonZeroU64::new(256 * u64::from(LIMIT))),
-        // A quarter of a dollar an hour: a task without a timeout may cost six dollars a day.
-        (BudgetLimit::DollarsPerDay, |budget| {
-            budget.max_daily_price = NonZeroU64::new(6_000_000 * u64::from(LIMIT))
-        }),
-    ];
-    for (limit, set) in limits {
+    for limit in [BudgetLimit::MaxVcpu, BudgetLimit::DollarsPerDay] {
         let mut budget = Budget::new("all", BTreeMap::new());
         budget.price = Some(ComputePrice { vcpu_hour: 1_000_000, gib_hour: 0 });
-        set(&mut budget);
+        if limit == BudgetLimit::MaxVcpu {
+            budget.max_cpu = NonZeroU64::new(256 * u64::from(LIMIT));
+        } else {
+            // A quarter of a dollar an hour: a task without a timeout may cost six dollars a day.
+            budget.max_daily_price = NonZeroU64::new(6_000_000 * u64::from(LIMIT));
+        }
         let cluster = cluster_with(budget).await;
         let (a, b) = (cluster.join("a").await, cluster.join("b").await);
         cluster.until_owned(&[(&a, 8), (&b, 8)]).await;

@@ -72,6 +72,7 @@ pub(in crate::api) async fn update(
     if conditions.must_be_new()
         && !(app.has_job(&name).await? && caller.sees_job(&*app.store, &name.job()?).await?)
     {
+        conditions.check_absent(&name.0)?;
         return create::create_named(&app, &caller, &name, query, &headers, body).await;
     }
     apply(&app, &caller, &name, query, &conditions, &headers, body, prepare_update).await
@@ -106,6 +107,7 @@ pub(in crate::api) async fn patch(
 }
 
 /// Changes a job as a client asks.
+#[expect(clippy::too_many_arguments, reason = "they are the parts of one request")]
 async fn apply(
     app: &App,
     caller: &Caller,

@@ -23,7 +23,7 @@ fn the_table_has_every_route_once_and_no_other() {
 }
 
 #[test]
-fn what_is_about_all_jobs_needs_a_token_for_all_jobs() {
+fn routes_about_all_jobs_need_a_token_for_all_jobs() {
     for (method, path, need) in ROUTES {
         let Need::Scope(scope, reach) = need else { continue };
         let call = format!("{method} {path}");

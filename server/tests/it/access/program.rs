@@ -12,7 +12,7 @@ struct Program {
     url: String,
     log: Vec<String>,
     /// Open as long as the process may write to it.
-    _more: Lines<BufReader<ChildStderr>>,
+    more: Lines<BufReader<ChildStderr>>,
 }
 
 impl Drop for Program {
@@ -35,17 +35,20 @@ fn serve(folder: &Path, auth: &[(&str, &str)]) -> Program {
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    let mut log = Vec::new();
-    let mut lines = BufReader::new(process.stderr.take().unwrap()).lines();
-    while let Some(line) = lines.next() {
-        log.push(line.unwrap());
-        let last = log.last().unwrap();
-        if let Some((_, address)) = last.split_once("listening on http://") {
+    let lines = BufReader::new(process.stderr.take().unwrap()).lines();
+    let mut program = Program { process, url: String::new(), log: Vec::new(), more: lines };
+    while let Some(line) = program.more.next() {
+        let line = line.unwrap();
+        if let Some((_, address)) = line.split_once("listening on http://") {
             let address = address.split(|c: char| c.is_whitespace() || c == '"').next().unwrap();
-            return Program { process, url: format!("http://{address}"), log, _more: lines };
+            program.url = format!("http://{address}");
+        }
+        program.log.push(line);
+        if !program.url.is_empty() {
+            return program;
         }
     }
-    panic!("the server did not start: {log:?}");
+    panic!("the server did not start: {:?}", program.log);
 }
 
 fn run(folder: &Path, arguments: &[&str], environment: &[(&str, &str)]) -> Output {
