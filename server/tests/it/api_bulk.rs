@@ -27,6 +27,9 @@ async fn every_action_is_done_for_each_selected_job() {
         assert_eq!(reply.status, 200, "{body}: {}", reply.text());
         reply.json()
     };
+    let delete = json!({"select": media, "do": "delete", "reason": "\u{1b}[2J"});
+    let refused = server.json("POST", "/jobs/bulk", &delete).await;
+    assert_eq!((refused.status.as_u16(), &refused.json()["errors"][0]["pointer"]), (400, &json!("/reason")));
     let suspended = bulk(json!({"select": media, "do": "suspend", "reason": "lunch", "expect": 2})).await;
     assert_eq!(
         suspended,

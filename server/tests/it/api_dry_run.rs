@@ -152,6 +152,11 @@ async fn put_creates_a_job_that_does_not_exist_if_asked() {
     assert_eq!((dry.status.as_u16(), &dry.json()["effect"]), (200, &json!("create")));
     assert_eq!(server.get("/jobs/report").await.status, 404);
 
+    let known = [headers[0], headers[1], ("if-match", "\"x\"")];
+    let refused = server.call("PUT", "/jobs/report", &known, document.to_string()).await;
+    assert_eq!(refused.status, 412, "it has no version that a client could know");
+    assert_eq!(server.get("/jobs/report").await.status, 404);
+
     let created = put("/jobs/report", &document).await;
     assert_eq!((created.status.as_u16(), created.header("location")), (201, "/jobs/report"));
     assert_eq!(created.header("etag"), server.get("/jobs/report").await.header("etag"));

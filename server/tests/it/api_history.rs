@@ -34,6 +34,20 @@ async fn seconds(count: u64) {
 }
 
 #[tokio::test(start_paused = true)]
+async fn history_of_a_removed_job_that_ends_before_a_range_is_empty_and_not_unknown() {
+    let server = with_job(every_second()).await;
+    seconds(5).await;
+    assert_eq!(server.call("DELETE", "/jobs/tick", &[], "").await.status, 200);
+    seconds(3 * 3_600).await;
+    let from = BEGIN.parse::<Timestamp>().unwrap() + SignedDuration::from_hours(3);
+    for list in ["decisions", "firings"] {
+        let empty = server.get(&format!("/jobs/tick/{list}?from={from}")).await;
+        assert_eq!((empty.status.as_u16(), &empty.json()[list]), (200, &json!([])), "{}", empty.text());
+        assert_eq!(server.get(&format!("/jobs/unknown/{list}?from={from}")).await.status, 404);
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn history_is_listed_newest_first_page_by_page() {
     let server = with_job(every_second()).await;
     seconds(10).await;
