@@ -19,11 +19,15 @@ const job: components["schemas"]["JobDocument"] = {
 };
 
 const created = await client.POST("/jobs", { body: job });
-ensure(created.response.status === 201 && created.data?.link.href === "/jobs/typescript", "a job is created");
+// A dry run has another answer, which tells itself by its fields.
+const reference = created.data !== undefined && "link" in created.data ? created.data : undefined;
+ensure(created.response.status === 201 && reference?.link.href === "/jobs/typescript", "a job is created");
 const twice = await client.POST("/jobs", { body: job });
 ensure(twice.error?.type === "/problems/exists" && twice.error.status === 409, "a name is taken once");
 const page = await client.GET("/jobs", { params: { query: { count: 100 } } });
-ensure(page.data?.jobs.some((found) => found.id === job.id && found.taskCount === 2) === true, "jobs are listed");
+// So have rows, `view=row`.
+const isListed = page.data?.jobs.some((found) => found.id === job.id && "taskCount" in found && found.taskCount === 2);
+ensure(isListed === true, "jobs are listed");
 const suspended = await client.POST("/jobs/{id}/suspend", { params: { path: { id: "typescript" } } });
 ensure(suspended.data?.suspended === true, "a body may be left out");
 const decisions = await client.GET("/decisions", { params: { query: { outcome: "launched", limit: 5 } } });

@@ -80,7 +80,7 @@ async fn ensure_reach(app: &AppState, caller: &Caller, parts: &Parts, reach: Rea
         Reach::Firing => {
             let firing = firings::find(app, &FiringId::from_text(&name.0)).await?;
             match firing {
-                Some(firing) if caller.sees_job(&*app.store, &firing.job).await? => Ok(()),
+                Some(firing) if caller.sees_history(&*app.store, &firing.job, firing.uid).await? => Ok(()),
                 Some(_) | None => Err(firings::no_firing(&name.0)),
             }
         }

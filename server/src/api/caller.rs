@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
-use ecs_scheduler_core::{JobId, Labels, Store, StoreError};
+use ecs_scheduler_core::{JobId, JobUid, Labels, Store, StoreError};
 
 use super::problem::{Challenge, Problem, ProblemType};
 use crate::access::{AccessToken, Scope, TokenRegister, has_labels};
@@ -105,6 +105,20 @@ impl Caller {
     pub(super) async fn sees_job(&self, store: &dyn Store, job: &JobId) -> Result<bool, StoreError> {
         let visible = self.visible(store, std::slice::from_ref(job)).await?;
         Ok(visible.is_none_or(|visible| !visible.is_empty()))
+    }
+
+    /// Tells whether the caller sees what is recorded about a job: not if another job has its name by now.
+    pub(super) async fn sees_history(
+        &self,
+        store: &dyn Store,
+        job: &JobId,
+        uid: JobUid,
+    ) -> Result<bool, StoreError> {
+        if !self.is_limited() {
+            return Ok(true);
+        }
+        let found = store.get(std::slice::from_ref(job)).await?;
+        Ok(found.iter().any(|found| found.uid == uid && self.sees(found.document.get())))
     }
 
     /// Waits until the caller's token is no longer valid.

@@ -52,9 +52,13 @@ pub(super) async fn all(State(app): State<App>, caller: Caller, query: Query) ->
     ),
     responses((status = 200, description = "Decisions, newest first", body = DecisionPage)),
 )]
-pub(super) async fn of_job(State(app): State<App>, name: Name, query: Query) -> Result<Response, Problem> {
-    // The caller sees the job, and so its whole history.
-    list(&app, Some(name.job()?), query, &Caller::Everybody).await
+pub(super) async fn of_job(
+    State(app): State<App>,
+    caller: Caller,
+    name: Name,
+    query: Query,
+) -> Result<Response, Problem> {
+    list(&app, Some(name.job()?), query, &caller).await
 }
 
 async fn list(
@@ -120,7 +124,7 @@ impl Decisions {
             let passes = shown < wanted.get()
                 && self.outcome.is_none_or(|outcome| record.draft.outcome == outcome)
                 && self.filter.has_decision(&record)
-                && labelled.as_ref().is_none_or(|jobs| jobs.contains(&record.job));
+                && self.filter.passes_labels(labelled.as_ref(), &record.job, record.uid);
             shown += usize::from(passes);
             (record, passes)
         };

@@ -88,17 +88,16 @@ async fn visible_event(
     store: &dyn Store,
     received: Result<Event, BroadcastStreamRecvError>,
 ) -> Option<StreamEvent> {
-    let job = match &received {
-        _ if !caller.is_limited() => None,
+    let seen = match &received {
+        _ if !caller.is_limited() => Ok(true),
         // A removed job has no labels, and may have been one of the caller's.
         Ok(Event::Job { revision: None, .. }) => return Some(StreamEvent::gap("a job was removed")),
-        Ok(Event::Job { id, .. }) => Some(id),
-        Ok(Event::Decision(record)) => Some(&record.job),
-        Ok(Event::Firing(firing)) => Some(&firing.job),
-        Ok(_) | Err(_) => None,
+        Ok(Event::Job { id, .. }) => caller.sees_job(store, id).await,
+        Ok(Event::Decision(record)) => caller.sees_history(store, &record.job, record.uid).await,
+        Ok(Event::Firing(firing)) => caller.sees_history(store, &firing.job, firing.uid).await,
+        Ok(_) | Err(_) => Ok(true),
     };
-    let Some(job) = job else { return Some(StreamEvent::from(received)) };
-    match caller.sees_job(store, job).await {
+    match seen {
         Ok(true) => Some(StreamEvent::from(received)),
         Ok(false) => None,
         Err(_) => Some(StreamEvent::gap("the store could not be read")),

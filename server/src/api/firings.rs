@@ -59,9 +59,13 @@ pub(super) async fn all(State(app): State<App>, caller: Caller, query: Query) ->
     ),
     responses((status = 200, description = "Firings, newest first", body = FiringPage)),
 )]
-pub(super) async fn of_job(State(app): State<App>, name: Name, query: Query) -> Result<Response, Problem> {
-    // The caller sees the job, and so its whole history.
-    list(&app, Some(name.job()?), query, &Caller::Everybody).await
+pub(super) async fn of_job(
+    State(app): State<App>,
+    caller: Caller,
+    name: Name,
+    query: Query,
+) -> Result<Response, Problem> {
+    list(&app, Some(name.job()?), query, &caller).await
 }
 
 /// Returns a firing with its calls and tasks.
@@ -266,7 +270,7 @@ impl Firings {
             state.is_none_or(|state| firing.state == state)
                 && self.outcome.is_none_or(|outcome| firing.end() == Some(outcome))
                 && self.filter.has_firing(firing)
-                && labelled.as_ref().is_none_or(|jobs| jobs.contains(&firing.job))
+                && self.filter.passes_labels(labelled.as_ref(), &firing.job, firing.uid)
         };
         let rows = firings.into_iter().map(|firing| {
             let id = firing.id.clone();

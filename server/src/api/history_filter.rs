@@ -3,9 +3,9 @@
 //! Entries are recorded in the order of time, unless the clock was stepped: a list of all jobs begins behind the range, and a list ends
 //! before it.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
-use ecs_scheduler_core::{DecisionId, DecisionRecord, Firing, JobId, Labels, StoreError, Timestamp};
+use ecs_scheduler_core::{DecisionId, DecisionRecord, Firing, JobId, JobUid, Labels, StoreError, Timestamp};
 use jiff::SignedDuration;
 
 use super::caller::Caller;
@@ -79,12 +79,23 @@ impl HistoryFilter {
         self.from.is_none_or(|from| end >= from) && self.to.is_none_or(|to| begin < to)
     }
 
+    /// Tells whether an entry about a job passes. If the caller is limited, one of an earlier job of the same name does not.
+    pub(super) fn passes_labels(
+        &self,
+        labelled: Option<&HashMap<JobId, JobUid>>,
+        job: &JobId,
+        uid: JobUid,
+    ) -> bool {
+        let found = |jobs: &HashMap<JobId, JobUid>| jobs.get(job).copied();
+        labelled.is_none_or(|jobs| found(jobs).is_some_and(|known| self.visible.is_empty() || known == uid))
+    }
+
     /// Returns those of these jobs that have the labels at present; `None` if every job passes. A removed job has no labels.
     pub(super) async fn labelled(
         &self,
         app: &AppState,
         jobs: impl Iterator<Item = &JobId> + Send,
-    ) -> Result<Option<HashSet<JobId>>, StoreError> {
+    ) -> Result<Option<HashMap<JobId, JobUid>>, StoreError> {
         if self.label.is_none() && self.visible.is_empty() {
             return Ok(None);
         }
@@ -96,6 +107,6 @@ impl HistoryFilter {
                 && has_labels(document, &self.visible)
         };
         let labelled = found.filter(|job| passes(job.document.get()));
-        Ok(Some(labelled.map(|job| job.id).collect()))
+        Ok(Some(labelled.map(|job| (job.id, job.uid)).collect()))
     }
 }

@@ -1,5 +1,6 @@
 //! `ecs-scheduler token`: the access tokens of a server.
 
+use std::collections::HashSet;
 use std::path::Path;
 
 use clap::{Args, Subcommand};
@@ -87,6 +88,8 @@ pub(super) async fn run(
             Ok(if as_json { show::json(&answer) } else { tokens(&answer) })
         }
         Some(TokenCommand::Revoke { id }) => {
+            // A whole token is accepted: its secret is not sent, because a path is logged.
+            let id = id.strip_prefix("ecss_").and_then(|token| token.split('_').next()).unwrap_or(id);
             let path = format!("/tokens/{}", escape(id));
             let answer = client.send(Method::DELETE, &path, None, &[]).await?.body;
             let text = || format!("revoked token {}\n", cell(&answer["id"]));
@@ -132,6 +135,11 @@ fn local_client(values: &Values) -> Result<Client, CommandError> {
 }
 
 fn body(args: &CreateArgs, now: Timestamp) -> Result<Value, CommandError> {
+    let mut names = HashSet::new();
+    if let Some((name, _)) = args.labels.iter().find(|(name, _)| !names.insert(name)) {
+        let problem = format!("the label \"{name}\" is there twice; give each label once");
+        return Err(CommandError::failed(problem));
+    }
     let scopes = if args.scopes.is_empty() { vec![Scope::Admin] } else { args.scopes.clone() };
     let mut body = Map::new();
     body.insert("name".to_owned(), args.name.as_deref().unwrap_or(Scope::Admin.as_str()).into());

@@ -154,6 +154,15 @@ async fn the_history_of_a_removed_job_is_not_shown() {
         assert_eq!(with(&server, &media(), "GET", &path, Value::Null).await.status, 404, "{path}");
         assert_eq!(with(&server, &admin(), "GET", &path, Value::Null).await.status, 200, "{path}");
     }
+    let next = job("mine", &json!({"team": "media"}));
+    assert_eq!(with(&server, &media(), "POST", "/jobs", next).await.status, 201);
+    assert_eq!(with(&server, &media(), "GET", &format!("/firings/{firing}"), Value::Null).await.status, 404);
+    for list in ["firings", "decisions"] {
+        for path in [format!("/jobs/mine/{list}"), format!("/{list}")] {
+            let shown = with(&server, &media(), "GET", &path, Value::Null).await;
+            assert_eq!((shown.status.as_u16(), &shown.json()[list]), (200, &json!([])), "{path}");
+        }
+    }
 }
 
 #[tokio::test(start_paused = true)]
