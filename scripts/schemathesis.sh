@@ -45,8 +45,19 @@ scripts/clients.sh "http://127.0.0.1:$port" || { tail -n 20 "$work/server.log"; 
 # It stores its findings for the next run, so it runs in a temporary folder. One check is left out: it takes the backfill of a new
 # job, which is 404 until one is started, for a lost resource.
 cd "$work"
-"$venv/bin/schemathesis" --config-file "$root/scripts/schemathesis.toml" run "http://127.0.0.1:$port/openapi.json" \
-  --wait-for-schema 20 --workers 1 --seed "${SEED:-1}" --max-examples "${EXAMPLES:-50}" --checks all \
+# This server authenticates nobody, so the document without its security is checked; server/tests/it/access tries every route with tokens.
+python3 - "http://127.0.0.1:$port/openapi.json" > open.json <<'PY'
+import json, sys, urllib.request
+
+document = json.load(urllib.request.urlopen(sys.argv[1]))
+for item in document["paths"].values():
+    for operation in item.values():
+        operation.pop("security", None)
+document["components"].pop("securitySchemes")
+json.dump(document, sys.stdout)
+PY
+"$venv/bin/schemathesis" --config-file "$root/scripts/schemathesis.toml" run open.json --url "http://127.0.0.1:$port" \
+  --workers 1 --seed "${SEED:-1}" --max-examples "${EXAMPLES:-50}" --checks all \
   --exclude-checks ensure_resource_availability \
   || { tail -n 20 "$work/server.log"; exit 1; }
 kill -0 "$server"
